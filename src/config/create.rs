@@ -25,7 +25,7 @@ pub struct Create {
     /// The type in which the weights are held.
     #[serde(default)]
     pub dtype: Dtype,
-    /// Where the weights lie.
+    /// Where the weights lie: `cpu`, `cuda` or `cuda:N`.
     #[serde(default = "cpu")]
     #[schemars(schema_with = "super::device_schema")]
     pub device: String,

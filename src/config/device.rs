@@ -26,5 +26,20 @@ pub fn device(text: &str) -> Result<DeviceName> {
 
 /// The schema of a field that holds the name of a device.
 pub fn device_schema(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "format": "device", "pattern": "^(cpu|cuda|cuda:[0-9]{1,3})$" })
+    json_schema!({ "type": "string", "format": "device" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_the_cpu_or_a_numbered_gpu() {
+        assert_eq!(device("cpu"), Ok(DeviceName::Cpu));
+        assert_eq!(device("cuda"), Ok(DeviceName::Cuda(0)));
+        assert_eq!(device("cuda:17"), Ok(DeviceName::Cuda(17)));
+        for text in ["", "CPU", "cuda:", "cuda:-1", "cuda:+1", "cuda:256", "cuda: 1", "cuda:٣", "mps", "cpu:0"] {
+            assert!(device(text).is_err(), "{text}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct Load {
     /// The type in which the weights are held.
     pub dtype: Dtype,
-    /// Where the weights lie.
+    /// Where the weights lie: `cpu`, `cuda` or `cuda:N`.
     #[schemars(schema_with = "super::device_schema")]
     pub device: String,
 }

@@ -7,10 +7,14 @@
 
 mod create;
 mod device;
+mod expect;
 mod generate;
 mod load;
 mod optimizer;
+mod pointer;
 mod runtime;
+mod strict;
+mod validate;
 
 pub use create::{Create, Initialization};
 pub use device::{device, device_schema, DeviceName};
@@ -27,11 +31,15 @@ use serde::de::DeserializeOwned;
 ///
 /// Errors are [`Status::Config`](crate::error::Status::Config) and begin with the JSON pointer of the value at fault.
 pub fn parse<T: DeserializeOwned + JsonSchema>(text: Option<&[u8]>) -> Result<T> {
-    let text = text.filter(|text| !text.is_empty()).unwrap_or(b"{}");
-    serde_json::from_slice(text).map_err(|error| Error::config(error.to_string()))
+    let value = strict::read(text.filter(|text| !text.is_empty()).unwrap_or(b"{}"))?;
+    validate::check(&schema::<T>(), &value)?;
+    serde_json::from_value(value).map_err(|error| Error::config(format!("the configuration: {error}")))
 }
 
 /// The JSON Schema (draft 2020-12) of a configuration, made from its Rust type.
 pub fn schema<T: JsonSchema>() -> serde_json::Value {
     schemars::schema_for!(T).to_value()
 }
+
+#[cfg(test)]
+mod tests;

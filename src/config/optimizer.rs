@@ -110,3 +110,43 @@ impl Schedule {
         end + (1.0 - end) * left
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rates(schedule: Schedule, steps: &[u64]) -> Vec<f64> {
+        let optimizer = Optimizer { learning_rate: 0.01, schedule, ..Optimizer::default() };
+        steps.iter().map(|&step| optimizer.rate(step)).collect()
+    }
+
+    fn assert_close(found: &[f64], expected: &[f64]) {
+        let close = found.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-15);
+        assert!(close && found.len() == expected.len(), "{found:?} {expected:?}");
+    }
+
+    #[test]
+    fn the_rate_rises_from_zero_and_stays() {
+        let schedule = Schedule::Constant { warmup_steps: 4 };
+        assert_close(&rates(schedule, &[0, 1, 3, 4, 1_000_000]), &[0.0, 0.0025, 0.0075, 0.01, 0.01]);
+        assert_close(&rates(Schedule::default(), &[0, 7]), &[0.01, 0.01]);
+    }
+
+    #[test]
+    fn the_rate_falls_on_a_line() {
+        let schedule = Schedule::Linear { warmup_steps: 2, total_steps: 10, final_ratio: 0.2 };
+        assert_close(&rates(schedule, &[0, 1, 2, 6, 10, 11]), &[0.0, 0.005, 0.01, 0.006, 0.002, 0.002]);
+    }
+
+    #[test]
+    fn the_rate_falls_on_half_a_cosine() {
+        let schedule = Schedule::Cosine { warmup_steps: 0, total_steps: 6, final_ratio: 0.0 };
+        assert_close(&rates(schedule, &[0, 2, 3, 4, 6, 9]), &[0.01, 0.0075, 0.005, 0.0025, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn a_rise_longer_than_the_whole_ends_at_once() {
+        let schedule = Schedule::Linear { warmup_steps: 10, total_steps: 5, final_ratio: 0.5 };
+        assert_close(&rates(schedule, &[9, 10, 11]), &[0.009, 0.01, 0.005]);
+    }
+}
