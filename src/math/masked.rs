@@ -18,6 +18,11 @@ fn count(mask: &Tensor) -> Tensor {
     mask.sum(Kind::Int64)
 }
 
+/// Σ m·x, a scalar f64: equal values have exactly their own mean, whatever their kind.
+fn total(x: &Tensor, mask: &Tensor) -> Tensor {
+    kept(x, mask).sum(Kind::Double)
+}
+
 /// Sum over the counted tokens.
 ///
 /// ```text
@@ -33,7 +38,7 @@ fn count(mask: &Tensor) -> Tensor {
 ///
 /// Source: definition.
 pub fn masked_sum(x: &Tensor, mask: &Tensor) -> Tensor {
-    kept(x, mask).sum(x.kind())
+    total(x, mask).to_kind(x.kind())
 }
 
 /// Mean over the counted tokens.
@@ -51,7 +56,7 @@ pub fn masked_sum(x: &Tensor, mask: &Tensor) -> Tensor {
 ///
 /// Source: definition.
 pub fn masked_mean(x: &Tensor, mask: &Tensor) -> Tensor {
-    masked_sum(x, mask) / count(mask).clamp_min(1)
+    (total(x, mask) / count(mask).clamp_min(1)).to_kind(x.kind())
 }
 
 /// Sum over the counted tokens of each row.
