@@ -65,10 +65,10 @@ pub fn masked_mean(x: &Tensor, mask: &Tensor) -> Tensor {
 /// S_b = Σ_t m_{b,t} · x_{b,t}
 /// ```
 ///
-/// * `x`: [B, T], any unit; gradient passes where the mask is true.
-/// * `mask`: bool [B, T].
+/// * `x`: `[B, T]`, any unit; gradient passes where the mask is true.
+/// * `mask`: bool `[B, T]`.
 ///
-/// Returns [B] in the unit of `x` (**sum over tokens, no reduction over rows**).
+/// Returns `[B]` in the unit of `x` (**sum over tokens, no reduction over rows**).
 ///
 /// Degenerate: an all-masked row gives 0 with zero gradient; a non-finite counted value passes on.
 ///
@@ -83,10 +83,10 @@ pub fn row_sum(x: &Tensor, mask: &Tensor) -> Tensor {
 /// μ_b = Σ_t m_{b,t} · x_{b,t} / max(Σ_t m_{b,t}, 1)
 /// ```
 ///
-/// * `x`: [B, T], any unit; gradient passes where the mask is true.
-/// * `mask`: bool [B, T].
+/// * `x`: `[B, T]`, any unit; gradient passes where the mask is true.
+/// * `mask`: bool `[B, T]`.
 ///
-/// Returns [B] in the unit of `x` (**mean over tokens, no reduction over rows**).
+/// Returns `[B]` in the unit of `x` (**mean over tokens, no reduction over rows**).
 ///
 /// Degenerate: an all-masked row gives 0 with zero gradient; a non-finite counted value passes on.
 ///

@@ -3,7 +3,7 @@
 use keel::math::*;
 use tch::{Kind, Tensor};
 
-/// Three tensors [B, T] in whatever role a function has for them, one number per row, and the mask.
+/// Three tensors `[B, T]` in whatever role a function has for them, one number per row, and the mask.
 pub struct Batch {
     pub x: Tensor,
     pub y: Tensor,
@@ -31,7 +31,7 @@ impl Batch {
         Batch { x: wave(1.7, 0.9) - 1.0, y: wave(2.3, 0.7) - 1.0, z: wave(0.9, 1.3), scores, mask }
     }
 
-    /// The same functions on other data: each tensor [B, T] through `tokens`, the scores through `rows`.
+    /// The same functions on other data: each tensor `[B, T]` through `tokens`, the scores through `rows`.
     pub fn map(&self, tokens: impl Fn(&Tensor) -> Tensor, rows: impl Fn(&Tensor) -> Tensor) -> Batch {
         let (x, y, z) = (tokens(&self.x), tokens(&self.y), tokens(&self.z));
         Batch { x, y, z, scores: rows(&self.scores), mask: tokens(&self.mask) }
@@ -45,7 +45,7 @@ impl Batch {
 pub struct Entry {
     pub name: &'static str,
     pub function: fn(&Batch) -> Tensor,
-    /// What stands in a masked slot of a result [B, T].
+    /// What stands in a masked slot of a result `[B, T]`.
     pub masked_slot: f64,
 }
 
@@ -53,7 +53,7 @@ fn entry(name: &'static str, function: fn(&Batch) -> Tensor) -> Entry {
     Entry { name, function, masked_slot: 0.0 }
 }
 
-/// Each function, its result [B, T], [B] or scalar.
+/// Each function, its result `[B, T]`, `[B]` or scalar.
 pub fn catalogue() -> Vec<Entry> {
     vec![
         entry("masked_sum", |b| masked_sum(&b.x, &b.mask)),
