@@ -1,4 +1,4 @@
-//! One thing that happened, and its JSON.
+//! One thing that happened, and the JSON by which the host reads it.
 
 use crate::error::Error;
 use serde_json::{json, Map, Value};
