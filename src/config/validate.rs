@@ -99,8 +99,8 @@ impl<'s> Walk<'s> {
             let names: Vec<&str> = properties.keys().map(String::as_str).collect();
             return Err(Error::config(format!("{}: unknown key; {}", place.key(key), hint(key, &names))));
         }
-        let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        for key in required.filter(|key| !object.contains_key(*key)) {
+        let mut required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        if let Some(key) = required.find(|key| !object.contains_key(*key)) {
             let expected = schema["properties"].get(key).map_or("a value".into(), |schema| self.expected(schema));
             return Err(Error::config(format!("{}: required and missing; expected {expected}", place.key(key))));
         }
