@@ -93,8 +93,9 @@ impl<'s> Walk<'s> {
     fn object(&self, schema: &'s Value, object: &Map<String, Value>, place: &Pointer) -> Result<()> {
         let none = Map::new();
         let properties = schema["properties"].as_object().unwrap_or(&none);
-        let others = schema.get("additionalProperties").filter(|others| **others != Value::Bool(false));
-        let closed = others.is_none() && schema.get("properties").is_some();
+        let said = schema.get("additionalProperties");
+        let others = said.filter(|others| **others != Value::Bool(false));
+        let closed = others.is_none() && said.or(schema.get("properties")).is_some();
         if let Some(key) = object.keys().find(|key| closed && !properties.contains_key(*key)) {
             let names: Vec<&str> = properties.keys().map(String::as_str).collect();
             return Err(Error::config(format!("{}: unknown key; {}", place.key(key), hint(key, &names))));
