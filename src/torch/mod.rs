@@ -1,1 +1,21 @@
-//! torch
+//! What tch lacks, behind a safe Rust face: a C++ shim over libtorch and what belongs to the whole process.
+//!
+//! Owns the optimiser step, gradient clipping and aliasing on flat tensors, the chunked language-model head, decode
+//! attention, generators with state, tensors over foreign memory, DLPack, host callbacks, the loading of CUDA, threads
+//! and the exit handler. Knows nothing of models, sessions or the C ABI. Every C++ entry ends in `catch(...)`.
+
+mod attention;
+mod foreign;
+mod gradient;
+mod log_probs;
+mod optimizer;
+mod threads;
+
+pub use attention::decode_attention;
+pub use gradient::{clip_gradient, set_gradient};
+pub use log_probs::token_log_probs;
+pub use optimizer::{fused_adamw, AdamW};
+pub use process::{initialise, library_directory};
+pub use threads::ThreadScope;
+
+mod process;
