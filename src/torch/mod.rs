@@ -19,3 +19,25 @@ pub use process::{initialise, library_directory};
 pub use threads::ThreadScope;
 
 mod process;
+
+pub mod cuda {
+    pub fn available() -> bool {
+        false
+    }
+    pub fn device_count() -> i64 {
+        0
+    }
+}
+
+pub struct Generator;
+
+impl Generator {
+    pub fn new(seed: u64) -> crate::error::Result<Self> {
+        tch::manual_seed(seed as i64);
+        Ok(Generator)
+    }
+    pub fn normal(&mut self, tensor: &tch::Tensor, mean: f64, deviation: f64) -> crate::error::Result<()> {
+        let _ = tensor.shallow_clone().f_normal_(mean, deviation)?;
+        Ok(())
+    }
+}
