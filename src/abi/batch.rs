@@ -5,7 +5,6 @@ use super::runtime::keel_runtime;
 use super::status::{keel_error, keel_status};
 use super::tensor::{self, DLManagedTensorVersioned};
 use super::text::{self, Out};
-use super::view::View;
 use crate::data::{self, Column, Kind};
 use crate::error::{Error, Result, Status};
 use crate::model::Tokenizer;
@@ -174,7 +173,7 @@ pub unsafe extern "C" fn keel_batch_get(
 /// Sets a column from a DLPack tensor [rows] or [rows, width] of int32, int64, float32 or uint8.
 ///
 /// batch: changed; its views end. column: its name, UTF-8. tensor: keel owns it from here on, whatever the status: its
-/// deleter is called exactly once. stream: the stream that the tensor's data is ready on, NULL for host memory. error:
+/// deleter is called exactly once. stream: NULL, since only host memory is taken today. error:
 /// nullable. Threads: any, but no other call on this batch meanwhile. Status: as keel_batch_set; KEEL_E_UNSUPPORTED: another type or layout. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_batch_set_dlpack(
@@ -194,7 +193,7 @@ pub unsafe extern "C" fn keel_batch_set_dlpack(
     })
 }
 
-/// A copy of a column as a DLPack tensor in host memory: [rows], [rows, width], or [count] if it is ragged.
+/// A copy of a column as a DLPack tensor in host memory: [rows], or [count] if it is ragged.
 ///
 /// batch: borrowed. column: its name, UTF-8. tensor: out, the caller calls its deleter. error: nullable.
 /// Threads: any. Status: KEEL_E_DATA: no such column; KEEL_E_UNSUPPORTED: it holds text or uint64; KEEL_E_CONCURRENT.
@@ -212,7 +211,7 @@ pub unsafe extern "C" fn keel_batch_get_dlpack(
         let batch = handle::get::<Batch>("batch", batch)?;
         let name = text::utf8("column", column, column_length)?;
         let rows = batch.read()?;
-        tensor.write(tensor::export(name, self::column(&rows, name)?, rows.rows())?);
+        tensor.write(tensor::export(name, self::column(&rows, name)?)?);
         Ok(())
     })
 }

@@ -43,6 +43,7 @@ pub(super) fn reward(function: torch::callback::Reward, user_data: *mut c_void) 
     let user_data = UserData(user_data);
     Arc::new(move |rollouts, tokenizer, rewards| {
         let lent = Lent(handle::insert(Arc::new(Batch::new(rollouts, tokenizer)))?);
-        torch::callback::reward(function, lent.0, rewards, user_data.pointer())
+        // SAFETY: the C doc of keel_session_set_callback asks for a function that takes these on the driving thread.
+        unsafe { torch::callback::reward(function, lent.0, rewards, user_data.pointer()) }
     })
 }

@@ -125,7 +125,7 @@ pub unsafe extern "C" fn keel_model_encode(
         let model = handle::get::<Model>("model", model)?;
         let special = flag("flags", flags, KEEL_ENCODE_SPECIAL)?;
         let encoded = tokenizer(&model)?.encode(text::utf8("text", text, text_length)?, special)?;
-        text::copy(&encoded, "tokens", tokens, capacity, needed)
+        text::write_tokens(&encoded, tokens, capacity, needed)
     })
 }
 

@@ -1,7 +1,7 @@
 //! The struct that says how far a job is: checked before the work, filled after it.
 
-use super::status::{keel_status, KEEL_NEED_DATA, KEEL_OK, KEEL_PENDING};
-use crate::error::{Error, Result, Status};
+use super::status::{keel_status, KEEL_OK, KEEL_PENDING};
+use crate::error::{Error, Result};
 use crate::session::{Report, State};
 
 /// keel_report.state: the job has more to do.
@@ -75,7 +75,7 @@ impl ReportOut {
         match report {
             Ok(report) => {
                 self.fill(&keel_report::from(&report));
-                Ok(status_of(report.state))
+                Ok(if report.state == State::Pending { KEEL_PENDING } else { KEEL_OK })
             }
             Err(error) => Err(error),
         }
@@ -94,3 +94,22 @@ impl ReportOut {
     }
 }
 
+impl From<&Report> for keel_report {
+    fn from(report: &Report) -> keel_report {
+        keel_report {
+            struct_size: size_of::<keel_report>() as u32,
+            state: match report.state {
+                State::Pending => KEEL_JOB_PENDING,
+                State::Done => KEEL_JOB_DONE,
+                State::Cancelled => KEEL_JOB_CANCELLED,
+                State::Failed => KEEL_JOB_FAILED,
+            },
+            slices: report.slices,
+            elapsed_us: report.elapsed_us,
+            longest_slice_us: report.longest_slice_us,
+            optimizer_steps: report.optimizer_steps,
+            progress: report.progress,
+            reserved: 0,
+        }
+    }
+}

@@ -153,7 +153,7 @@ fn schema(kind: &str) -> Result<Value> {
         "create" => Ok(config::schema::<config::Create>()),
         "generate" => Ok(config::schema::<config::Generate>()),
         "session" => Ok(config::schema::<session::Config>()),
-        "columns" => Ok(data::schema()),
+        "columns" => Ok(data::columns_schema()),
         other => Err(Error::argument(format!(
             "kind: expected runtime, load, create, generate, session or columns, got {other:?}"
         ))),

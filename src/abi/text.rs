@@ -81,7 +81,7 @@ pub(super) unsafe fn json<'a>(pointer: *const c_char, length: usize) -> Result<O
 pub(super) unsafe fn write(text: &str, buffer: *mut c_char, capacity: usize, needed: *mut usize) -> Result<()> {
     // SAFETY: the caller's promise is passed on; the NUL lies inside `capacity`.
     unsafe {
-        copy(text.as_bytes(), "buffer", buffer.cast::<u8>(), capacity, needed)?;
+        copy(text.as_bytes(), "buffer", buffer.cast(), capacity, needed)?;
         if text.len() < capacity {
             buffer.add(text.len()).write(0);
         }
@@ -89,31 +89,30 @@ pub(super) unsafe fn write(text: &str, buffer: *mut c_char, capacity: usize, nee
     Ok(())
 }
 
-/// Hands an array out.
+/// Hands tokens out.
 ///
 /// # Safety
-/// `buffer` is NULL or has room for `capacity` elements; `needed` is NULL or writable.
-pub(super) unsafe fn copy<T: Copy>(
-    values: &[T],
-    argument: &str,
-    buffer: *mut T,
-    capacity: usize,
-    needed: *mut usize,
-) -> Result<()> {
+/// `tokens` is NULL or has room for `capacity` of them; `needed` is NULL or writable.
+pub(super) unsafe fn write_tokens(all: &[i32], tokens: *mut i32, capacity: usize, needed: *mut usize) -> Result<()> {
+    // SAFETY: the caller's promise is passed on.
+    unsafe { copy(all, "tokens", tokens, capacity, needed) }
+}
+
+/// # Safety
+/// `room` is NULL or has room for `capacity` elements; `needed` is NULL or writable.
+unsafe fn copy<T>(all: &[T], argument: &str, room: *mut T, capacity: usize, needed: *mut usize) -> Result<()> {
+    if room.is_null() && capacity > 0 {
+        return Err(Error::new(Status::NullPointer, format!("{argument}: expected room for {capacity}, got NULL")));
+    }
     // SAFETY: the caller's promise; the copy is no longer than `capacity`, and keel's memory is not the caller's.
     unsafe {
-        if !needed.is_null() {
-            needed.write_unaligned(values.len());
-        }
-        if buffer.is_null() && capacity > 0 {
-            return Err(Error::new(Status::NullPointer, format!("{argument}: expected room for {capacity}, got NULL")));
-        }
-        if values.len() > capacity {
-            let message = format!("{argument}: expected room for {}, got {capacity}", values.len());
+        Out::optional(needed).write(all.len());
+        if all.len() > capacity {
+            let message = format!("{argument}: expected room for {}, got {capacity}", all.len());
             return Err(Error::new(Status::Capacity, message));
         }
         if capacity > 0 {
-            buffer.cast::<u8>().copy_from_nonoverlapping(values.as_ptr().cast(), size_of_val(values));
+            room.cast::<u8>().copy_from_nonoverlapping(all.as_ptr().cast(), size_of_val(all));
         }
     }
     Ok(())

@@ -38,7 +38,7 @@ impl View {
             Values::U8(values) | Values::Utf8(values) => (values.as_ptr().cast(), values.len()),
         };
         let offsets = column.offsets.as_ref().map_or(std::ptr::null(), |offsets| offsets.as_ptr());
-        View { r#type: column.values.r#type(), values, count, offsets }
+        View { r#type: column.values.kind(), values, count, offsets }
     }
 }
 
@@ -47,26 +47,24 @@ impl Batch {
     pub fn view(&self, name: &str, wanted: i32) -> Result<View> {
         let rows = self.read()?;
         let column = super::batch::column(&rows, name)?;
-        let stored = column.values.r#type();
+        let stored = column.values.kind();
         if wanted == 0 || wanted == stored as i32 {
             return Ok(View::of(column));
         }
         match (Type::try_from(wanted)?, stored) {
             (Type::Utf8, Type::I32) => Ok(View::of(self.decoded(name, &rows)?.as_ref())),
-            (wanted, stored) => Err(Error::argument(format!("type: {name} holds {stored:?}, expected that or 0, got {wanted:?}"))),
+            (wanted, stored) => {
+                let (stored, wanted) = (stored.name(), wanted.name());
+                Err(Error::argument(format!("type: {name} holds {stored}, expected that or 0, got {wanted}")))
+            }
         }
     }
 }
 
 /// Every row of a token column as text, without special tokens.
 pub(super) fn decode(column: &Column, rows: u64, tokenizer: &Tokenizer) -> Result<Column> {
-    let mut text = Vec::new();
-    let mut offsets = vec![0];
-    for row in 0..rows as usize {
-        text.extend_from_slice(tokenizer.decode(column.row_i32(row), true)?.as_bytes());
-        offsets.push(text.len() as u64);
-    }
-    Ok(Column { values: Values::Utf8(text), offsets: Some(offsets) })
+    let texts = (0..rows as usize).map(|row| tokenizer.decode(column.row_i32(row), true));
+    Ok(Column::texts(&texts.collect::<Result<Vec<String>>>()?))
 }
 
 /// A column from the host's memory, copied. Offsets are looked at before values, so that a count that is wrong is found
@@ -89,10 +87,6 @@ pub(super) unsafe fn column(
             true => None,
             false => Some(bounds(name, offsets, rows, count)?),
         };
-        if offsets.is_none() && !even(count, rows) {
-            let message = format!("{name}: expected a multiple of {rows} values, one count for each row, got {count}");
-            return Err(Error::shape(message));
-        }
         let values = match r#type {
             Type::I32 => Values::I32(owned(values, count)?),
             Type::I64 => Values::I64(owned(values, count)?),
@@ -103,10 +97,6 @@ pub(super) unsafe fn column(
         };
         Ok(Column { values, offsets })
     }
-}
-
-fn even(count: usize, rows: u64) -> bool {
-    (count as u64).checked_rem(rows).map_or(count == 0, |rest| rest == 0)
 }
 
 /// # Safety

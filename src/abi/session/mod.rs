@@ -177,9 +177,12 @@ pub unsafe extern "C" fn keel_session_destroy(session: keel_session) {
 
 /// The role, of which there is one model today.
 fn unnamed(role: i32, name: &str) -> Result<Role> {
-    let role = Role::try_from(role)?;
-    if name.is_empty() {
-        return Ok(role);
+    if !name.is_empty() {
+        return Err(Error::argument(format!("name: expected an empty one, since a role has one model, got {name:?}")));
     }
-    Err(Error::argument(format!("name: expected an empty one, since a role has one model, got {name:?}")))
+    match role {
+        KEEL_ROLE_POLICY => Ok(Role::Policy),
+        KEEL_ROLE_REFERENCE => Ok(Role::Reference),
+        other => Err(Error::argument(format!("role: expected 1 (policy) or 2 (reference), got {other}"))),
+    }
 }
