@@ -38,6 +38,10 @@ struct Sft {
     batch_size: u32,
 }
 
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Empty {}
+
 fn refusal<T: DeserializeOwned + JsonSchema>(text: &str) -> String {
     let error = parse::<T>(Some(text.as_bytes())).err().expect("a refusal");
     assert_eq!(error.status, Status::Config, "{}", error.message);
@@ -77,6 +81,7 @@ fn a_key_that_nobody_knows_is_refused_with_the_nearest_one() {
         refusal::<Whole>(r#"{"algorithm": {"type": "ppo", "clip_rage": 1}}"#).split(':').next(),
         Some("/algorithm/clip_rage")
     );
+    assert_eq!(refusal::<Empty>(r#"{"x": 1}"#), "/x: unknown key; known here: nothing");
     assert_eq!(refusal::<Load>(r#"{"x": 1}"#), r#"/x: unknown key; known here: "dtype" or "device""#);
 }
 

@@ -93,14 +93,15 @@ impl<'s> Walk<'s> {
     fn object(&self, schema: &'s Value, object: &Map<String, Value>, place: &Pointer) -> Result<()> {
         let none = Map::new();
         let properties = schema["properties"].as_object().unwrap_or(&none);
-        let others = schema.get("additionalProperties").filter(|others| **others != Value::Bool(false));
-        let closed = others.is_none() && schema.get("properties").is_some();
+        let said = schema.get("additionalProperties");
+        let others = said.filter(|others| **others != Value::Bool(false));
+        let closed = others.is_none() && said.or(schema.get("properties")).is_some();
         if let Some(key) = object.keys().find(|key| closed && !properties.contains_key(*key)) {
             let names: Vec<&str> = properties.keys().map(String::as_str).collect();
             return Err(Error::config(format!("{}: unknown key; {}", place.key(key), hint(key, &names))));
         }
-        let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        for key in required.filter(|key| !object.contains_key(*key)) {
+        let mut required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        if let Some(key) = required.find(|key| !object.contains_key(*key)) {
             let expected = schema["properties"].get(key).map_or("a value".into(), |schema| self.expected(schema));
             return Err(Error::config(format!("{}: required and missing; expected {expected}", place.key(key))));
         }

@@ -14,12 +14,12 @@ use super::masked::{kept, masked_mean, masked_variance};
 /// r_{b,t} = −β · k_{b,t} · m_{b,t} + s_b · 1[t = max{u : m_{b,u}}]
 /// ```
 ///
-/// * `kl`: k, [B, T], nats per token, from one of the estimators of `kl`; taken as a constant.
-/// * `scores`: s, [B], reward units, one per response; taken as a constant.
+/// * `kl`: k, `[B, T]`, nats per token, from one of the estimators of `kl`; taken as a constant.
+/// * `scores`: s, `[B]`, reward units, one per response; taken as a constant.
 /// * `coef`: β, reward units per nat, ≥ 0.
-/// * `mask`: bool [B, T].
+/// * `mask`: bool `[B, T]`.
 ///
-/// Returns [B, T], reward units, 0 where masked, without gradient (**no reduction**).
+/// Returns `[B, T]`, reward units, 0 where masked, without gradient (**no reduction**).
 ///
 /// Degenerate: an all-masked row gives zeros, its score is lost; non-finite scores pass on.
 /// KL estimator: whichever made `kl`; k1 here gives the unbiased gradient of the sequence divergence, k3 a biased one.
@@ -41,13 +41,13 @@ pub fn shaped_rewards(kl: &Tensor, scores: &Tensor, coef: f64, mask: &Tensor) ->
 /// where t' is the next counted token of the row, and V_{t'} = Â_{t'} = 0 after the last one (a true end). A masked token
 /// passes both on unchanged, so the result is that of the row with its masked tokens deleted.
 ///
-/// * `rewards`: r, [B, T], reward units; taken as a constant; rewards on masked tokens are ignored.
-/// * `values`: V, [B, T], reward units, V_t the value of the state before token t; taken as a constant.
-/// * `mask`: bool [B, T].
+/// * `rewards`: r, `[B, T]`, reward units; taken as a constant; rewards on masked tokens are ignored.
+/// * `values`: V, `[B, T]`, reward units, V_t the value of the state before token t; taken as a constant.
+/// * `mask`: bool `[B, T]`.
 /// * `discount`: γ in [0, 1].
 /// * `gae_lambda`: λ in [0, 1].
 ///
-/// Returns (Â, R), both [B, T], reward units, 0 where masked, without gradient (**no reduction**, not whitened).
+/// Returns (Â, R), both `[B, T]`, reward units, 0 where masked, without gradient (**no reduction**, not whitened).
 ///
 /// Degenerate: an all-masked row gives zeros; one counted token gives Â = r − V and R = r; T = 0 gives empty tensors;
 /// a non-finite counted value passes to the counted tokens before it in its row.
@@ -81,9 +81,9 @@ pub fn generalized_advantage(
 /// EV = 1 − Var(R − V) / Var(R)
 /// ```
 ///
-/// * `returns`: R, [B, T], reward units; taken as a constant.
-/// * `values`: V, [B, T], reward units; taken as a constant.
-/// * `mask`: bool [B, T].
+/// * `returns`: R, `[B, T]`, reward units; taken as a constant.
+/// * `values`: V, `[B, T]`, reward units; taken as a constant.
+/// * `mask`: bool `[B, T]`.
 ///
 /// Returns a number ≤ 1: 1 = the values are the returns up to a constant, 0 = no better than one, negative = worse
 /// (both variances unbiased, over **all counted tokens**, in f64).

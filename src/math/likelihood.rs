@@ -1,7 +1,7 @@
 //! The likelihood loss of demonstrations.
 //!
 //! Owns negative log-likelihood. Refuses logits: it takes the log-probability of each response token, so that no
-//! [B, T, V] tensor exists.
+//! `[B, T, V]` tensor exists.
 
 use tch::Tensor;
 
@@ -13,8 +13,8 @@ use super::masked::masked_mean;
 /// L = −Σ_{b,t} m_{b,t} · log π(y_{b,t}) / max(Σ_{b,t} m_{b,t}, 1)
 /// ```
 ///
-/// * `log_probs`: log π(y), [B, T], nats, ≤ 0; carries the gradient.
-/// * `mask`: bool [B, T], the final EOS counted, the prompt not.
+/// * `log_probs`: log π(y), `[B, T]`, nats, ≤ 0; carries the gradient.
+/// * `mask`: bool `[B, T]`, the final EOS counted, the prompt not.
 ///
 /// Returns a scalar, nats per token, ≥ 0 (**mean over the counted tokens of this call**; for micro-batches divide
 /// `masked::masked_sum` by the count of the whole optimiser batch instead).

@@ -18,6 +18,11 @@ fn count(mask: &Tensor) -> Tensor {
     mask.sum(Kind::Int64)
 }
 
+/// Σ m·x, a scalar f64: equal values have exactly their own mean, whatever their kind.
+fn total(x: &Tensor, mask: &Tensor) -> Tensor {
+    kept(x, mask).sum(Kind::Double)
+}
+
 /// Sum over the counted tokens.
 ///
 /// ```text
@@ -33,7 +38,7 @@ fn count(mask: &Tensor) -> Tensor {
 ///
 /// Source: definition.
 pub fn masked_sum(x: &Tensor, mask: &Tensor) -> Tensor {
-    kept(x, mask).sum(x.kind())
+    total(x, mask).to_kind(x.kind())
 }
 
 /// Mean over the counted tokens.
@@ -51,7 +56,7 @@ pub fn masked_sum(x: &Tensor, mask: &Tensor) -> Tensor {
 ///
 /// Source: definition.
 pub fn masked_mean(x: &Tensor, mask: &Tensor) -> Tensor {
-    masked_sum(x, mask) / count(mask).clamp_min(1)
+    (total(x, mask) / count(mask).clamp_min(1)).to_kind(x.kind())
 }
 
 /// Sum over the counted tokens of each row.
@@ -60,10 +65,10 @@ pub fn masked_mean(x: &Tensor, mask: &Tensor) -> Tensor {
 /// S_b = Σ_t m_{b,t} · x_{b,t}
 /// ```
 ///
-/// * `x`: [B, T], any unit; gradient passes where the mask is true.
-/// * `mask`: bool [B, T].
+/// * `x`: `[B, T]`, any unit; gradient passes where the mask is true.
+/// * `mask`: bool `[B, T]`.
 ///
-/// Returns [B] in the unit of `x` (**sum over tokens, no reduction over rows**).
+/// Returns `[B]` in the unit of `x` (**sum over tokens, no reduction over rows**).
 ///
 /// Degenerate: an all-masked row gives 0 with zero gradient; a non-finite counted value passes on.
 ///
@@ -78,10 +83,10 @@ pub fn row_sum(x: &Tensor, mask: &Tensor) -> Tensor {
 /// μ_b = Σ_t m_{b,t} · x_{b,t} / max(Σ_t m_{b,t}, 1)
 /// ```
 ///
-/// * `x`: [B, T], any unit; gradient passes where the mask is true.
-/// * `mask`: bool [B, T].
+/// * `x`: `[B, T]`, any unit; gradient passes where the mask is true.
+/// * `mask`: bool `[B, T]`.
 ///
-/// Returns [B] in the unit of `x` (**mean over tokens, no reduction over rows**).
+/// Returns `[B]` in the unit of `x` (**mean over tokens, no reduction over rows**).
 ///
 /// Degenerate: an all-masked row gives 0 with zero gradient; a non-finite counted value passes on.
 ///

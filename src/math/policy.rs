@@ -15,11 +15,11 @@ use super::masked::{kept, masked_mean};
 /// ρ_t = exp(clamp(log π_θ(y_t) − log π_old(y_t), ±20))
 /// ```
 ///
-/// * `policy_log_probs`: log π_θ, [B, T], nats, ≤ 0; carries the gradient (zero beyond ±20).
-/// * `old_log_probs`: log π_old, [B, T], nats, ≤ 0; a constant.
-/// * `mask`: bool [B, T].
+/// * `policy_log_probs`: log π_θ, `[B, T]`, nats, ≤ 0; carries the gradient (zero beyond ±20).
+/// * `old_log_probs`: log π_old, `[B, T]`, nats, ≤ 0; a constant.
+/// * `mask`: bool `[B, T]`.
 ///
-/// Returns ρ, [B, T], without unit, in [e⁻²⁰, e²⁰], 1 where masked (**no reduction**).
+/// Returns ρ, `[B, T]`, without unit, in [e⁻²⁰, e²⁰], 1 where masked (**no reduction**).
 ///
 /// Degenerate: an all-masked row gives ones with zero gradient; a counted NaN passes on.
 ///
@@ -35,14 +35,14 @@ pub fn ratio(policy_log_probs: &Tensor, old_log_probs: &Tensor, mask: &Tensor) -
 /// dual clip, where Â_t < 0:  L_t ← min(L_t, −Â_t · c)
 /// ```
 ///
-/// * `policy_log_probs`: log π_θ, [B, T], nats, ≤ 0; carries the gradient.
-/// * `old_log_probs`: log π_old, [B, T], nats, ≤ 0; a constant.
-/// * `advantages`: Â, [B, T], a constant.
-/// * `mask`: bool [B, T].
+/// * `policy_log_probs`: log π_θ, `[B, T]`, nats, ≤ 0; carries the gradient.
+/// * `old_log_probs`: log π_old, `[B, T]`, nats, ≤ 0; a constant.
+/// * `advantages`: Â, `[B, T]`, a constant.
+/// * `mask`: bool `[B, T]`.
 /// * `clip_range_low`, `clip_range_high`: ε_low in [0, 1], ε_high ≥ 0.
 /// * `dual_clip`: c > 1, or none.
 ///
-/// Returns L, [B, T], in the unit of Â, 0 where masked (**no reduction**).
+/// Returns L, `[B, T]`, in the unit of Â, 0 where masked (**no reduction**).
 ///
 /// Degenerate: an all-masked row gives zeros with zero gradient; at θ = old L_t = −Â_t with the policy gradient;
 /// a counted NaN passes on.
@@ -73,9 +73,9 @@ pub fn policy_loss(
 /// f = Σ m_t · 1[−Â_t · clip(ρ_t, 1 − ε_low, 1 + ε_high) > −Â_t · ρ_t] / Σ m_t
 /// ```
 ///
-/// * `policy_log_probs`, `old_log_probs`: [B, T], nats, ≤ 0; constants here.
-/// * `advantages`: Â, [B, T], a constant.
-/// * `mask`: bool [B, T].
+/// * `policy_log_probs`, `old_log_probs`: `[B, T]`, nats, ≤ 0; constants here.
+/// * `advantages`: Â, `[B, T]`, a constant.
+/// * `mask`: bool `[B, T]`.
 /// * `clip_range_low`, `clip_range_high`: ε_low in [0, 1], ε_high ≥ 0.
 ///
 /// Returns a scalar tensor in [0, 1] without gradient (**mean over counted tokens**); the dual clip is not counted.
@@ -91,7 +91,7 @@ pub fn clip_fraction(
     clip_range_low: f64,
     clip_range_high: f64,
 ) -> Tensor {
-    let ratio = ratio(&policy_log_probs.detach(), old_log_probs, mask);
+    let ratio = ratio(policy_log_probs, old_log_probs, mask);
     let clipped_ratio = ratio.clamp(1.0 - clip_range_low, 1.0 + clip_range_high);
     let clipped = (advantages * clipped_ratio).lt_tensor(&(advantages * &ratio));
     masked_mean(&clipped.to_kind(ratio.kind()), mask)
@@ -103,8 +103,8 @@ pub fn clip_fraction(
 /// KL ≈ Σ m_t · (log π_θ(y_t) − log π_old(y_t))² / 2 / Σ m_t
 /// ```
 ///
-/// * `policy_log_probs`, `old_log_probs`: [B, T], nats, ≤ 0; constants here.
-/// * `mask`: bool [B, T].
+/// * `policy_log_probs`, `old_log_probs`: `[B, T]`, nats, ≤ 0; constants here.
+/// * `mask`: bool `[B, T]`.
 ///
 /// Returns a scalar tensor, nats per token, in [0, 200], without gradient (**mean over counted tokens**).
 ///

@@ -11,10 +11,10 @@ use tch::Tensor;
 /// Δ_b = (log π(y_c) − log π(y_r)) − (log π_ref(y_c) − log π_ref(y_r)),   log π(y) = Σ_t m_t · log π(y_t)
 /// ```
 ///
-/// * `policy_chosen`, `policy_rejected`: [B], nats, ≤ 0, summed over the response; carry the gradient.
-/// * `reference_chosen`, `reference_rejected`: [B], nats, ≤ 0, summed over the response; constants.
+/// * `policy_chosen`, `policy_rejected`: `[B]`, nats, ≤ 0, summed over the response; carry the gradient.
+/// * `reference_chosen`, `reference_rejected`: `[B]`, nats, ≤ 0, summed over the response; constants.
 ///
-/// Returns Δ, [B], nats (**no reduction over pairs, sum over tokens**).
+/// Returns Δ, `[B]`, nats (**no reduction over pairs, sum over tokens**).
 ///
 /// Degenerate: policy = reference gives 0; a response without counted tokens enters as 0; non-finite values pass on.
 ///
@@ -34,10 +34,10 @@ pub fn preference_log_ratio(
 /// L_b = −log σ(β · Δ_b)
 /// ```
 ///
-/// * `log_ratio`: Δ, [B], nats, of `preference_log_ratio`; carries the gradient.
+/// * `log_ratio`: Δ, `[B]`, nats, of `preference_log_ratio`; carries the gradient.
 /// * `beta`: β > 0, per nat: how hard the pair pulls away from the reference.
 ///
-/// Returns L, [B], nats, > 0 (**no reduction**; the objective is the mean over pairs).
+/// Returns L, `[B]`, nats, > 0 (**no reduction**; the objective is the mean over pairs).
 ///
 /// Degenerate: Δ = 0 gives ln 2; large |β·Δ| stays finite (L → −β·Δ as Δ → −∞); NaN passes on.
 ///
@@ -52,7 +52,7 @@ pub fn dpo_loss(log_ratio: &Tensor, beta: f64) -> Tensor {
 /// f = Σ_b 1[Δ_b > 0] / B
 /// ```
 ///
-/// * `log_ratio`: Δ, [B], nats, of `preference_log_ratio`; a constant here.
+/// * `log_ratio`: Δ, `[B]`, nats, of `preference_log_ratio`; a constant here.
 ///
 /// Returns a scalar tensor in [0, 1] without gradient (**mean over pairs**).
 ///

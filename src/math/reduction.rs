@@ -14,8 +14,8 @@ use super::masked::{masked_mean, masked_sum, row_mean, row_sum};
 /// L = Σ_{b,t} m_{b,t} · x_{b,t} / max(Σ_{b,t} m_{b,t}, 1)
 /// ```
 ///
-/// * `x`: [B, T], any unit; carries the gradient.
-/// * `mask`: bool [B, T].
+/// * `x`: `[B, T]`, any unit; carries the gradient.
+/// * `mask`: bool `[B, T]`.
 ///
 /// Returns a scalar in the unit of `x` (**mean over counted tokens**).
 ///
@@ -32,8 +32,8 @@ pub fn token_mean(x: &Tensor, mask: &Tensor) -> Tensor {
 /// L = (1/B) · Σ_b (Σ_t m_{b,t} · x_{b,t} / max(Σ_t m_{b,t}, 1))
 /// ```
 ///
-/// * `x`: [B, T], any unit; carries the gradient.
-/// * `mask`: bool [B, T].
+/// * `x`: `[B, T]`, any unit; carries the gradient.
+/// * `mask`: bool `[B, T]`.
 ///
 /// Returns a scalar in the unit of `x` (**mean over rows of the mean over tokens**).
 ///
@@ -50,8 +50,8 @@ pub fn sequence_mean_token_mean(x: &Tensor, mask: &Tensor) -> Tensor {
 /// L = (1/B) · Σ_b Σ_t m_{b,t} · x_{b,t}
 /// ```
 ///
-/// * `x`: [B, T], any unit; carries the gradient.
-/// * `mask`: bool [B, T].
+/// * `x`: `[B, T]`, any unit; carries the gradient.
+/// * `mask`: bool `[B, T]`.
 ///
 /// Returns a scalar in the unit of `x` (**mean over rows of the sum over tokens**).
 ///
@@ -68,8 +68,8 @@ pub fn sequence_mean_token_sum(x: &Tensor, mask: &Tensor) -> Tensor {
 /// L = Σ_{b,t} m_{b,t} · x_{b,t} / (B · T_max)
 /// ```
 ///
-/// * `x`: [B, T], any unit; carries the gradient.
-/// * `mask`: bool [B, T].
+/// * `x`: `[B, T]`, any unit; carries the gradient.
+/// * `mask`: bool `[B, T]`.
 /// * `max_length`: T_max > 0, tokens: the longest response allowed, not the longest present.
 ///
 /// Returns a scalar in the unit of `x` (**sum over counted tokens ÷ constant**).

@@ -11,12 +11,12 @@ use tch::Tensor;
 /// L_t = ½ · max((V_t − R_t)², (clip(V_t, V_old,t − ε, V_old,t + ε) − R_t)²)
 /// ```
 ///
-/// * `values`: V, [B, T], reward units; carries the gradient.
-/// * `old_values`: V_old, [B, T], reward units, as at the start of the update; a constant.
-/// * `returns`: R, [B, T], reward units; a constant.
+/// * `values`: V, `[B, T]`, reward units; carries the gradient.
+/// * `old_values`: V_old, `[B, T]`, reward units, as at the start of the update; a constant.
+/// * `returns`: R, `[B, T]`, reward units; a constant.
 /// * `value_clip_range`: ε ≥ 0, reward units; 0 = no clipping: L_t = ½ (V_t − R_t)².
 ///
-/// Returns L, [B, T], squared reward units (**no reduction, no mask**: what stands in a masked slot is to be masked by
+/// Returns L, `[B, T]`, squared reward units (**no reduction, no mask**: what stands in a masked slot is to be masked by
 /// the reduction).
 ///
 /// Degenerate: V = R = V_old gives 0 with zero gradient; a non-finite value passes on in its slot only.

@@ -23,7 +23,7 @@ use crate::torch;
 use parking_lot::Mutex;
 use serde_json::{json, Value};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
 
@@ -37,6 +37,8 @@ pub struct Model {
     device: Device,
     kind: Kind,
     weights: Mutex<Arc<Weights>>,
+    /// What the next version exceeds, beside the current one.
+    version_floor: AtomicU64,
     trained: AtomicBool,
 }
 
@@ -160,7 +162,7 @@ impl Model {
         self.layout.check(data)?;
         let source = data.f_narrow(0, 0, self.layout.len)?.f_detach()?;
         let mut current = self.weights.lock();
-        let version = current.version + 1;
+        let version = current.version.max(self.version_floor.load(Ordering::Acquire)) + 1;
         let idle = Arc::get_mut(&mut current).and_then(Weights::borrow_idle);
         let mut target = match idle {
             Some(buffer) => buffer,
@@ -169,6 +171,11 @@ impl Model {
         tch::no_grad(|| target.f_copy_(&source))?;
         *current = Arc::new(Weights::new(self.layout.clone(), version, target));
         Ok(version)
+    }
+
+    /// Makes the next publication's version exceed `version`, so that a restored run goes on counting.
+    pub fn raise_version(&self, version: u64) {
+        self.version_floor.fetch_max(version, Ordering::AcqRel);
     }
 
     /// Takes the one right to train this model; `InUse` if a session has it.
@@ -198,7 +205,8 @@ impl Model {
         let kind = data.f_kind()?;
         let weights = Mutex::new(Arc::new(Weights::new(layout.clone(), 0, data)));
         let (architecture, trained) = (Arc::new(architecture), AtomicBool::new(false));
-        Ok(Model { parts, architecture, layout, tokenizer, end_tokens, device, kind, weights, trained })
+        let version_floor = AtomicU64::new(0);
+        Ok(Model { parts, architecture, layout, tokenizer, end_tokens, device, kind, weights, version_floor, trained })
     }
 
     fn default_generation(&self) -> Value {

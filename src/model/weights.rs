@@ -10,6 +10,7 @@ use crate::model::arena::{Layout, Slot};
 use crate::model::format::{self, Entry};
 use crate::model::language::{Architecture, Family, Tokenizer};
 use memmap2::Mmap;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::{self, File};
@@ -22,11 +23,12 @@ use tch::{Device, Kind, Tensor};
 const LONGEST_TEXT: u64 = 256 << 20;
 
 /// What a model directory holds beside the weights.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Parts {
     /// `config.json`
     pub config: Value,
-    /// `tokenizer.json`, byte for byte
+    /// `tokenizer.json`, byte for byte; not part of the JSON form
+    #[serde(skip)]
     pub tokenizer: Option<Vec<u8>>,
     /// `tokenizer_config.json`
     pub tokenizer_config: Option<Value>,

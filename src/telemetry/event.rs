@@ -1,13 +1,14 @@
-//! One thing that happened, and its JSON.
+//! One thing that happened, and the JSON by which the host reads it.
 
 use crate::error::Error;
 use serde_json::{json, Map, Value};
+use std::collections::BTreeMap;
 
 /// One thing that happened in a session or a runtime.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// An update's metrics; names are from the table.
-    Metrics { update: u64, optimizer_steps: u64, values: Vec<(&'static str, f64)> },
+    Metrics { update: u64, optimizer_steps: u64, values: BTreeMap<String, f64> },
     /// A job ended: `work` names what it did; `error` says why it did not.
     JobFinished { job: u64, work: &'static str, optimizer_steps: u64, elapsed_us: u64, error: Option<Error> },
     /// Something that the host ought to know and need not act on.
@@ -19,8 +20,6 @@ impl Event {
     pub fn to_json(&self) -> Map<String, Value> {
         let value = match self {
             Event::Metrics { update, optimizer_steps, values } => {
-                let values: Map<String, Value> =
-                    values.iter().map(|(name, value)| ((*name).into(), json!(value))).collect();
                 json!({ "event": "metrics", "update": update, "optimizer_steps": optimizer_steps, "values": values })
             }
             Event::JobFinished { job, work, optimizer_steps, elapsed_us, error } => json!({
@@ -48,7 +47,7 @@ mod tests {
 
     #[test]
     fn events_are_flat_objects() {
-        let values = vec![("loss/total", 0.5), ("gradient/norm", f64::NAN)];
+        let values = BTreeMap::from([("loss/total".to_string(), 0.5), ("gradient/norm".to_string(), f64::NAN)]);
         let metrics = Event::Metrics { update: 2, optimizer_steps: 9, values };
         let expected = json!({"event": "metrics", "update": 2, "optimizer_steps": 9, "values": {"loss/total": 0.5, "gradient/norm": null}});
         assert_eq!(Value::Object(metrics.to_json()), expected);

@@ -4,6 +4,7 @@
 
 use super::event::Event;
 use super::metric::metric;
+use crate::error::Result;
 use parking_lot::Mutex;
 use serde_json::{json, Value};
 use std::collections::{BTreeMap, VecDeque};
@@ -24,16 +25,6 @@ struct Queues {
 struct Queue {
     waiting: VecDeque<(u64, Event)>,
     dropped: u64,
-}
-
-/// What a reader with so much room got.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// The event as JSON; it left its queue.
-    Event(String),
-    /// Nothing left its queue: the event needs this many bytes.
-    TooLong(usize),
-    Empty,
 }
 
 impl Events {
@@ -63,32 +54,31 @@ impl Events {
     /// Besides the event's own members it has `source`, `sequence` (counts the events of the runtime, from 1) and
     /// `dropped` (events of this source lost since the one read before).
     pub fn next(&self, source: u64) -> Option<String> {
-        match self.next_within(source, usize::MAX) {
-            Next::Event(text) => Some(text),
-            Next::TooLong(_) | Next::Empty => None,
-        }
+        let mut text = None;
+        let keep = |event: &str| {
+            text = Some(event.to_string());
+            Ok(())
+        };
+        self.take(source, keep).ok().and(text)
     }
 
-    /// The same for a reader with room for so many bytes.
-    pub fn next_within(&self, source: u64, capacity: usize) -> Next {
+    /// Hands the same text over; the event leaves its queue unless the reader refuses it. Whether there was one.
+    pub fn take(&self, source: u64, reader: impl FnOnce(&str) -> Result<()>) -> Result<bool> {
         let mut queues = self.queues.lock();
-        let Some(source) = queues.oldest(source) else { return Next::Empty };
-        let Some(queue) = queues.sources.get_mut(&source) else { return Next::Empty };
-        let Some((sequence, event)) = queue.waiting.front() else { return Next::Empty };
+        let Some(source) = queues.oldest(source) else { return Ok(false) };
+        let Some(queue) = queues.sources.get_mut(&source) else { return Ok(false) };
+        let Some((sequence, event)) = queue.waiting.front() else { return Ok(false) };
         let mut members = event.to_json();
         members.insert("source".into(), json!(source));
         members.insert("sequence".into(), json!(sequence));
         members.insert("dropped".into(), json!(queue.dropped));
-        let text = Value::Object(members).to_string();
-        if text.len() > capacity {
-            return Next::TooLong(text.len());
-        }
+        reader(&Value::Object(members).to_string())?;
         queue.waiting.pop_front();
         queue.dropped = 0;
         if queue.waiting.is_empty() {
             queues.sources.remove(&source);
         }
-        Next::Event(text)
+        Ok(true)
     }
 
     /// Forgets what a source still has waiting.
@@ -108,6 +98,7 @@ impl Queues {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::{Error, Status};
 
     fn warning(text: &str) -> Event {
         Event::Warning { message: text.into() }
@@ -131,7 +122,6 @@ mod tests {
         assert_eq!(read(&events, 7), None);
         assert_eq!(read(&events, 0), Some(("d".into(), 3, 0)));
         assert_eq!(read(&events, 0), None);
-        assert_eq!(events.next_within(0, 1 << 20), Next::Empty);
     }
 
     #[test]
@@ -147,13 +137,20 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_without_room_takes_nothing() {
+    fn a_reader_that_refuses_takes_nothing() {
         let events = Events::new(2);
         events.push(5, warning("text"));
         let expected = r#"{"event":"warning","message":"text","source":5,"sequence":1,"dropped":0}"#;
-        assert_eq!(events.next_within(5, expected.len() - 1), Next::TooLong(expected.len()));
-        assert_eq!(events.next_within(5, expected.len()), Next::Event(expected.into()));
-        assert_eq!(events.next_within(5, 0), Next::Empty);
+        let refusal = Error::new(Status::Capacity, "no room");
+        assert_eq!(events.take(5, |_| Err(refusal.clone())), Err(refusal.clone()));
+        let mut found = String::new();
+        let keep = |event: &str| {
+            found.push_str(event);
+            Ok(())
+        };
+        assert_eq!(events.take(5, keep), Ok(true));
+        assert_eq!(found, expected);
+        assert_eq!(events.take(5, |_| Err(refusal)), Ok(false));
     }
 
     #[test]

@@ -25,11 +25,7 @@ pub const METRICS: &[Metric] = &[
     row("loss/preference", "nats/pair", "DPO: −log σ(preference/margin), mean over pairs"),
     row("gradient/norm", "1", "L2 norm of the whole gradient before it is clipped"),
     row("optimizer/learning_rate", "1", "learning rate of the last optimiser step"),
-    row("optimizer/steps", "steps", "optimiser steps applied since the session was created"),
     row("tokens/trained", "tokens", "response tokens that counted in the losses of the update, summed"),
-    row("rows/trained", "rows", "rows that the update learned from, each pass counted"),
-    row("rows/epoch", "epochs", "SFT, DPO: passes over the pushed rows so far, the current one as a fraction"),
-    row("accuracy/token", "fraction", "SFT: counted response tokens that were the likeliest ones"),
     row("preference/accuracy", "fraction", "DPO: pairs whose margin is above 0; a tie counts as wrong"),
     row("preference/margin", "nats", "DPO: reward/chosen − reward/rejected, mean over pairs"),
     row(
@@ -40,10 +36,6 @@ pub const METRICS: &[Metric] = &[
     row("reward/rejected", "nats", "DPO: the same of the rejected response"),
     row("log_probs/chosen", "nats/response", "DPO: log-probability of the chosen response, mean over pairs"),
     row("log_probs/rejected", "nats/response", "DPO: log-probability of the rejected response, mean over pairs"),
-    row("log_probs/reference_chosen", "nats/response", "DPO: log_probs/chosen under the reference"),
-    row("log_probs/reference_rejected", "nats/response", "DPO: log_probs/rejected under the reference"),
-    row("length/chosen", "tokens", "DPO: counted tokens of the chosen response, mean over pairs"),
-    row("length/rejected", "tokens", "DPO: counted tokens of the rejected response, mean over pairs"),
     row(
         "kl/sequence",
         "nats/response",
@@ -61,13 +53,7 @@ pub const METRICS: &[Metric] = &[
         "PPO: largest |new − old log-probability| in the first minibatch, before any step: 0 unless sampling and \
          training disagree",
     ),
-    row(
-        "policy/epochs",
-        "epochs",
-        "PPO: passes over the rollouts that were begun; fewer than set where target_kl ended them",
-    ),
     row("policy/version", "versions", "publications of the policy's weights so far"),
-    row("value/clip_fraction", "fraction", "PPO: counted response tokens whose clipped value error was the one taken"),
     row("value/explained_variance", "1", "PPO: 1 − Var(returns − values)/Var(returns) before the update; 1 is perfect"),
     row("value/mean", "reward", "PPO: values before the update, mean over counted response tokens"),
     row("entropy/token", "nats/token", "entropy of the policy's next token, mean over counted response tokens"),
@@ -77,18 +63,25 @@ pub const METRICS: &[Metric] = &[
     row("advantage/mean", "reward", "PPO: advantages before they are whitened, mean over counted response tokens"),
     row("advantage/std", "reward", "PPO: their standard deviation (n − 1)"),
     row("returns/mean", "reward", "PPO: targets of the values, mean over counted response tokens"),
+    row(
+        "rollout/log_prob_drift",
+        "nats/token",
+        "PPO: |old − recorded log-probability|, mean over counted response tokens: 0 unless the policy or the sampler \
+         differs from the one that is trained",
+    ),
     row("rollout/length", "tokens", "PPO: tokens of a response, mean over responses"),
     row("rollout/eos_fraction", "fraction", "PPO: responses that ended with an end token of the model"),
-    row("evaluation/loss", "1", "loss/total on the rows marked for evaluation"),
-    row("evaluation/nll", "nats/token", "loss/nll on the rows marked for evaluation"),
-    row("evaluation/token_accuracy", "fraction", "accuracy/token on the rows marked for evaluation"),
-    row("evaluation/preference_loss", "nats/pair", "loss/preference on the rows marked for evaluation"),
+    row("evaluation/loss_total", "1", "loss/total on the rows marked for evaluation"),
+    row("evaluation/loss_nll", "nats/token", "loss/nll on the rows marked for evaluation"),
+    row("evaluation/loss_preference", "nats/pair", "loss/preference on the rows marked for evaluation"),
+    row("evaluation/entropy_token", "nats/token", "entropy/token on the rows marked for evaluation"),
     row("evaluation/preference_accuracy", "fraction", "preference/accuracy on the rows marked for evaluation"),
     row("evaluation/preference_margin", "nats", "preference/margin on the rows marked for evaluation"),
     row("evaluation/reward_chosen", "nats", "reward/chosen on the rows marked for evaluation"),
     row("evaluation/reward_rejected", "nats", "reward/rejected on the rows marked for evaluation"),
-    row("evaluation/tokens", "tokens", "counted response tokens of the rows marked for evaluation"),
-    row("evaluation/rows", "rows", "rows marked for evaluation"),
+    row("evaluation/log_probs_chosen", "nats/response", "log_probs/chosen on the rows marked for evaluation"),
+    row("evaluation/log_probs_rejected", "nats/response", "log_probs/rejected on the rows marked for evaluation"),
+    row("evaluation/tokens_trained", "tokens", "counted response tokens of the rows marked for evaluation"),
 ];
 
 /// The entry of a metric, by its name.

@@ -9,5 +9,5 @@ mod events;
 mod metric;
 
 pub use event::Event;
-pub use events::{Events, Next};
+pub use events::Events;
 pub use metric::{document, metric, Metric, METRICS};

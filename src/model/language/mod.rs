@@ -5,6 +5,7 @@
 
 mod activation;
 mod architecture;
+mod cache;
 mod generation;
 mod gpt2;
 mod llama;

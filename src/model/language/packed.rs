@@ -6,13 +6,14 @@
 
 use crate::error::{Error, Result, Status};
 use crate::model::language::transformer::Attention;
+use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
 /// The rows of a matrix product come in multiples of this.
 pub(super) const ROW_MULTIPLE: usize = 4;
 
 /// A prompt and its response as the tokens that the model read and wrote.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sequence {
     pub tokens: Vec<i32>,
     /// How many of `tokens` are the prompt: at least one.
