@@ -1,0 +1,400 @@
+// keel.hpp: the C++17 face of keel.h, header only.
+//
+// Each handle is a move-only class that destroys it: Runtime, Model, Batch, Session, Job, Blob. A function that can
+// fail returns Result<T>, which holds the value or the Error; no exceptions and no RTTI are needed. With KEEL_EXCEPTIONS
+// defined before the include, Result<T> is T itself and an error is thrown as keel::Exception, so that calls chain:
+//     session.generate(prompts, R"({"max_new_tokens": 32})").run();
+// Everything else (threads, ownership, what each call does) is as keel.h says of the function of the same name. A view
+// (View, Column, Texts, Blob::bytes) is valid until the batch or blob that it came from is changed or destroyed.
+#ifndef KEEL_KEEL_HPP
+#define KEEL_KEEL_HPP
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "handle.hpp"
+#include "keel.h"
+#include "result.hpp"
+#include "view.hpp"
+
+namespace keel {
+#if defined(KEEL_EXCEPTIONS)
+inline namespace throwing {
+#else
+inline namespace returning {
+#endif
+
+using Microseconds = std::chrono::microseconds;
+
+class Runtime : public detail::Handle<Runtime, keel_runtime_destroy> {
+ public:
+  static Result<Runtime> create(std::string_view json = {}) {
+    return detail::make<Runtime>([&](keel_runtime *out, keel_error *error) {
+      return keel_runtime_create(KEEL_ABI_VERSION, json.data(), json.size(), out, error);
+    });
+  }
+  Result<void> shutdown(Microseconds timeout) const {
+    return detail::call([&](keel_error *error) {
+      return keel_runtime_shutdown(id_, static_cast<uint64_t>(timeout.count()), error);
+    });
+  }
+  // The next event as JSON, of one source (a session's id) or of any; empty when there is none.
+  Result<std::optional<std::string>> next_event(uint64_t source = 0) const {
+    return detail::read([&](char *buffer, size_t capacity, size_t *needed, keel_error *error) {
+      return keel_runtime_next_event(id_, source, buffer, capacity, needed, error);
+    });
+  }
+  Result<std::string> devices() const {
+    return detail::text([&](auto... out) { return keel_runtime_devices(id_, out...); });
+  }
+  Result<std::string> memory() const {
+    return detail::text([&](auto... out) { return keel_runtime_memory(id_, out...); });
+  }
+};
+
+class Batch : public detail::Handle<Batch, keel_batch_destroy> {
+ public:
+  static Result<Batch> create(const Runtime &runtime, int32_t kind, uint64_t rows) {
+    return detail::make<Batch>([&](keel_batch *out, keel_error *error) {
+      return keel_batch_create(runtime.id(), kind, rows, out, error);
+    });
+  }
+  Result<uint64_t> rows() const {
+    uint64_t rows = 0;
+    return detail::call<uint64_t>([&](keel_error *error) { return keel_batch_rows(id_, &rows, error); },
+                                  [&](keel_status) -> Result<uint64_t> { return rows; });
+  }
+
+  // One value (or the same number of values) a row; with offsets (rows + 1), a ragged column.
+  template <class T>
+  Result<void> set(std::string_view column, View<T> values, View<uint64_t> offsets = {}) {
+    return detail::call([&](keel_error *error) {
+      return keel_batch_set(id_, column.data(), column.size(), detail::Tag<T>::value, values.data(), values.size(),
+                            offsets.data(), error);
+    });
+  }
+  template <class T>
+  Result<void> set(std::string_view column, const std::vector<T> &values) {
+    return set(column, View<T>(values));
+  }
+  template <class T>
+  Result<void> set(std::string_view column, const std::vector<std::vector<T>> &rows) {
+    return set_rows<T>(column, rows);
+  }
+  Result<void> set(std::string_view column, const std::vector<std::string> &rows) { return set_rows<char>(column, rows); }
+  Result<void> set(std::string_view column, const std::vector<std::string_view> &rows) {
+    return set_rows<char>(column, rows);
+  }
+
+  // The column as values of T; char asks for text and decodes tokens.
+  template <class T>
+  Result<Column<T>> get(std::string_view column) const {
+    int32_t type = detail::Tag<T>::value;
+    const void *values = nullptr;
+    const uint64_t *offsets = nullptr;
+    size_t count = 0;
+    uint64_t rows = 0;
+    auto both = [&](keel_error *error) {
+      const keel_status status = keel_batch_rows(id_, &rows, error);
+      return status < 0 ? status
+                        : keel_batch_get(id_, column.data(), column.size(), &type, &values, &count, &offsets, error);
+    };
+    return detail::call<Column<T>>(both, [&](keel_status) -> Result<Column<T>> {
+      const size_t all = static_cast<size_t>(rows);
+      return Column<T>{View<T>(static_cast<const T *>(values), count),
+                       View<uint64_t>(offsets, offsets == nullptr ? 0 : all + 1), all};
+    });
+  }
+  Result<Column<int32_t>> tokens(std::string_view column) const { return get<int32_t>(column); }
+  Result<Column<float>> numbers(std::string_view column) const { return get<float>(column); }
+#if defined(KEEL_EXCEPTIONS)
+  Texts texts(std::string_view column) const { return Texts(get<char>(column)); }
+#else
+  Result<Texts> texts(std::string_view column) const {
+    auto result = get<char>(column);
+    if (!result) return result.error();
+    return Texts(*result);
+  }
+#endif
+
+ private:
+  template <class T, class Rows>
+  Result<void> set_rows(std::string_view column, const Rows &rows) {
+    const detail::Flat<T> flat(rows);
+    return set(column, View<T>(flat.values), View<uint64_t>(flat.offsets));
+  }
+};
+
+class Job;
+
+class Model : public detail::Handle<Model, keel_model_destroy> {
+ public:
+  // A job that loads a directory in the Hugging Face layout; Job::model gives the model.
+  static Result<Job> load(const Runtime &runtime, std::string_view path, std::string_view json = {});
+  static Result<Model> create(const Runtime &runtime, std::string_view json) {
+    return detail::make<Model>([&](keel_model *out, keel_error *error) {
+      return keel_model_create(runtime.id(), json.data(), json.size(), out, error);
+    });
+  }
+  Result<void> save(std::string_view path) const {
+    return detail::call([&](keel_error *error) { return keel_model_save(id_, path.data(), path.size(), error); });
+  }
+  Result<std::string> info() const {
+    return detail::text([&](auto... out) { return keel_model_info(id_, out...); });
+  }
+  Result<std::vector<int32_t>> encode(std::string_view text, uint32_t flags = 0) const {
+    std::vector<int32_t> tokens(text.size() + 8);
+    size_t needed = 0;
+    auto attempt = [&](keel_error *error) {
+      return keel_model_encode(id_, text.data(), text.size(), flags, tokens.data(), tokens.size(), &needed, error);
+    };
+    auto retry = [&](keel_error *error) {
+      const keel_status status = attempt(error);
+      if (status != KEEL_E_CAPACITY) return status;
+      tokens.resize(needed);
+      return attempt(error);
+    };
+    return detail::call<std::vector<int32_t>>(retry, [&](keel_status) -> Result<std::vector<int32_t>> {
+      tokens.resize(needed);
+      return std::move(tokens);
+    });
+  }
+  Result<std::string> decode(View<int32_t> tokens, uint32_t flags = 0) const {
+    return detail::text(
+        [&](auto... out) { return keel_model_decode(id_, tokens.data(), tokens.size(), flags, out...); });
+  }
+};
+
+class Job : public detail::Handle<Job, keel_job_destroy> {
+ public:
+  // The three drivers. Each says how far the job is; a failed job returns its error again and again.
+  Result<Report> run() const {
+    return report([&](auto... out) { return keel_job_run(id_, out...); });
+  }
+  Result<void> start() const {
+    return detail::call([&](keel_error *error) { return keel_job_start(id_, error); });
+  }
+  Result<Report> pump(Microseconds budget) const {
+    return report([&](auto... out) { return keel_job_pump(id_, static_cast<uint64_t>(budget.count()), out...); });
+  }
+
+  Result<Report> poll() const {
+    return report([&](auto... out) { return keel_job_poll(id_, out...); });
+  }
+  Result<Report> wait(Microseconds timeout) const {
+    return report([&](auto... out) { return keel_job_wait(id_, static_cast<uint64_t>(timeout.count()), out...); });
+  }
+  Result<void> cancel() const {
+    return detail::call([&](keel_error *error) { return keel_job_cancel(id_, error); });
+  }
+  // What a finished job made.
+  Result<Batch> batch() const {
+    return detail::make<Batch>([&](auto... out) { return keel_job_batch(id_, out...); });
+  }
+  Result<Model> model() const {
+    return detail::make<Model>([&](auto... out) { return keel_job_model(id_, out...); });
+  }
+  // The job's own error; status KEEL_OK when it has none.
+  Error error() const {
+    detail::Caught caught;
+    const keel_status status = keel_job_error(id_, &caught);
+    return status < 0 ? caught.error(status) : Error{};
+  }
+
+ private:
+  template <class Call>
+  static Result<Report> report(Call &&function) {
+    Report report;
+    return detail::call<Report>([&](keel_error *error) { return function(static_cast<keel_report *>(&report), error); },
+                                [&](keel_status) -> Result<Report> { return report; });
+  }
+};
+
+inline Result<Job> Model::load(const Runtime &runtime, std::string_view path, std::string_view json) {
+  return detail::make<Job>([&](keel_job *out, keel_error *error) {
+    return keel_model_load(runtime.id(), path.data(), path.size(), json.data(), json.size(), out, error);
+  });
+}
+
+class Blob : public detail::Handle<Blob, keel_blob_destroy> {
+ public:
+  Result<View<uint8_t>> bytes() const {
+    const uint8_t *data = nullptr;
+    size_t size = 0;
+    return detail::call<View<uint8_t>>([&](keel_error *error) { return keel_blob_data(id_, &data, &size, error); },
+                                       [&](keel_status) -> Result<View<uint8_t>> { return View<uint8_t>(data, size); });
+  }
+};
+
+// Scores rollouts: writes `count` rewards and returns 0, or another number to fail the job.
+using Reward = std::function<int32_t(const Batch &rollouts, float *rewards, size_t count)>;
+
+class Session : public detail::Handle<Session, keel_session_destroy> {
+ public:
+  Session() = default;
+  Session(Session &&) = default;
+  Session &operator=(Session &&other) noexcept {
+    Handle::operator=(std::move(other));
+    std::swap(runtime_, other.runtime_);
+    std::swap(reward_, other.reward_);
+    return *this;
+  }
+  ~Session() {
+    if (reward_) (void)keel_session_set_callback(id_, KEEL_CALLBACK_REWARD, nullptr, nullptr, nullptr);
+  }
+
+  static Result<Session> create(const Runtime &runtime, std::string_view json) {
+    return make(runtime, [&](keel_session *out, keel_error *error) {
+      return keel_session_create(runtime.id(), json.data(), json.size(), out, error);
+    });
+  }
+  static Result<Session> open(const Runtime &runtime, std::string_view path) {
+    return make(runtime, [&](keel_session *out, keel_error *error) {
+      return keel_session_open(runtime.id(), path.data(), path.size(), out, error);
+    });
+  }
+
+  Result<void> set_model(int32_t role, const Model &model, std::string_view name = {}) const {
+    return detail::call([&](keel_error *error) {
+      return keel_session_set_model(id_, role, name.data(), name.size(), model.id(), error);
+    });
+  }
+  Result<Model> model(int32_t role, std::string_view name = {}) const {
+    return detail::make<Model>([&](keel_model *out, keel_error *error) {
+      return keel_session_model(id_, role, name.data(), name.size(), out, error);
+    });
+  }
+  Result<std::string> config() const {
+    return detail::text([&](auto... out) { return keel_session_config(id_, out...); });
+  }
+  Result<std::string> metrics() const {
+    return detail::text([&](auto... out) { return keel_session_metrics(id_, out...); });
+  }
+  Result<uint64_t> state_hash() const {
+    uint64_t hash = 0;
+    return detail::call<uint64_t>([&](keel_error *error) { return keel_session_state_hash(id_, &hash, error); },
+                                  [&](keel_status) -> Result<uint64_t> { return hash; });
+  }
+
+  // All rows or none; the id of the first row, the others follow.
+  Result<uint64_t> push(const Batch &batch) const {
+    uint64_t first = 0;
+    return detail::call<uint64_t>([&](keel_error *error) { return keel_session_push(id_, batch.id(), &first, error); },
+                                  [&](keel_status) -> Result<uint64_t> { return first; });
+  }
+  Result<void> reward(View<uint64_t> ids, View<float> rewards) const {
+    return detail::call([&](keel_error *error) {
+      return keel_session_reward(id_, ids.data(), ids.size(), rewards.data(), rewards.size(), error);
+    });
+  }
+  Result<void> clear() const {
+    return detail::call([&](keel_error *error) { return keel_session_clear(id_, error); });
+  }
+
+  // A job, or nothing when more rows are needed first.
+  Result<std::optional<Job>> update() const {
+    return detail::make_optional<Job>([&](auto... out) { return keel_session_update(id_, out...); });
+  }
+  Result<std::optional<Job>> evaluate() const {
+    return detail::make_optional<Job>([&](auto... out) { return keel_session_evaluate(id_, out...); });
+  }
+  // update + run; the report says whether it was done or needs data.
+  Result<Report> step() const {
+    Report report;
+    return detail::call<Report>([&](keel_error *error) { return keel_session_step(id_, &report, error); },
+                                [&](keel_status) -> Result<Report> { return report; });
+  }
+  Result<Job> generate(const Batch &prompts, std::string_view json = {}) const {
+    return detail::make<Job>([&](keel_job *out, keel_error *error) {
+      return keel_session_generate(id_, prompts.id(), json.data(), json.size(), out, error);
+    });
+  }
+  Result<Job> generate(const std::vector<std::string> &prompts, std::string_view json = {}) const {
+    const detail::Flat<char> flat(prompts);
+    return detail::make<Job>([&](keel_job *out, keel_error *error) {
+      keel_batch batch = 0;
+      keel_status status = keel_batch_create(runtime_, KEEL_BATCH_PROMPTS, prompts.size(), &batch, error);
+      if (status >= 0) {
+        status = keel_batch_set(batch, "prompt", 6, KEEL_TYPE_UTF8, flat.values.data(), flat.values.size(),
+                                flat.offsets.data(), error);
+      }
+      if (status >= 0) status = keel_session_generate(id_, batch, json.data(), json.size(), out, error);
+      keel_batch_destroy(batch);
+      return status;
+    });
+  }
+  Result<Job> save(std::string_view path) const {
+    return detail::make<Job>([&](keel_job *out, keel_error *error) {
+      return keel_session_save(id_, path.data(), path.size(), out, error);
+    });
+  }
+  Result<Job> restore(std::string_view path) const {
+    return detail::make<Job>([&](keel_job *out, keel_error *error) {
+      return keel_session_restore(id_, path.data(), path.size(), out, error);
+    });
+  }
+  Result<Blob> export_state() const {
+    return detail::make<Blob>([&](auto... out) { return keel_session_export(id_, out...); });
+  }
+  Result<void> import_state(View<uint8_t> bytes) const {
+    return detail::call(
+        [&](keel_error *error) { return keel_session_import(id_, bytes.data(), bytes.size(), error); });
+  }
+
+  // Calls `reward` on the thread that drives an update with run or pump, for rows that have none yet.
+  Result<void> set_reward(Reward reward) {
+    auto owned = reward ? std::make_unique<Reward>(std::move(reward)) : nullptr;
+    const keel_reward_callback function = owned ? &Session::call_reward : nullptr;
+    return detail::call<void>(
+        [&](keel_error *error) {
+          return keel_session_set_callback(id_, KEEL_CALLBACK_REWARD, function, owned.get(), error);
+        },
+        [&](keel_status) {
+          reward_ = std::move(owned);
+          return detail::done();
+        });
+  }
+
+ private:
+  template <class Call>
+  static Result<Session> make(const Runtime &runtime, Call &&function) {
+    uint64_t handle = 0;
+    return detail::call<Session>([&](keel_error *error) { return function(&handle, error); },
+                                 [&](keel_status) -> Result<Session> {
+                                   Session session = adopt(handle);
+                                   session.runtime_ = runtime.id();
+                                   return session;
+                                 });
+  }
+  static int32_t KEEL_CALL call_reward(keel_batch rollouts, float *rewards, size_t count, void *user_data) {
+    const Batch batch = Batch::adopt(rollouts);
+    return (*static_cast<Reward *>(user_data))(batch, rewards, count);
+  }
+
+  keel_runtime runtime_ = 0;
+  std::unique_ptr<Reward> reward_;
+};
+
+// The version of the loaded library, e.g. "0.1.0".
+inline std::string_view version() { return keel_version(); }
+inline uint64_t live_handles() { return keel_live_handles(); }
+inline Result<std::string> build_info() {
+  return detail::text([](auto... out) { return keel_build_info(out...); });
+}
+// The JSON Schema of one configuration: runtime, load, create, generate, session, columns.
+inline Result<std::string> config_schema(std::string_view kind) {
+  return detail::text([&](auto... out) { return keel_config_schema(kind.data(), kind.size(), out...); });
+}
+
+}  // namespace returning or throwing
+}  // namespace keel
+
+#endif  // KEEL_KEEL_HPP

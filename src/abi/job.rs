@@ -1,0 +1,151 @@
+//! The C noun `job`: long work, driven here, on keel's thread, or in pieces.
+
+use super::batch::{keel_batch, Batch};
+use super::handle::{self, Noun, Type};
+use super::model::keel_model;
+use super::report::{keel_report, ReportOut};
+use super::status::{keel_error, keel_status};
+use super::text::Out;
+use crate::error::Result;
+use crate::session::Job;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Long work as a plan of slices: loading, generating, updating, saving. Made by the calls that begin such work.
+pub type keel_job = u64;
+
+impl Noun for Job {
+    const TYPE: Type = Type::Job;
+}
+
+/// A handle for a job, which its events carry.
+pub(super) fn insert(job: Arc<Job>) -> Result<keel_job> {
+    let handle = handle::insert(job.clone())?;
+    job.set_id(handle);
+    Ok(handle)
+}
+
+/// Drives the job to its end on the calling thread.
+///
+/// job: borrowed. report: out, nullable, written also on failure. error: nullable. Threads: any, one driver at a time.
+/// Status: KEEL_NEED_DATA, KEEL_E_CONCURRENT, KEEL_E_CANCELLED, or the job's own error, again and again. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_job_run(job: keel_job, report: *mut keel_report, error: *mut keel_error) -> keel_status {
+    guard!(error, {
+        let report = ReportOut::new(report)?;
+        let job = handle::get::<Job>("job", job)?;
+        report.write(job.run())
+    })
+}
+
+/// Hands the job to a thread of keel's. What it publishes appears with the next keel_job_poll or keel_job_wait.
+///
+/// job: borrowed. error: nullable. Threads: any. Status: KEEL_E_CONCURRENT, KEEL_E_STATE: it would call the host back, or the
+/// runtime was shut down. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_job_start(job: keel_job, error: *mut keel_error) -> keel_status {
+    guard!(error, { handle::get::<Job>("job", job)?.start() })
+}
+
+/// Drives the job on the calling thread for about budget_us microseconds: those slices that are expected to fit, at least
+/// one.
+///
+/// job: borrowed. budget_us: 0 for a single slice. report: out, nullable, written also on failure. error: nullable.
+/// Threads: any, one driver at a time. Status: KEEL_PENDING: call again; KEEL_NEED_DATA, KEEL_E_CONCURRENT,
+/// KEEL_E_CANCELLED, or the job's own error. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_job_pump(
+    job: keel_job,
+    budget_us: u64,
+    report: *mut keel_report,
+    error: *mut keel_error,
+) -> keel_status {
+    guard!(error, {
+        let report = ReportOut::new(report)?;
+        let job = handle::get::<Job>("job", job)?;
+        report.write(job.pump(Duration::from_micros(budget_us)))
+    })
+}
+
+/// Where the job stands. Does no slice and waits for none.
+///
+/// job: borrowed. report: out, nullable, written also on failure. error: nullable. Threads: any.
+/// Status: KEEL_PENDING, KEEL_NEED_DATA, KEEL_E_CANCELLED, or the job's own error. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_job_poll(job: keel_job, report: *mut keel_report, error: *mut keel_error) -> keel_status {
+    guard!(error, {
+        let report = ReportOut::new(report)?;
+        let job = handle::get::<Job>("job", job)?;
+        report.write(job.poll())
+    })
+}
+
+/// Waits for a started job.
+///
+/// job: borrowed. timeout_us: how long at most. report: out, nullable, written also on failure. error: nullable.
+/// Threads: any. Status: KEEL_PENDING: not done yet, or nobody drives it; KEEL_NEED_DATA, KEEL_E_CANCELLED, or the job's own
+/// error. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_job_wait(
+    job: keel_job,
+    timeout_us: u64,
+    report: *mut keel_report,
+    error: *mut keel_error,
+) -> keel_status {
+    guard!(error, {
+        let report = ReportOut::new(report)?;
+        let job = handle::get::<Job>("job", job)?;
+        report.write(job.wait(Duration::from_micros(timeout_us)))
+    })
+}
+
+/// Ends the job before its next slice. Optimiser steps that were applied stay; rows that were pushed stay.
+///
+/// job: borrowed; a finished one is left as it is. error: nullable. Threads: any; never waits. Status: no others. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_job_cancel(job: keel_job, error: *mut keel_error) -> keel_status {
+    guard!(error, { handle::get::<Job>("job", job)?.cancel() })
+}
+
+/// The error that ended the job, as the status of this call and in `error`.
+///
+/// job: borrowed. error: nullable. Threads: any. Status: KEEL_OK: it has not failed; else the job's own. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_job_error(job: keel_job, error: *mut keel_error) -> keel_status {
+    guard!(error, { handle::get::<Job>("job", job)?.error().map_or(Ok(()), Err) })
+}
+
+/// The rows that a finished job made: the rollouts of keel_session_generate, the numbers of keel_session_evaluate.
+///
+/// job: borrowed. batch: out, a batch of the caller's own, who ends it with keel_batch_destroy. error: nullable.
+/// Threads: any. Status: KEEL_E_STATE: it still runs, or makes none; or the job's own error. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_job_batch(job: keel_job, batch: *mut keel_batch, error: *mut keel_error) -> keel_status {
+    guard!(error, {
+        let batch = Out::required("batch", batch)?;
+        let job = handle::get::<Job>("job", job)?;
+        batch.write(handle::insert(Arc::new(Batch::new(job.batch()?, job.tokenizer())))?);
+        Ok(())
+    })
+}
+
+/// The model that a finished keel_model_load read.
+///
+/// job: borrowed. model: out, the caller ends it with keel_model_destroy. error: nullable.
+/// Threads: any. Status: KEEL_E_STATE: it still runs, or reads none; or the job's own error. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_job_model(job: keel_job, model: *mut keel_model, error: *mut keel_error) -> keel_status {
+    guard!(error, {
+        let model = Out::required("model", model)?;
+        model.write(handle::insert(handle::get::<Job>("job", job)?.model()?)?);
+        Ok(())
+    })
+}
+
+/// Ends the handle. A job that runs on keel's thread goes on to its end; cancel it first if it should not.
+///
+/// job: 0 and what was destroyed before are ignored. Threads: any; never waits. Status: none, cannot fail. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_job_destroy(job: keel_job) {
+    guard!(or (), { handle::retire::<Job>(job) })
+}

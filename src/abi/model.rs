@@ -1,0 +1,174 @@
+//! The C noun `model`: weights with their tokenizer.
+
+use super::handle::{self, Noun, Type};
+use super::job::keel_job;
+use super::runtime::keel_runtime;
+use super::status::{keel_error, keel_status};
+use super::text::{self, Out};
+use crate::config;
+use crate::error::{Error, Result};
+use crate::model::{Model, Tokenizer};
+use crate::session::{Job, Runtime};
+use std::ffi::c_char;
+use std::sync::Arc;
+
+/// A model: weights, architecture and tokenizer. Made by keel_model_create, keel_job_model, keel_session_model.
+pub type keel_model = u64;
+
+/// keel_model_encode: put the tokenizer's special tokens (begin of text …) where it would put them itself.
+pub const KEEL_ENCODE_SPECIAL: u32 = 1;
+/// keel_model_decode: leave special tokens out of the text.
+pub const KEEL_DECODE_SKIP_SPECIAL: u32 = 1;
+
+impl Noun for Model {
+    const TYPE: Type = Type::Model;
+}
+
+/// Makes a job that loads a directory in the Hugging Face layout (config.json, *.safetensors, tokenizer.json); the finished
+/// job has the model, keel_job_model.
+///
+/// runtime: borrowed. path: UTF-8, copied. json: the configuration "load", copied; NULL with length 0 for the defaults.
+/// job: out, the caller ends it with keel_job_destroy. error: nullable. Threads: any. Status: KEEL_E_CONFIG, KEEL_E_DEVICE; files that are missing or
+/// wrong fail the job with KEEL_E_FILE, KEEL_E_FORMAT. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_model_load(
+    runtime: keel_runtime,
+    path: *const c_char,
+    path_length: usize,
+    json: *const c_char,
+    json_length: usize,
+    job: *mut keel_job,
+    error: *mut keel_error,
+) -> keel_status {
+    guard!(error, {
+        let job = Out::required("job", job)?;
+        let runtime = handle::get::<Runtime>("runtime", runtime)?;
+        let path = text::path(path, path_length)?;
+        let config = config::parse(text::json(json, json_length)?)?;
+        job.write(super::job::insert(Job::load(&runtime, path.to_path_buf(), config)?)?);
+        Ok(())
+    })
+}
+
+/// Makes a model with random weights from a configuration.
+///
+/// runtime: borrowed. json: the configuration "create", copied. model: out, the caller ends it with keel_model_destroy.
+/// error: nullable. Threads: any. Status: KEEL_E_CONFIG, KEEL_E_DEVICE, KEEL_E_UNSUPPORTED. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_model_create(
+    runtime: keel_runtime,
+    json: *const c_char,
+    json_length: usize,
+    model: *mut keel_model,
+    error: *mut keel_error,
+) -> keel_status {
+    guard!(error, {
+        let model = Out::required("model", model)?;
+        let runtime = handle::get::<Runtime>("runtime", runtime)?;
+        let config = config::parse::<config::Create>(text::json(json, json_length)?)?;
+        runtime.check_device(config::device(&config.device)?)?;
+        model.write(handle::insert(Arc::new(Model::create(&config)?))?);
+        Ok(())
+    })
+}
+
+/// Writes the last published weights as a directory that transformers loads. A file that is there is replaced whole or not
+/// at all.
+///
+/// model: borrowed. path: UTF-8, copied; the directory is made if it is missing. error: nullable.
+/// Threads: any. Status: KEEL_E_FILE. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_model_save(
+    model: keel_model,
+    path: *const c_char,
+    path_length: usize,
+    error: *mut keel_error,
+) -> keel_status {
+    guard!(error, { handle::get::<Model>("model", model)?.save(text::path(path, path_length)?) })
+}
+
+/// What the model is, as JSON: architecture, sizes, dtype, device, version of its weights, special tokens.
+///
+/// model: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL,
+/// nullable. error: nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_model_info(
+    model: keel_model,
+    buffer: *mut c_char,
+    capacity: usize,
+    needed: *mut usize,
+    error: *mut keel_error,
+) -> keel_status {
+    guard!(error, {
+        let info = handle::get::<Model>("model", model)?.info();
+        text::write(&info.to_string(), buffer, capacity, needed)
+    })
+}
+
+/// Turns text into tokens.
+///
+/// model: borrowed. text: UTF-8, borrowed. flags: 0 or KEEL_ENCODE_SPECIAL. tokens: room for capacity tokens, NULL with
+/// capacity 0 to ask for the count. needed: the count, nullable. error: nullable.
+/// Threads: any. Status: KEEL_E_CAPACITY, KEEL_E_STATE: the model has no tokenizer. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_model_encode(
+    model: keel_model,
+    text: *const c_char,
+    text_length: usize,
+    flags: u32,
+    tokens: *mut i32,
+    capacity: usize,
+    needed: *mut usize,
+    error: *mut keel_error,
+) -> keel_status {
+    guard!(error, {
+        let model = handle::get::<Model>("model", model)?;
+        let special = flag("flags", flags, KEEL_ENCODE_SPECIAL)?;
+        let encoded = tokenizer(&model)?.encode(text::utf8("text", text, text_length)?, special)?;
+        text::write_tokens(&encoded, tokens, capacity, needed)
+    })
+}
+
+/// Turns tokens into text.
+///
+/// model: borrowed. tokens: count of them, borrowed. flags: 0 or KEEL_DECODE_SKIP_SPECIAL. buffer: room for capacity bytes,
+/// NULL with capacity 0 to ask for the size. needed: bytes without a NUL, nullable. error: nullable.
+/// Threads: any. Status: KEEL_E_CAPACITY, KEEL_E_STATE: the model has no tokenizer. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_model_decode(
+    model: keel_model,
+    tokens: *const i32,
+    count: usize,
+    flags: u32,
+    buffer: *mut c_char,
+    capacity: usize,
+    needed: *mut usize,
+    error: *mut keel_error,
+) -> keel_status {
+    guard!(error, {
+        let model = handle::get::<Model>("model", model)?;
+        let skip_special = flag("flags", flags, KEEL_DECODE_SKIP_SPECIAL)?;
+        let decoded = tokenizer(&model)?.decode(text::slice("tokens", tokens, count)?, skip_special)?;
+        text::write(&decoded, buffer, capacity, needed)
+    })
+}
+
+/// Ends the handle. Sessions that use the model keep it alive.
+///
+/// model: 0 and what was destroyed before are ignored. Threads: any; never waits. Status: none, cannot fail. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_model_destroy(model: keel_model) {
+    guard!(or (), { handle::retire::<Model>(model) })
+}
+
+fn tokenizer(model: &Model) -> Result<&Arc<Tokenizer>> {
+    model.tokenizer().ok_or_else(|| Error::state("model: it was made without a tokenizer"))
+}
+
+fn flag(argument: &str, flags: u32, known: u32) -> Result<bool> {
+    match flags {
+        0 => Ok(false),
+        flags if flags == known => Ok(true),
+        other => Err(Error::argument(format!("{argument}: expected 0 or {known}, got {other}"))),
+    }
+}

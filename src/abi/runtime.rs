@@ -1,0 +1,161 @@
+//! The C noun `runtime`: what a process needs once, and the schema of every configuration.
+
+use super::handle::{self, Noun, Type};
+use super::status::{keel_error, keel_status, KEEL_EMPTY, KEEL_OK};
+use super::text::{self, Out};
+use super::version;
+use crate::error::{Error, Result};
+use crate::session::{self, Runtime};
+use crate::{config, data};
+use serde_json::Value;
+use std::ffi::c_char;
+use std::time::Duration;
+
+/// A runtime: the devices, keel's own threads, the events. Made by keel_runtime_create.
+pub type keel_runtime = u64;
+
+impl Noun for Runtime {
+    const TYPE: Type = Type::Runtime;
+}
+
+/// Makes a runtime. The first one of a process decides whether CUDA is loaded; a process needs only one.
+///
+/// header_abi: KEEL_ABI_VERSION of the header that the host was compiled against. json: the configuration "runtime", copied;
+/// NULL with length 0 for the defaults. runtime: out, the caller ends it with keel_runtime_destroy. error: nullable.
+/// Threads: any. Status: KEEL_E_VERSION, KEEL_E_CONFIG, KEEL_E_DEVICE. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_runtime_create(
+    header_abi: u32,
+    json: *const c_char,
+    json_length: usize,
+    runtime: *mut keel_runtime,
+    error: *mut keel_error,
+) -> keel_status {
+    guard!(error, {
+        version::handshake(header_abi)?;
+        let runtime = Out::required("runtime", runtime)?;
+        let config = config::parse(text::json(json, json_length)?)?;
+        runtime.write(handle::insert(Runtime::create(&config)?)?);
+        Ok(())
+    })
+}
+
+/// Stops the jobs that run on keel's threads at their next slice and waits for those threads; afterwards none runs.
+///
+/// runtime: stays valid, but no job can be started on a thread again. timeout_us: how long to wait at most. error: nullable.
+/// Threads: any. Status: KEEL_E_TIMEOUT: a slice still runs, call again. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_runtime_shutdown(
+    runtime: keel_runtime,
+    timeout_us: u64,
+    error: *mut keel_error,
+) -> keel_status {
+    guard!(error, { handle::get::<Runtime>("runtime", runtime)?.shutdown(Duration::from_micros(timeout_us)) })
+}
+
+/// Takes the oldest event, as JSON.
+///
+/// runtime: borrowed. source: the handle of the session or job whose events are wanted, 0 for any. buffer: room for capacity
+/// bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL, nullable. error: nullable.
+/// Threads: any. Status: KEEL_EMPTY: there is none; KEEL_E_CAPACITY: it stays the oldest. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_runtime_next_event(
+    runtime: keel_runtime,
+    source: u64,
+    buffer: *mut c_char,
+    capacity: usize,
+    needed: *mut usize,
+    error: *mut keel_error,
+) -> keel_status {
+    guard!(error, {
+        let runtime = handle::get::<Runtime>("runtime", runtime)?;
+        let taken = runtime.events().take(source, |event| text::write(event, buffer, capacity, needed))?;
+        Ok(if taken { KEEL_OK } else { KEEL_EMPTY })
+    })
+}
+
+/// The devices that a configuration may name, as a JSON array: ["cpu", "cuda:0"].
+///
+/// runtime: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL,
+/// nullable. error: nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_runtime_devices(
+    runtime: keel_runtime,
+    buffer: *mut c_char,
+    capacity: usize,
+    needed: *mut usize,
+    error: *mut keel_error,
+) -> keel_status {
+    guard!(error, {
+        let devices = handle::get::<Runtime>("runtime", runtime)?.devices();
+        text::write(&devices.to_string(), buffer, capacity, needed)
+    })
+}
+
+/// What memory the process uses, as JSON, in bytes.
+///
+/// runtime: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL,
+/// nullable. error: nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_runtime_memory(
+    runtime: keel_runtime,
+    buffer: *mut c_char,
+    capacity: usize,
+    needed: *mut usize,
+    error: *mut keel_error,
+) -> keel_status {
+    guard!(error, {
+        let memory = handle::get::<Runtime>("runtime", runtime)?.memory();
+        text::write(&memory.to_string(), buffer, capacity, needed)
+    })
+}
+
+/// Ends the handle. What was made from the runtime goes on; its memory is freed with the last of it.
+///
+/// runtime: 0 and what was destroyed before are ignored. Threads: any; never waits. Status: none, cannot fail. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_runtime_destroy(runtime: keel_runtime) {
+    guard!(or (), { handle::retire::<Runtime>(runtime) })
+}
+
+/// How many handles were made and not yet destroyed, of all types.
+///
+/// Threads: any. Status: none, cannot fail. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_live_handles() -> u64 {
+    guard!(or 0, { handle::live() })
+}
+
+/// The JSON Schema of a configuration: names, types, ranges, defaults, meanings.
+///
+/// kind: "runtime", "load", "create", "generate", "session", or "columns" for the table of columns of a batch. buffer: room
+/// for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL, nullable. error: nullable.
+/// Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_config_schema(
+    kind: *const c_char,
+    kind_length: usize,
+    buffer: *mut c_char,
+    capacity: usize,
+    needed: *mut usize,
+    error: *mut keel_error,
+) -> keel_status {
+    guard!(error, {
+        let schema = schema(text::utf8("kind", kind, kind_length)?)?;
+        text::write(&schema.to_string(), buffer, capacity, needed)
+    })
+}
+
+fn schema(kind: &str) -> Result<Value> {
+    match kind {
+        "runtime" => Ok(config::schema::<config::Runtime>()),
+        "load" => Ok(config::schema::<config::Load>()),
+        "create" => Ok(config::schema::<config::Create>()),
+        "generate" => Ok(config::schema::<config::Generate>()),
+        "session" => Ok(config::schema::<session::Config>()),
+        "columns" => Ok(data::columns_schema()),
+        other => Err(Error::argument(format!(
+            "kind: expected runtime, load, create, generate, session or columns, got {other:?}"
+        ))),
+    }
+}

@@ -1,0 +1,57 @@
+//! What the host brings to a session: rows and rewards.
+
+use super::keel_session;
+use crate::abi::batch::{keel_batch, Batch};
+use crate::abi::handle;
+use crate::abi::status::{keel_error, keel_status};
+use crate::abi::text::{self, Out};
+use crate::session::Session;
+
+/// Adds the rows of a batch: all of them or none. Rows pushed while an update runs belong to the next one.
+///
+/// session: changed. batch: borrowed; its rows are copied. first_id: out, nullable: the id of the first row, the others
+/// follow one by one. error: nullable. Threads: any, also while a job runs. Status: KEEL_E_DATA, KEEL_E_SHAPE, KEEL_E_STATE,
+/// KEEL_E_CONCURRENT: the batch is being changed. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_session_push(
+    session: keel_session,
+    batch: keel_batch,
+    first_id: *mut u64,
+    error: *mut keel_error,
+) -> keel_status {
+    guard!(error, {
+        let session = handle::get::<Session>("session", session)?;
+        let batch = handle::get::<Batch>("batch", batch)?;
+        let first = session.push(&*batch.read()?)?;
+        Out::optional(first_id).write(first);
+        Ok(())
+    })
+}
+
+/// Rewards rows that were pushed without one.
+///
+/// session: changed. ids: ids_count of them, from keel_session_push, copied. rewards: one per id, copied; rewards_count must
+/// equal ids_count. error: nullable. Threads: any, also while a job runs.
+/// Status: KEEL_E_SHAPE, KEEL_E_NON_FINITE, KEEL_E_DATA: an id that is not waiting. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_session_reward(
+    session: keel_session,
+    ids: *const u64,
+    ids_count: usize,
+    rewards: *const f32,
+    rewards_count: usize,
+    error: *mut keel_error,
+) -> keel_status {
+    guard!(error, {
+        let session = handle::get::<Session>("session", session)?;
+        session.reward(text::slice("ids", ids, ids_count)?, text::slice("rewards", rewards, rewards_count)?)
+    })
+}
+
+/// Drops all rows that no update has taken.
+///
+/// session: changed. error: nullable. Threads: any. Status: no others. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_session_clear(session: keel_session, error: *mut keel_error) -> keel_status {
+    guard!(error, { handle::get::<Session>("session", session)?.clear() })
+}

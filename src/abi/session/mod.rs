@@ -1,0 +1,188 @@
+//! The C noun `session`: one policy being aligned. Here its making, its models, its configuration and its end; `data` has
+//! what the host brings, `work` what it asks for, `state` what it keeps.
+
+pub mod data;
+pub mod state;
+pub mod work;
+
+use super::callback::{self, keel_reward_callback};
+use super::handle::{self, Noun, Type};
+use super::model::keel_model;
+use super::runtime::keel_runtime;
+use super::status::{keel_error, keel_status};
+use super::text::{self, Out};
+use crate::config;
+use crate::error::{Error, Result};
+use crate::model::Model;
+use crate::session::{Role, Runtime, Session};
+use std::ffi::{c_char, c_void};
+use std::sync::Arc;
+
+/// One policy being aligned: its method, its rows, its optimiser. Made by keel_session_create and keel_session_open.
+pub type keel_session = u64;
+
+/// The model in training.
+pub const KEEL_ROLE_POLICY: i32 = 1;
+/// The frozen model that the policy is held close to; without one, a copy of the policy as it was set.
+pub const KEEL_ROLE_REFERENCE: i32 = 2;
+
+/// keel_session_set_callback: a keel_reward_callback.
+pub const KEEL_CALLBACK_REWARD: i32 = 1;
+
+impl Noun for Session {
+    const TYPE: Type = Type::Session;
+}
+
+/// A handle for a session, which its events carry.
+fn insert(session: Arc<Session>) -> Result<keel_session> {
+    let handle = handle::insert(session.clone())?;
+    session.set_id(handle);
+    Ok(handle)
+}
+
+/// Makes a session; give it its policy with keel_session_set_model.
+///
+/// runtime: borrowed. json: the configuration "session", copied; it names the algorithm, {"algorithm": {"type": "sft"}}.
+/// session: out, the caller ends it with keel_session_destroy. error: nullable.
+/// Threads: any. Status: KEEL_E_CONFIG, KEEL_E_DEVICE. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_session_create(
+    runtime: keel_runtime,
+    json: *const c_char,
+    json_length: usize,
+    session: *mut keel_session,
+    error: *mut keel_error,
+) -> keel_status {
+    guard!(error, {
+        let session = Out::required("session", session)?;
+        let runtime = handle::get::<Runtime>("runtime", runtime)?;
+        let config = config::parse(text::json(json, json_length)?)?;
+        session.write(insert(Session::create(&runtime, config)?)?);
+        Ok(())
+    })
+}
+
+/// Makes a session from a checkpoint, with its models, its optimiser and its rows, as keel_session_save left them.
+///
+/// runtime: borrowed. path: UTF-8, copied. session: out, the caller ends it with keel_session_destroy. error: nullable.
+/// Threads: any; reads the file before it returns. Status: KEEL_E_FILE, KEEL_E_FORMAT, KEEL_E_DEVICE. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_session_open(
+    runtime: keel_runtime,
+    path: *const c_char,
+    path_length: usize,
+    session: *mut keel_session,
+    error: *mut keel_error,
+) -> keel_status {
+    guard!(error, {
+        let session = Out::required("session", session)?;
+        let runtime = handle::get::<Runtime>("runtime", runtime)?;
+        session.write(insert(Session::open(&runtime, text::path(path, path_length)?)?)?);
+        Ok(())
+    })
+}
+
+/// Gives the session a model for a role. The policy's weights belong to the session from then on; every other use of that
+/// model reads the last published ones.
+///
+/// session: changed. role: KEEL_ROLE_…. name: UTF-8, must be empty. model: kept alive by the session. error: nullable.
+/// Threads: any. Status: KEEL_E_IN_USE: another session trains it; KEEL_E_STATE, KEEL_E_SHAPE, KEEL_E_DEVICE. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_session_set_model(
+    session: keel_session,
+    role: i32,
+    name: *const c_char,
+    name_length: usize,
+    model: keel_model,
+    error: *mut keel_error,
+) -> keel_status {
+    guard!(error, {
+        let session = handle::get::<Session>("session", session)?;
+        let role = unnamed(role, text::utf8("name", name, name_length)?)?;
+        session.set_model(role, handle::get::<Model>("model", model)?)
+    })
+}
+
+/// The model of a role.
+///
+/// session: borrowed. role: KEEL_ROLE_…. name: UTF-8, must be empty. model: out, the caller ends it with keel_model_destroy.
+/// error: nullable. Threads: any. Status: KEEL_E_STATE: the role has none. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_session_model(
+    session: keel_session,
+    role: i32,
+    name: *const c_char,
+    name_length: usize,
+    model: *mut keel_model,
+    error: *mut keel_error,
+) -> keel_status {
+    guard!(error, {
+        let model = Out::required("model", model)?;
+        let session = handle::get::<Session>("session", session)?;
+        let role = unnamed(role, text::utf8("name", name, name_length)?)?;
+        let found = session.model(role).ok_or_else(|| Error::state("role: the session has no model for it"))?;
+        model.write(handle::insert(found)?);
+        Ok(())
+    })
+}
+
+/// The whole configuration of the session as JSON, with every default filled in.
+///
+/// session: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL,
+/// nullable. error: nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_session_config(
+    session: keel_session,
+    buffer: *mut c_char,
+    capacity: usize,
+    needed: *mut usize,
+    error: *mut keel_error,
+) -> keel_status {
+    guard!(error, {
+        let config = handle::get::<Session>("session", session)?.config_json();
+        text::write(&config, buffer, capacity, needed)
+    })
+}
+
+/// Sets, or with NULL removes, what the session calls when it needs something from the host.
+///
+/// session: changed. kind: KEEL_CALLBACK_REWARD. callback: called in keel_job_run, keel_job_pump and keel_session_step, on
+/// their thread; nullable. user_data: given to callback as it is, must stay valid until the callback is replaced. error:
+/// nullable. Threads: any. Status: no others. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_session_set_callback(
+    session: keel_session,
+    kind: i32,
+    callback: keel_reward_callback,
+    user_data: *mut c_void,
+    error: *mut keel_error,
+) -> keel_status {
+    guard!(error, {
+        let session = handle::get::<Session>("session", session)?;
+        if kind != KEEL_CALLBACK_REWARD {
+            return Err(Error::argument(format!("kind: expected {KEEL_CALLBACK_REWARD}, got {kind}")));
+        }
+        session.set_reward_callback(callback.map(|function| callback::reward(function, user_data)));
+        Ok(())
+    })
+}
+
+/// Ends the handle. A job of the session that is still driven goes on to its end.
+///
+/// session: 0 and what was destroyed before are ignored. Threads: any; never waits. Status: none, cannot fail. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_session_destroy(session: keel_session) {
+    guard!(or (), { handle::retire::<Session>(session) })
+}
+
+/// The role, of which there is one model today.
+fn unnamed(role: i32, name: &str) -> Result<Role> {
+    if !name.is_empty() {
+        return Err(Error::argument(format!("name: expected an empty one, since a role has one model, got {name:?}")));
+    }
+    match role {
+        KEEL_ROLE_POLICY => Ok(Role::Policy),
+        KEEL_ROLE_REFERENCE => Ok(Role::Reference),
+        other => Err(Error::argument(format!("role: expected 1 (policy) or 2 (reference), got {other}"))),
+    }
+}

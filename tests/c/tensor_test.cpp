@@ -1,0 +1,112 @@
+// DLPack: a tensor in is keel's in every outcome and its deleter is called once; a tensor out is the host's.
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "world.hpp"
+
+// The structs of dlpack.h 1.x, as a host would have them.
+struct DLTensor {
+  void *data;
+  int32_t device_type;
+  int32_t device_id;
+  int32_t ndim;
+  uint8_t code;
+  uint8_t bits;
+  uint16_t lanes;
+  int64_t *shape;
+  int64_t *strides;
+  uint64_t byte_offset;
+};
+
+struct DLManagedTensorVersioned {
+  uint32_t major;
+  uint32_t minor;
+  void *manager_ctx;
+  void (*deleter)(DLManagedTensorVersioned *);
+  uint64_t flags;
+  DLTensor dl_tensor;
+};
+
+namespace {
+
+// A tensor of int32 whose deletions are counted.
+struct Owned {
+  explicit Owned(std::vector<int64_t> given) : shape(std::move(given)) {
+    const int64_t count = std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
+    for (int64_t at = 0; at < count; ++at) values.push_back(static_cast<int32_t>(at));
+    managed = {1, 0, this, [](DLManagedTensorVersioned *self) { ++static_cast<Owned *>(self->manager_ctx)->deleted; }, 0,
+               {values.data(), 1, 0, static_cast<int32_t>(shape.size()), 0, 32, 1, shape.data(), nullptr, 0}};
+  }
+  std::vector<int32_t> values;
+  std::vector<int64_t> shape;
+  int deleted = 0;
+  DLManagedTensorVersioned managed;
+};
+
+}  // namespace
+
+TEST(Tensor, ComesInAsAColumn) {
+  World world;
+  keel_batch batch = make_prompts(world.runtime, {"a", "b"});
+  Owned tensor({2, 3});
+  Caught caught;
+  ASSERT_EQ(keel_batch_set_dlpack(batch, "prompt", 6, &tensor.managed, nullptr, caught), KEEL_OK) << caught.message();
+  EXPECT_EQ(tensor.deleted, 1);
+  int32_t type = 0;
+  const void *values = nullptr;
+  const uint64_t *offsets = nullptr;
+  size_t count = 0;
+  ASSERT_EQ(keel_batch_get(batch, "prompt", 6, &type, &values, &count, &offsets, caught), KEEL_OK);
+  ASSERT_EQ(count, 6u);
+  EXPECT_EQ(offsets[1], 3u);
+  EXPECT_EQ(static_cast<const int32_t *>(values)[5], 5);
+  keel_batch_destroy(batch);
+}
+
+TEST(Tensor, IsTakenInEveryOutcome) {
+  World world;
+  keel_batch batch = make_prompts(world.runtime, {"a", "b"});
+  Caught caught;
+  const auto refused = [&](Owned &tensor, keel_batch into, const char *column, void *stream, keel_status expected) {
+    EXPECT_EQ(keel_batch_set_dlpack(into, column, 6, &tensor.managed, stream, caught), expected) << caught.message();
+    EXPECT_EQ(tensor.deleted, 1) << caught.message();
+  };
+  Owned wrong_handle({2}), wrong_column({2}), wrong_text({2}), wrong_rows({3}), wrong_type({2}), wrong_version({2}),
+      wrong_device({2}), wrong_shape({2}), with_stream({2});
+  refused(wrong_handle, 0, "prompt", nullptr, KEEL_E_INVALID_HANDLE);
+  refused(wrong_column, batch, "reward", nullptr, KEEL_E_INVALID_ARGUMENT);
+  refused(wrong_text, batch, "a\xff____", nullptr, KEEL_E_INVALID_TEXT);
+  refused(wrong_rows, batch, "prompt", nullptr, KEEL_E_SHAPE);
+  wrong_type.managed.dl_tensor.code = 2;
+  wrong_type.managed.dl_tensor.bits = 64;
+  wrong_type.shape[0] = 1;
+  refused(wrong_type, batch, "prompt", nullptr, KEEL_E_SHAPE);
+  wrong_version.managed.major = 9;
+  refused(wrong_version, batch, "prompt", nullptr, KEEL_E_VERSION);
+  wrong_device.managed.dl_tensor.device_type = 2;
+  refused(wrong_device, batch, "prompt", nullptr, KEEL_E_DEVICE);
+  wrong_shape.shape[0] = -2;
+  refused(wrong_shape, batch, "prompt", nullptr, KEEL_E_SHAPE);
+  refused(with_stream, batch, "prompt", &batch, KEEL_E_UNSUPPORTED);
+  EXPECT_EQ(keel_batch_set_dlpack(batch, "prompt", 6, nullptr, nullptr, caught), KEEL_E_NULL_POINTER);
+  keel_batch_destroy(batch);
+}
+
+TEST(Tensor, GoesOutAndOutlivesItsBatch) {
+  World world;
+  keel_batch batch = make_demonstrations(world.runtime, 3);
+  const float weights[] = {0.5f, 1.5f, 2.5f};
+  Caught caught;
+  ASSERT_EQ(keel_batch_set(batch, "weight", 6, KEEL_TYPE_F32, weights, 3, nullptr, caught), KEEL_OK) << caught.message();
+  DLManagedTensorVersioned *tensor = nullptr;
+  ASSERT_EQ(keel_batch_get_dlpack(batch, "weight", 6, &tensor, caught), KEEL_OK) << caught.message();
+  keel_batch_destroy(batch);
+  EXPECT_EQ(tensor->major, 1u);
+  EXPECT_EQ(tensor->dl_tensor.ndim, 1);
+  EXPECT_EQ(tensor->dl_tensor.shape[0], 3);
+  EXPECT_EQ(tensor->dl_tensor.code, 2);
+  EXPECT_EQ(tensor->dl_tensor.bits, 32);
+  EXPECT_EQ(static_cast<const float *>(tensor->dl_tensor.data)[2], 2.5f);
+  tensor->deleter(tensor);
+}
