@@ -44,11 +44,12 @@ pub(super) unsafe fn strided(
 ) -> Result<Tensor> {
     let size = kind.elt_size_in_bytes() as i64;
     let elements = shape.iter().try_fold(1i64, |total, &extent| total.checked_mul(extent));
-    let fits = shape.iter().all(|&extent| extent >= 0) && elements.and_then(|total| total.checked_mul(size)).is_some();
-    if !fits || shape.len() != strides.len() {
+    // libtorch computes the same extent where it cannot throw, and would end the process
+    let Some(elements) = elements.filter(|_| reach(shape, strides).and_then(|last| last.checked_mul(size)).is_some())
+    else {
         return Err(Error::shape(format!("memory of shape {shape:?} with strides {strides:?} cannot exist")));
-    }
-    if elements != Some(0) && (pointer.is_null() || pointer as usize % size as usize != 0) {
+    };
+    if elements != 0 && (pointer.is_null() || pointer as usize % size as usize != 0) {
         return Err(Error::argument(format!("data: expected memory aligned to {size} bytes, got {pointer:?}")));
     }
     let code = type_code(kind)?;
@@ -58,6 +59,15 @@ pub(super) unsafe fn strided(
         let (sizes, steps) = (shape.as_ptr(), strides.as_ptr());
         foreign::shim_external(pointer.cast(), sizes, steps, shape.len(), code, owner, release, output, failure)
     })
+}
+
+/// How many elements lie between the first and the last one that the strides reach, both counted.
+fn reach(shape: &[i64], strides: &[i64]) -> Option<i64> {
+    if shape.len() != strides.len() || shape.iter().chain(strides).any(|&number| number < 0) {
+        return None;
+    }
+    let step = |last: i64, (&extent, &stride): (&i64, &i64)| last.checked_add((extent - 1).max(0).checked_mul(stride)?);
+    shape.iter().zip(strides).try_fold(1, step)
 }
 
 /// Drops the owner. A panic of its destructor ends here: the caller is a C++ destructor.
@@ -150,12 +160,14 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_inside_libtorch_drops_the_owner_once() {
-        let (drops, pointer, owner) = owned(vec![0.0; 4]);
-        // SAFETY: libtorch refuses negative strides before a byte is read.
-        let refused = unsafe { strided(pointer, &[2], &[-1], Kind::Float, owner) };
-        assert!(refused.is_err());
-        assert_eq!(drops.load(Ordering::SeqCst), 1);
+    fn strides_that_libtorch_could_not_measure_are_refused_before_it() {
+        for (shape, strides) in [([2i64, 2], [-1i64, 1]), ([2, 2], [i64::MAX, 1]), ([i64::MAX, 1], [4, 1])] {
+            let (drops, pointer, owner) = owned(vec![0.0; 4]);
+            // SAFETY: refused before a byte is read.
+            let refused = unsafe { strided(pointer, &shape, &strides, Kind::Float, owner) };
+            assert_eq!(refused.unwrap_err().status, Status::Shape, "{shape:?} {strides:?}");
+            assert_eq!(drops.load(Ordering::SeqCst), 1);
+        }
     }
 
     #[test]
