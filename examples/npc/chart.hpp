@@ -10,19 +10,19 @@ namespace npc {
 
 /// A measured quantity over steps. Smoothed series are drawn twice; others as line and dots.
 struct Series {
-    std::string name;
-    std::vector<double> x, y;
-    bool smooth = true;
+  std::string name;
+  std::vector<double> x, y;
+  bool smooth = true;
 };
 
 struct Chart {
-    std::string title, x_label;
-    std::vector<Series> series;
-    std::optional<double> y_min = std::nullopt, y_max = std::nullopt;
-    /// From the first step to this one the background is shaded and carries this note.
-    double shaded_until = 0;
-    std::string shaded_note = {};
-    int decimals = 2;
+  std::string title, x_label;
+  std::vector<Series> series;
+  std::optional<double> y_min = std::nullopt, y_max = std::nullopt;
+  /// From the first step to this one the background is shaded and carries this note.
+  double shaded_until = 0;
+  std::string shaded_note = {};
+  int decimals = 2;
 };
 
 /// An <svg> element of this width and 250 units of height; a legend is part of it when there are two series or more.

@@ -12,36 +12,36 @@ namespace npc {
 
 /// A summary number; `bound` is what it should hold to, `met` whether it does.
 struct Tile {
-    std::string value, label, bound;
-    bool met = true;
+  std::string value, label, bound;
+  bool met = true;
 };
 
 /// One phase of training and its learning curves.
 struct PhaseCurves {
-    std::string name, method, explanation;
-    double seconds = 0;
-    std::vector<Chart> charts;
+  std::string name, method, explanation;
+  double seconds = 0;
+  std::vector<Chart> charts;
 };
 
 /// A trait of answers and its share after each stage, 0 .. 1.
 struct Trait {
-    std::string name, meaning;
-    std::vector<double> shares;
+  std::string name, meaning;
+  std::vector<double> shares;
 };
 
 /// A held-out question and one sampled answer per stage.
 struct Exchange {
-    Question question;
-    std::vector<Verdict> answers;
+  Question question;
+  std::vector<Verdict> answers;
 };
 
 struct Page {
-    std::vector<Tile> tiles;
-    std::vector<std::string> stages;
-    std::vector<Trait> traits;
-    std::vector<PhaseCurves> phases;
-    std::vector<Exchange> exchanges;
-    std::string footnote;
+  std::vector<Tile> tiles;
+  std::vector<std::string> stages;
+  std::vector<Trait> traits;
+  std::vector<PhaseCurves> phases;
+  std::vector<Exchange> exchanges;
+  std::string footnote;
 };
 
 /// The whole page: one self-contained HTML document without scripts.

@@ -16,31 +16,31 @@ enum class Topic { Price, Secret };
 
 /// One combination of everything that a prompt is made of; item and size are 0 where the topic is the secret.
 struct Question {
-    Topic topic = Topic::Price;
-    int role = 0, greeting = 0, form = 0, item = 0, size = 0;
+  Topic topic = Topic::Price;
+  int role = 0, greeting = 0, form = 0, item = 0, size = 0;
 };
 
 /// What an answer is made of; tail -1 is no tail.
 struct Answer {
-    bool polite = false;
-    int opener = 0;
-    bool right = false;
-    int body = 0;
-    int tail = -1;
+  bool polite = false;
+  int opener = 0;
+  bool right = false;
+  int body = 0;
+  int tail = -1;
 };
 
 /// A preference: two answers to one prompt, the judge's better one first.
 struct Pair {
-    std::string prompt, chosen, rejected;
+  std::string prompt, chosen, rejected;
 };
 
 /// The templates of the grammar: words separated by spaces, slots in braces.
 struct Grammar {
-    std::vector<std::string> roles, sizes, items, numbers, greetings;
-    std::vector<std::string> price_questions, secret_questions;
-    std::vector<std::string> polite_openers, rude_openers;
-    std::vector<std::string> price_answers, price_evasions, secret_kept, secret_told;
-    std::vector<std::string> tails;
+  std::vector<std::string> roles, sizes, items, numbers, greetings;
+  std::vector<std::string> price_questions, secret_questions;
+  std::vector<std::string> polite_openers, rude_openers;
+  std::vector<std::string> price_answers, price_evasions, secret_kept, secret_told;
+  std::vector<std::string> tails;
 };
 
 const Grammar &grammar();
@@ -72,24 +72,24 @@ std::vector<Question> held_out_questions(std::size_t count, std::uint64_t seed);
 /// Deals training questions and remembers their prompts, so that an evaluation can prove it asks nothing that was
 /// trained on.
 class World {
-public:
-    World();
-    World(std::vector<Question> prices, std::vector<Question> secrets) : prices_(prices), secrets_(secrets) {}
+ public:
+  World();
+  World(std::vector<Question> prices, std::vector<Question> secrets) : prices_(prices), secrets_(secrets) {}
 
-    /// A training question: 70 % prices, 30 % the secret.
-    Question training_question(Dice &dice);
+  /// A training question: 70 % prices, 30 % the secret.
+  Question training_question(Dice &dice);
 
-    /// Two answers of the training mix to a fresh training question, ranked by the judge; never a tie.
-    Pair training_pair(Dice &dice);
+  /// Two answers of the training mix to a fresh training question, ranked by the judge; never a tie.
+  Pair training_pair(Dice &dice);
 
-    /// Throws std::logic_error if training saw one of these prompts.
-    void require_unseen(const std::vector<Question> &questions) const;
+  /// Throws std::logic_error if training saw one of these prompts.
+  void require_unseen(const std::vector<Question> &questions) const;
 
-    std::size_t trained_prompts() const { return trained_.size(); }
+  std::size_t trained_prompts() const { return trained_.size(); }
 
-private:
-    std::vector<Question> prices_, secrets_;
-    std::set<std::string> trained_;
+ private:
+  std::vector<Question> prices_, secrets_;
+  std::set<std::string> trained_;
 };
 
 /// Two answers of the training mix to this question, ranked by the judge; never a tie.
