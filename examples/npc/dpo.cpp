@@ -30,7 +30,7 @@ std::string configuration(const Inn &inn) {
 
 double held_out_accuracy(const keel::Session &session) {
   session.evaluate()->run();
-  return metric(session, "evaluation/accuracy");
+  return metric(session, "evaluation/preference_accuracy");
 }
 
 }  // namespace
@@ -51,9 +51,9 @@ PhaseCurves learn_from_preferences(Inn &inn, double &accuracy) {
       margin{"margin", {}, {}};
   for (int step = 1; step <= steps; ++step) {
     session.step();
-    record(loss, step, metric(session, "loss"));
-    record(training, step, metric(session, "accuracy"));
-    record(margin, step, metric(session, "margin"));
+    record(loss, step, metric(session, "loss/preference"));
+    record(training, step, metric(session, "preference/accuracy"));
+    record(margin, step, metric(session, "preference/margin"));
     if (step % often == 0) record(unseen, step, held_out_accuracy(session));
     progress.step(step, "loss " + number(loss.y.back(), 3) + "  accuracy " + number(training.y.back(), 2));
   }
@@ -64,9 +64,9 @@ PhaseCurves learn_from_preferences(Inn &inn, double &accuracy) {
               " fresh pairs each. Of two answers the judge prefers the one that is more of polite, right and fluent; "
               "length and small talk are never preferred.",
           progress.seconds(),
-          {{"Loss", "optimiser step", {loss}, 0.0},
+          {{"Preference loss, nats per pair", "optimiser step", {loss}, 0.0},
            {"Preference accuracy", "optimiser step", {training, unseen}, 0.0, 1.0},
-           {"Reward margin, nats × beta", "optimiser step", {margin}}}};
+           {"Margin of implied rewards, nats", "optimiser step", {margin}}}};
 }
 
 }  // namespace npc

@@ -27,7 +27,7 @@ std::string configuration(const Inn &inn) {
 
 double held_out_loss(const keel::Session &session) {
   session.evaluate()->run();
-  return metric(session, "evaluation/loss");
+  return metric(session, "evaluation/nll");
 }
 
 }  // namespace
@@ -45,7 +45,7 @@ PhaseCurves learn_from_examples(Inn &inn, double &loss) {
   Series training{"training", {}, {}}, held_out{"held out", {}, {}, false};
   for (int step = 1; step <= steps; ++step) {
     session.step();
-    record(training, step, metric(session, "loss"));
+    record(training, step, metric(session, "loss/nll"));
     if (step % often == 0) record(held_out, step, held_out_loss(session));
     progress.step(step, "loss " + number(training.y.back(), 3));
   }
