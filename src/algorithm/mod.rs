@@ -1,1 +1,128 @@
-//! algorithm
+//! The methods, one file each and all of one shape: head, `Config`, `prepare`, `loss`, metrics, tests.
+//!
+//! An algorithm names its terms and calls [`crate::math`]; it sees tensors only, keeps none between updates, and knows
+//! neither rows nor micro-batches nor the optimiser. The session gathers the [`Columns`] it asks for, hands them to
+//! `prepare` once per batch without gradient, then calls `loss` once per minibatch.
+
+mod columns;
+mod dpo;
+mod ppo;
+mod sft;
+
+pub use columns::Columns;
+pub use dpo::Dpo;
+pub use ppo::Ppo;
+pub use sft::Sft;
+
+use crate::data::Kind;
+use crate::error::Result;
+use crate::model::Scores;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+/// The method of a session and its settings.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Config {
+    /// Supervised fine-tuning on demonstrations.
+    Sft(sft::Config),
+    /// Direct preference optimisation on chosen and rejected responses.
+    Dpo(dpo::Config),
+    /// Proximal policy optimisation on the policy's own rewarded rollouts.
+    Ppo(ppo::Config),
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config::Sft(sft::Config::default())
+    }
+}
+
+impl Config {
+    /// The algorithm with its initial state.
+    pub fn build(&self) -> Box<dyn Algorithm> {
+        match self {
+            Config::Sft(config) => Box::new(Sft::new(config.clone())),
+            Config::Dpo(config) => Box::new(Dpo::new(config.clone())),
+            Config::Ppo(config) => Box::new(Ppo::new(config.clone())),
+        }
+    }
+}
+
+/// How rows become updates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Regime {
+    /// Rows stay; one update is one optimiser step on the next `batch_size` rows of a seeded shuffle, until every row
+    /// was used `epochs` times (0 = without end).
+    Offline { batch_size: usize, epochs: u64, shuffle: bool },
+    /// One update takes all pushed rollouts, makes `epochs` passes of `minibatches` optimiser steps, and drops them.
+    OnPolicy { epochs: u64, minibatches: usize },
+}
+
+/// What the session computes without gradient before `prepare`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// `policy_log_probs` [S, T], and `values` [S, T] where there is a value head.
+    pub policy: bool,
+    /// `reference_log_probs` [S, T].
+    pub reference: bool,
+    /// A value head on the policy's trunk.
+    pub value_head: bool,
+    /// `rewards` [B] and `finished` [B].
+    pub rewards: bool,
+}
+
+/// The loss of one minibatch: a scalar that carries the gradient, and what it was made of.
+pub struct Loss {
+    pub total: Tensor,
+    pub metrics: Vec<Measured>,
+}
+
+/// A metric's name (telemetry's table) and its scalar tensor.
+pub type Measured = (&'static str, Tensor);
+
+/// One method. The same order everywhere: what it trains on, what it needs, `prepare`, `loss`, what it keeps.
+pub trait Algorithm: Send {
+    /// The kind of batch it trains on.
+    fn kind(&self) -> Kind;
+
+    fn regime(&self) -> Regime;
+
+    fn needs(&self) -> Needs;
+
+    /// Softmax temperature of every log-probability, sampling included.
+    fn temperature(&self) -> f64 {
+        1.0
+    }
+
+    /// Whether this update trains the value head alone, and at which learning rate.
+    fn value_warmup(&self) -> Option<f64> {
+        None
+    }
+
+    /// Adds to `columns` what `loss` needs and returns what was measured; once per batch, no gradient.
+    fn prepare(&mut self, _columns: &mut Columns) -> Result<Vec<Measured>> {
+        Ok(Vec::new())
+    }
+
+    /// The loss of one minibatch. `scores` carries gradient; `columns` does not.
+    fn loss(&self, scores: &Scores, columns: &Columns) -> Result<Loss>;
+
+    /// Whether what `loss` measured says that this update should stop before the step.
+    fn stops(&self, _metric: &dyn Fn(&str) -> Option<f64>) -> bool {
+        false
+    }
+
+    /// Called once after an update with its averaged metrics and its number of rows.
+    fn finish(&mut self, _metric: &dyn Fn(&str) -> Option<f64>, _rows: usize) {}
+
+    /// What must survive save and restore.
+    fn state(&self) -> serde_json::Value {
+        serde_json::Value::Null
+    }
+
+    fn set_state(&mut self, _state: &serde_json::Value) -> Result<()> {
+        Ok(())
+    }
+}

@@ -1,1 +1,27 @@
-//! math
+//! The equations: tensors in, tensors out, each function as its paper writes it.
+//!
+//! Owns every loss, estimator and statistic of alignment. Refuses sessions, models, files, devices, random numbers and
+//! arguments that change: what goes in comes out untouched. On the path, `algorithm` calls it with what `model` returned;
+//! shapes and values were checked at the boundary, so that plain operators stand here and read like the paper.
+//!
+//! Conventions. B rows, T response tokens. A mask is a bool tensor of the shape of its data, **true = this token counts**;
+//! where a function takes one, what stands in a masked slot, NaN included, reaches neither its result nor its gradient.
+//! Log-probabilities are nats of the sampled token. f32 and f64 tensors alike; a result has the kind of its data.
+
+pub mod advantage;
+pub mod kl;
+pub mod likelihood;
+pub mod masked;
+pub mod policy;
+pub mod preference;
+pub mod reduction;
+pub mod value;
+
+pub use advantage::{explained_variance, generalized_advantage, shaped_rewards};
+pub use kl::{adaptive_kl_coef, kl_k1, kl_k2, kl_k3};
+pub use likelihood::negative_log_likelihood;
+pub use masked::{centered, masked_mean, masked_sum, masked_variance, row_mean, row_sum, scaled, whitened};
+pub use policy::{approximate_kl, clip_fraction, policy_loss, ratio};
+pub use preference::{dpo_loss, preference_accuracy, preference_log_ratio};
+pub use reduction::{sequence_mean_token_mean, sequence_mean_token_sum, sum_over_constant, token_mean};
+pub use value::value_loss;

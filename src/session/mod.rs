@@ -1,1 +1,379 @@
-//! session
+//! A session owns everything that changes: the policy in training, its optimiser, the rows to train on, what was
+//! measured.
+//!
+//! Long work is a [`Job`] over a plan of slices. The learner's state ([`Core`]) is locked for one slice at a time by
+//! whoever drives; rows, metrics and callbacks lie beside it, so that pushing and reading never wait for the learner.
+
+mod buffer;
+mod checkpoint;
+mod config;
+mod core;
+mod evaluation;
+mod gather;
+mod intake;
+mod job;
+mod minibatch;
+mod optimize;
+mod plan;
+mod record;
+mod runtime;
+mod sampler;
+mod scoring;
+#[cfg(test)]
+mod tests;
+mod trainee;
+mod update;
+
+pub use self::core::Role;
+pub use config::Config;
+pub use job::{panic_text, Job, Report, State};
+pub use runtime::Runtime;
+
+use self::core::{no_policy, Core, Reference};
+use crate::algorithm;
+use crate::config as settings;
+use crate::data::{Batch, Kind};
+use crate::error::{Error, Result, Status};
+use crate::model::{Model, Tokenizer};
+use crate::telemetry::Event;
+use buffer::Buffer;
+use intake::Intake;
+use parking_lot::Mutex;
+use record::Values;
+use serde_json::json;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use tch::Device;
+use trainee::Trainee;
+
+/// Fills the rewards of a batch of rollouts; the tokenizer decodes its tokens.
+pub type RewardCallback = Arc<dyn Fn(Batch, Option<Arc<Tokenizer>>, &mut [f32]) -> Result<()> + Send + Sync>;
+
+/// What was measured last, by name.
+#[derive(Default)]
+struct Record {
+    updates: u64,
+    optimizer_steps: u64,
+    values: Values,
+}
+
+pub struct Session {
+    id: AtomicU64,
+    runtime: Arc<Runtime>,
+    config: Config,
+    device: Device,
+    temperature: f64,
+    kind: Kind,
+    core: Mutex<Core>,
+    buffer: Mutex<Buffer>,
+    record: Mutex<Record>,
+    policy: Mutex<Option<Arc<Model>>>,
+    updating: Mutex<Weak<Job>>,
+    reward_callback: Mutex<Option<RewardCallback>>,
+    writing: AtomicBool,
+    poisoned: AtomicBool,
+}
+
+impl Session {
+    pub fn create(runtime: &Arc<Runtime>, config: Config) -> Result<Arc<Session>> {
+        let device = runtime.check_device(settings::device(&config.device)?)?;
+        let algorithm = config.algorithm.build();
+        Ok(Arc::new(Session {
+            id: AtomicU64::new(0),
+            runtime: runtime.clone(),
+            temperature: algorithm.temperature(),
+            kind: algorithm.kind(),
+            config,
+            device,
+            core: Mutex::new(Core { algorithm, policy: None, reference: None, updates: 0, optimizer_steps: 0 }),
+            buffer: Mutex::default(),
+            record: Mutex::default(),
+            policy: Mutex::default(),
+            updating: Mutex::default(),
+            reward_callback: Mutex::default(),
+            writing: AtomicBool::new(false),
+            poisoned: AtomicBool::new(false),
+        }))
+    }
+
+    /// The handle that the session's events carry.
+    pub fn set_id(&self, id: u64) {
+        self.id.store(id, Ordering::Relaxed);
+    }
+
+    pub fn runtime(&self) -> &Arc<Runtime> {
+        &self.runtime
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Gives a model its role. The policy's weights belong to this session from then on; where the algorithm needs a
+    /// reference and none is set, it is a frozen copy of the policy as it is now.
+    pub fn set_model(&self, role: Role, model: Arc<Model>) -> Result<()> {
+        if model.device() != self.device {
+            let message =
+                format!("model: expected one on {:?}, the session's device, got {:?}", self.device, model.device());
+            return Err(Error::new(Status::Device, message));
+        }
+        self.check_idle("set_model")?;
+        let mut core = self.core.lock();
+        match role {
+            Role::Reference => self.set_reference(&mut core, &model),
+            Role::Policy if core.policy.is_some() => Err(Error::state("role: the session has a policy already")),
+            Role::Policy => {
+                self.check_vocabulary(core.reference.as_ref().map(|reference| &reference.model), &model)?;
+                model.acquire_trainer()?;
+                let prepared = self.prepare_policy(&core, &model);
+                let (trainee, reference) = prepared.inspect_err(|_| model.release_trainer())?;
+                core.policy = Some(trainee);
+                core.reference = reference.or(core.reference.take());
+                *self.policy.lock() = Some(model);
+                Ok(())
+            }
+        }
+    }
+
+    fn prepare_policy(&self, core: &Core, model: &Arc<Model>) -> Result<(Trainee, Option<Reference>)> {
+        let needs = core.algorithm.needs();
+        let trainee = Trainee::new(model, needs.value_head)?;
+        let copy = needs.reference && core.reference.is_none();
+        let reference = if copy { Some(Reference::of(model, model.weights())?) } else { None };
+        Ok((trainee, reference))
+    }
+
+    fn set_reference(&self, core: &mut Core, model: &Arc<Model>) -> Result<()> {
+        self.check_vocabulary(self.policy.lock().as_ref(), model)?;
+        core.reference = Some(Reference::of(model, model.weights())?);
+        Ok(())
+    }
+
+    fn check_vocabulary(&self, other: Option<&Arc<Model>>, model: &Model) -> Result<()> {
+        let (found, expected) = (model.architecture().vocabulary, other.map(|other| other.architecture().vocabulary));
+        match expected {
+            Some(expected) if expected != found => {
+                let message =
+                    format!("model: expected a vocabulary of {expected}, as the session's other model, got {found}");
+                Err(Error::shape(message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub fn model(&self, role: Role) -> Option<Arc<Model>> {
+        match role {
+            Role::Policy => self.policy.lock().clone(),
+            Role::Reference => self.core.lock().reference.as_ref().map(|reference| reference.model.clone()),
+        }
+    }
+
+    pub fn tokenizer(&self) -> Option<Arc<Tokenizer>> {
+        self.policy.lock().as_ref().and_then(|model| model.tokenizer().cloned())
+    }
+
+    /// The fully resolved configuration.
+    pub fn config_json(&self) -> String {
+        serde_json::to_string_pretty(&self.config).unwrap_or_default()
+    }
+
+    /// What the last update and the last evaluation measured; names, units and meanings stand in docs/metrics.md.
+    pub fn metrics_json(&self) -> String {
+        let record = self.record.lock();
+        let version = self.policy.lock().as_ref().map_or(0, |model| model.weights().version);
+        json!({
+            "updates": record.updates,
+            "optimizer_steps": record.optimizer_steps,
+            "policy_version": version,
+            "values": record.values,
+        })
+        .to_string()
+    }
+
+    /// Takes all rows of the batch or none; returns the id of the first. Ids are consecutive.
+    pub fn push(&self, batch: &Batch) -> Result<u64> {
+        if batch.kind() != self.kind {
+            let message = format!("batch: expected {:?} for this algorithm, got {:?}", self.kind, batch.kind());
+            return Err(Error::data(message));
+        }
+        if self.kind == Kind::Rollouts && batch.column("rollout_log_probs").is_none() {
+            let message =
+                "rollout_log_probs: the column is missing; rollouts must be sampled at the session's temperature \
+                           without top_k, top_p or min_new_tokens, or carry the log-probabilities of their sampler";
+            return Err(Error::data(message));
+        }
+        let model = self.policy.lock().clone().ok_or_else(no_policy)?;
+        let end = model.end_tokens().first().copied().filter(|_| self.config.append_eos());
+        let rows = Intake { model: &model, batch, end }.rows()?;
+        Ok(self.buffer.lock().push(rows))
+    }
+
+    /// Sets the rewards of pushed rollouts, one a row; all or none.
+    pub fn reward(&self, ids: &[u64], rewards: &[f32]) -> Result<()> {
+        if self.kind != Kind::Rollouts {
+            return Err(Error::state("reward: this session's algorithm takes no rewards"));
+        }
+        if ids.len() != rewards.len() {
+            let message = format!("rewards: expected {} numbers, one an id, got {}", ids.len(), rewards.len());
+            return Err(Error::shape(message));
+        }
+        self.buffer.lock().reward(ids, rewards)
+    }
+
+    /// Drops every row that no update has taken.
+    pub fn clear(&self) -> Result<()> {
+        self.check_idle("clear")?;
+        self.buffer.lock().clear();
+        Ok(())
+    }
+
+    pub fn set_reward_callback(&self, callback: Option<RewardCallback>) {
+        *self.reward_callback.lock() = callback;
+    }
+
+    /// Plans the next update; `None` means that more rows or rewards are needed.
+    pub fn update(self: &Arc<Self>) -> Result<Option<Arc<Job>>> {
+        self.check_poisoned()?;
+        let mut updating = self.updating.lock();
+        check_unfinished(&updating, "update")?;
+        let core = self.core.lock();
+        core.trainee()?;
+        let selection = self.buffer.lock().select(core.algorithm.regime(), self.config.seed);
+        let Some(selection) = selection else { return Ok(None) };
+        let rewarded = selection.rows.iter().all(|row| row.reward.is_some());
+        if core.algorithm.needs().rewards && !rewarded && self.reward_callback.lock().is_none() {
+            return Ok(None);
+        }
+        let job = Job::new(&self.runtime, Box::new(update::Update::new(self, &core, selection)));
+        *updating = Arc::downgrade(&job);
+        Ok(Some(job))
+    }
+
+    /// Plans a generation from the policy's published snapshot.
+    pub fn generate(self: &Arc<Self>, prompts: &Batch, config: settings::Generate) -> Result<Arc<Job>> {
+        Ok(Job::new(&self.runtime, Box::new(sampler::Sampler::new(self, prompts, &config)?)))
+    }
+
+    /// Plans an evaluation of the rows marked for it; `None` means that there are none.
+    pub fn evaluate(self: &Arc<Self>) -> Result<Option<Arc<Job>>> {
+        let core = self.core.lock();
+        core.trainee()?;
+        let rows = self.buffer.lock().evaluation();
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let plan = evaluation::Evaluation::new(self, rows, core.algorithm.needs().reference);
+        Ok(Some(Job::new(&self.runtime, Box::new(plan))))
+    }
+
+    /// Plans the writing of a checkpoint: the state after the last optimiser step, replaced atomically.
+    pub fn save(self: &Arc<Self>, path: PathBuf) -> Result<Arc<Job>> {
+        self.check_poisoned()?;
+        let session = self.clone();
+        let work = move || checkpoint::write(&session, &path).map(|()| plan::Output::default());
+        Ok(Job::new(&self.runtime, Box::new(plan::Whole::new("save", self.config.resolved_threads(), work))))
+    }
+
+    /// Plans the reading of a checkpoint into this session; a bad file changes nothing.
+    pub fn restore(self: &Arc<Self>, path: PathBuf) -> Result<Arc<Job>> {
+        self.check_idle("restore")?;
+        let session = self.clone();
+        let work = move || checkpoint::read(&session, &path).map(|()| plan::Output::default());
+        Ok(Job::new(&self.runtime, Box::new(plan::Whole::new("restore", self.config.resolved_threads(), work))))
+    }
+
+    /// A saved session with its models, as a new session.
+    pub fn open(runtime: &Arc<Runtime>, path: &std::path::Path) -> Result<Arc<Session>> {
+        checkpoint::open(runtime, path)
+    }
+
+    /// The checkpoint as bytes.
+    pub fn export(&self) -> Result<Vec<u8>> {
+        self.check_poisoned()?;
+        checkpoint::to_bytes(self)
+    }
+
+    /// Takes an exported checkpoint; bad bytes change nothing.
+    pub fn import(&self, bytes: &[u8]) -> Result<()> {
+        self.check_idle("import")?;
+        checkpoint::from_bytes(self, bytes)
+    }
+
+    /// A hash of everything that decides the session's future: equal states hash equally.
+    pub fn state_hash(&self) -> Result<u64> {
+        checkpoint::state_hash(self)
+    }
+
+    fn core(&self) -> &Mutex<Core> {
+        &self.core
+    }
+
+    fn buffer(&self) -> &Mutex<Buffer> {
+        &self.buffer
+    }
+
+    fn device(&self) -> Device {
+        self.device
+    }
+
+    fn temperature(&self) -> f64 {
+        self.temperature
+    }
+
+    fn writing(&self) -> &AtomicBool {
+        &self.writing
+    }
+
+    fn reward_callback(&self) -> Option<RewardCallback> {
+        self.reward_callback.lock().clone()
+    }
+
+    fn poison(&self) {
+        self.poisoned.store(true, Ordering::SeqCst);
+    }
+
+    fn check_poisoned(&self) -> Result<()> {
+        if self.poisoned.load(Ordering::SeqCst) {
+            let message = "session: an optimiser step broke off between its writes; restore a checkpoint to go on";
+            return Err(Error::new(Status::Poisoned, message));
+        }
+        Ok(())
+    }
+
+    /// Keeps what was measured and tells the host.
+    fn record(&self, core: &Core, values: Values) {
+        let mut record = self.record.lock();
+        (record.updates, record.optimizer_steps) = (core.updates, core.optimizer_steps);
+        record.values.extend(values.clone());
+        let event = Event::Metrics { update: core.updates, optimizer_steps: core.optimizer_steps, values };
+        self.runtime.events().push(self.id.load(Ordering::Relaxed), event);
+    }
+
+    fn check_idle(&self, what: &str) -> Result<()> {
+        check_unfinished(&self.updating.lock(), what)
+    }
+}
+
+fn check_unfinished(updating: &Weak<Job>, what: &str) -> Result<()> {
+    match updating.upgrade() {
+        Some(job) if job.unfinished() => {
+            let message = format!("{what}: an update of this session is unfinished; finish or cancel its job first");
+            Err(Error::new(Status::InUse, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(model) = self.policy.get_mut().take() {
+            model.release_trainer();
+        }
+    }
+}
+
+/// The names of an algorithm's settings, for the configuration schema.
+pub fn algorithm_schema() -> serde_json::Value {
+    settings::schema::<algorithm::Config>()
+}

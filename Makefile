@@ -1,0 +1,49 @@
+# keel's commands. Each does all of its own set-up. The libkeel of `demo` and `check` is built with cargo's dev profile
+# (optimised, with assertions), that of `lib` and `install` with its release profile.
+
+PREFIX ?= /usr/local
+BUNDLE_TORCH ?= link
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+.PHONY: help demo check check-fast setup lib install gpu-bundle clean
+
+help:
+	@echo "make demo        an innkeeper learns manners: the whole loop in one C++ program; writes target/demo/report.html"
+	@echo "make check       everything CI does: format, lints, tests, docs, ABI gate, hosts, examples, install"
+	@echo "make check-fast  format, lints and unit tests"
+	@echo "make setup       system tools, and libtorch in target/libtorch (LIBTORCH=... takes yours)"
+	@echo "make lib         target/release/libkeel.so"
+	@echo "make install     to PREFIX=$(PREFIX), with a link to your libtorch; BUNDLE_TORCH=copy|none: a copy for all users, nothing"
+	@echo "make gpu-bundle  target/gpu-bundle.tar.gz: the GPU tests, to run on a machine with a GPU and python3 with torch"
+	@echo "make clean       removes what was built, keeps libtorch"
+
+demo: setup
+	cmake -S . -B target/cmake -DKEEL_CARGO_PROFILE=dev -DKEEL_BUILD_TESTS=OFF -DKEEL_BUILD_EXAMPLES=ON
+	cmake --build target/cmake --parallel
+	target/cmake/bin/npc
+
+check:
+	tools/check
+
+check-fast:
+	tools/check --fast
+
+setup:
+	tools/setup
+
+lib: setup
+	cargo build --locked --lib --release
+
+install: setup
+	cmake -S . -B target/cmake-release -DKEEL_CARGO_PROFILE=release -DCMAKE_INSTALL_PREFIX="$(PREFIX)" \
+		-DKEEL_BUILD_TESTS=OFF -DKEEL_BUILD_EXAMPLES=OFF -DKEEL_BUNDLE_TORCH=$(BUNDLE_TORCH)
+	cmake --build target/cmake-release
+	cmake --install target/cmake-release
+
+gpu-bundle: setup
+	tools/gpu-bundle
+
+clean:
+	rm -rf target/cmake target/cmake-release target/check target/demo target/gpu-bundle target/gpu-bundle.tar.gz
+	cargo clean --profile dev
+	cargo clean --profile release

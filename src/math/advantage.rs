@@ -1,0 +1,104 @@
+//! From scores to per-token rewards, advantages and returns.
+//!
+//! Owns reward placement, generalized advantage estimation over masked tokens, and the quality of the value estimate.
+//! Refuses to normalise (`masked::whitened` and its kin do). Runs once per batch, before any gradient: every result is a
+//! constant of the losses in `policy` and `value`.
+
+use tch::{Kind, Tensor};
+
+use super::masked::{kept, masked_mean, masked_variance};
+
+/// Per-token rewards: the divergence's price at every counted token, the score at the last one.
+///
+/// ```text
+/// r_{b,t} = −β · k_{b,t} · m_{b,t} + s_b · 1[t = max{u : m_{b,u}}]
+/// ```
+///
+/// * `kl`: k, `[B, T]`, nats per token, from one of the estimators of `kl`; taken as a constant.
+/// * `scores`: s, `[B]`, reward units, one per response; taken as a constant.
+/// * `coef`: β, reward units per nat, ≥ 0.
+/// * `mask`: bool `[B, T]`.
+///
+/// Returns `[B, T]`, reward units, 0 where masked, without gradient (**no reduction**).
+///
+/// Degenerate: an all-masked row gives zeros, its score is lost; non-finite scores pass on.
+/// KL estimator: whichever made `kl`; k1 here gives the unbiased gradient of the sequence divergence, k3 a biased one.
+///
+/// Source: Ziegler et al. 2019 (arXiv 1909.08593), equation 2; Ouyang et al. 2022 (arXiv 2203.02155), section 3.5.
+pub fn shaped_rewards(kl: &Tensor, scores: &Tensor, coef: f64, mask: &Tensor) -> Tensor {
+    let counted_from_here = mask.flip([1]).cumsum(1, Kind::Int64).flip([1]); // [B, T]
+    let last = counted_from_here.eq(1).logical_and(mask);
+    let priced = kept(&(kl * -coef), mask);
+    (priced + kept(&scores.unsqueeze(1).expand_as(kl), &last)).detach() // [B, T]
+}
+
+/// Generalized advantages and the returns that the value model learns, over counted tokens only.
+///
+/// ```text
+/// δ_t = r_t + γ · V_{t'} − V_t,   Â_t = δ_t + γ·λ · Â_{t'},   R_t = Â_t + V_t
+/// ```
+///
+/// where t' is the next counted token of the row, and V_{t'} = Â_{t'} = 0 after the last one (a true end). A masked token
+/// passes both on unchanged, so the result is that of the row with its masked tokens deleted.
+///
+/// * `rewards`: r, `[B, T]`, reward units; taken as a constant; rewards on masked tokens are ignored.
+/// * `values`: V, `[B, T]`, reward units, V_t the value of the state before token t; taken as a constant.
+/// * `mask`: bool `[B, T]`.
+/// * `discount`: γ in [0, 1].
+/// * `gae_lambda`: λ in [0, 1].
+///
+/// Returns (Â, R), both `[B, T]`, reward units, 0 where masked, without gradient (**no reduction**, not whitened).
+///
+/// Degenerate: an all-masked row gives zeros; one counted token gives Â = r − V and R = r; T = 0 gives empty tensors;
+/// a non-finite counted value passes to the counted tokens before it in its row.
+///
+/// Source: Schulman et al. 2015 (arXiv 1506.02438), equation 16.
+pub fn generalized_advantage(
+    rewards: &Tensor,
+    values: &Tensor,
+    mask: &Tensor,
+    discount: f64,
+    gae_lambda: f64,
+) -> (Tensor, Tensor) {
+    let (rewards, values) = (rewards.detach(), values.detach());
+    let advantages = values.zeros_like(); // [B, T]
+    let mut next_value = values.new_zeros([values.size()[0]], (values.kind(), values.device())); // [B]
+    let mut carried = next_value.zeros_like(); // [B]
+    for t in (0..values.size()[1]).rev() {
+        let (reward, value, counts) = (rewards.select(1, t), values.select(1, t), mask.select(1, t));
+        let delta = reward + &next_value * discount - &value;
+        carried = (delta + &carried * (discount * gae_lambda)).where_self(&counts, &carried);
+        next_value = value.where_self(&counts, &next_value);
+        advantages.select(1, t).copy_(&carried);
+    }
+    let returns = &advantages + values;
+    (kept(&advantages, mask), kept(&returns, mask))
+}
+
+/// The share of the variance of the returns that the values explain.
+///
+/// ```text
+/// EV = 1 − Var(R − V) / Var(R)
+/// ```
+///
+/// * `returns`: R, `[B, T]`, reward units; taken as a constant.
+/// * `values`: V, `[B, T]`, reward units; taken as a constant.
+/// * `mask`: bool `[B, T]`.
+///
+/// Returns a number ≤ 1: 1 = the values are the returns up to a constant, 0 = no better than one, negative = worse
+/// (both variances unbiased, over **all counted tokens**, in f64).
+///
+/// Degenerate: returns without variance (σ² ≤ 2⁻⁵² · mean R²: equal up to rounding, one counted token, all masked) give 0;
+/// a non-finite counted value gives NaN.
+///
+/// Source: coefficient of determination; reported by Schulman et al. 2017 (arXiv 1707.06347), published code.
+pub fn explained_variance(returns: &Tensor, values: &Tensor, mask: &Tensor) -> f64 {
+    let returns = kept(&returns.detach().to_kind(Kind::Double), mask);
+    let residual = masked_variance(&(&returns - values.detach()), mask).double_value(&[]);
+    let total = masked_variance(&returns, mask).double_value(&[]);
+    let rounding = f64::EPSILON * masked_mean(&returns.square(), mask).double_value(&[]);
+    if total <= rounding {
+        return 0.0;
+    }
+    1.0 - residual / total
+}

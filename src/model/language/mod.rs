@@ -1,0 +1,24 @@
+//! Causal language models: their configuration, arithmetic, generation, tokenizer.
+//!
+//! Ragged token sequences go in; hidden states, response tensors [S, T] and rollouts come out. How rows are packed is
+//! seen nowhere else.
+
+mod activation;
+mod architecture;
+mod cache;
+mod generation;
+mod gpt2;
+mod llama;
+mod packed;
+mod rotary;
+mod sampling;
+mod score;
+mod tokenizer;
+mod transformer;
+
+pub use architecture::{Activation, Architecture, Family, Rope, RopeScaling};
+pub use generation::{FinishReason, Generation, Rollout};
+pub use packed::{Packed, Sequence};
+pub use score::{response_mask, score, ScoreOptions, Scores, ValueHead};
+pub use tokenizer::Tokenizer;
+pub use transformer::Transformer;

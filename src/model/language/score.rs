@@ -1,0 +1,171 @@
+//! Log-probabilities, entropies and values of given responses, as rectangles [S, T] with their mask.
+//!
+//! The log-probability and the value of response token t come from the hidden state of the token before it. Only
+//! response tokens that count pass the head, so no tensor grows with prompt length times vocabulary.
+
+use crate::error::{Error, Result};
+use crate::model::language::{Packed, Sequence, Transformer};
+use crate::torch;
+use tch::{Device, Kind, Tensor};
+
+/// How to score.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ScoreOptions {
+    /// What the logits are divided by: the sampler's temperature, positive.
+    pub temperature: f64,
+    /// The most bytes of logits held at once.
+    pub tile_bytes: usize,
+    /// T of the result; 0 = the longest response here.
+    pub width: i64,
+    /// Gradients reach the value head only.
+    pub detach_trunk: bool,
+}
+
+impl Default for ScoreOptions {
+    fn default() -> Self {
+        ScoreOptions { temperature: 1.0, tile_bytes: 32 << 20, width: 0, detach_trunk: false }
+    }
+}
+
+/// What [`score`] returns; slots that are masked or absent hold 0.
+pub struct Scores {
+    /// [S, T] f32, nats
+    pub log_probs: Tensor,
+    /// [S, T] f32, nats
+    pub entropies: Tensor,
+    /// [S, T] f32, with a value head
+    pub values: Option<Tensor>,
+    /// [S, T] bool, true = this token counts
+    pub mask: Tensor,
+}
+
+/// A linear read-out of the final hidden state.
+pub struct ValueHead {
+    /// [1, d]
+    pub weight: Tensor,
+    /// [1]
+    pub bias: Tensor,
+}
+
+/// The response tokens that count, and where each is found.
+struct Targets {
+    /// the row whose hidden state predicts the token
+    rows: Vec<i64>,
+    tokens: Vec<i64>,
+    /// the slot in the flattened [S, T]
+    slots: Vec<i64>,
+}
+
+/// Scores the responses of `sequences`; differentiable where the parameters are.
+///
+/// `Data` for an empty prompt, a mask of the wrong length, a response longer than the width, an unknown token.
+pub fn score(
+    transformer: &Transformer,
+    value_head: Option<&ValueHead>,
+    sequences: &[&Sequence],
+    options: &ScoreOptions,
+) -> Result<Scores> {
+    let width = result_width(sequences, options.width)?;
+    let count = sequences.len() as i64;
+    let device = transformer.head().device();
+    // the last token predicts nothing here
+    let inputs: Vec<&[i32]> =
+        sequences.iter().map(|sequence| &sequence.tokens[..(sequence.tokens.len() - 1).max(1)]).collect();
+    let packed = Packed::from_tokens(&inputs, device)?;
+    let targets = Targets::find(sequences, &packed, width);
+    check_targets(transformer, &targets)?;
+    let hidden = match options.detach_trunk {
+        true => {
+            let _no_grad = tch::no_grad_guard();
+            transformer.hidden(&packed)?
+        }
+        false => transformer.hidden(&packed)?,
+    };
+    let mask = response_mask(sequences, width, device);
+    let place = |values: &Tensor| place(values, &targets.slots, count, width);
+    let hidden = hidden.f_index_select(0, &Tensor::f_from_slice(&targets.rows)?.f_to_device(device)?)?; // [M, d]
+    let (log_probs, entropies) = match options.detach_trunk {
+        true => {
+            let _no_grad = tch::no_grad_guard();
+            token_log_probs(transformer, &hidden, &targets, options)?
+        }
+        false => token_log_probs(transformer, &hidden, &targets, options)?,
+    };
+    let values = match value_head {
+        Some(head) => Some(place(&head.read(&hidden)?)?),
+        None => None,
+    };
+    Ok(Scores { log_probs: place(&log_probs)?, entropies: place(&entropies)?, values, mask })
+}
+
+/// The mask of the response tokens that count, [S, T] bool.
+pub fn response_mask(sequences: &[&Sequence], width: i64, device: Device) -> Tensor {
+    let counts = |sequence: &&Sequence| (0..width as usize).map(|token| sequence.counts(token)).collect::<Vec<_>>();
+    let flags: Vec<bool> = sequences.iter().flat_map(counts).collect();
+    Tensor::from_slice(&flags).view([sequences.len() as i64, width]).to_device(device)
+}
+
+impl ValueHead {
+    /// hidden [M, d] → values [M] f32. A sum per row, not a matrix product: its bits do not depend on M.
+    fn read(&self, hidden: &Tensor) -> Result<Tensor> {
+        let products = hidden.f_to_kind(Kind::Float)?.f_mul(&self.weight)?;
+        Ok(products.f_sum_dim_intlist([-1i64].as_slice(), false, Kind::Float)?.f_add(&self.bias)?)
+    }
+}
+
+impl Targets {
+    fn find(sequences: &[&Sequence], packed: &Packed, width: i64) -> Targets {
+        let mut targets = Targets { rows: Vec::new(), tokens: Vec::new(), slots: Vec::new() };
+        for (index, sequence) in sequences.iter().enumerate() {
+            let before = packed.start(index) + sequence.prompt_length as i64 - 1;
+            for token in (0..sequence.response_length()).filter(|token| sequence.counts(*token)) {
+                targets.rows.push(before + token as i64);
+                targets.tokens.push(i64::from(sequence.tokens[sequence.prompt_length + token]));
+                targets.slots.push(index as i64 * width + token as i64);
+            }
+        }
+        targets
+    }
+}
+
+fn result_width(sequences: &[&Sequence], width: i64) -> Result<i64> {
+    for (index, sequence) in sequences.iter().enumerate() {
+        sequence.check().map_err(|error| error.within(format!("sequence {index}")))?;
+    }
+    let longest = sequences.iter().map(|sequence| sequence.response_length() as i64).max().unwrap_or(0);
+    match width {
+        0 => Ok(longest),
+        width if width >= longest => Ok(width),
+        width => Err(Error::data(format!("response: expected at most {width} tokens, got {longest}"))),
+    }
+}
+
+fn check_targets(transformer: &Transformer, targets: &Targets) -> Result<()> {
+    let vocabulary = transformer.architecture().vocabulary;
+    match targets.tokens.iter().find(|token| **token < 0 || **token >= vocabulary) {
+        Some(token) => Err(Error::data(format!("response: expected ids from 0 to {}, got {token}", vocabulary - 1))),
+        None => Ok(()),
+    }
+}
+
+fn token_log_probs(
+    transformer: &Transformer,
+    hidden: &Tensor,
+    targets: &Targets,
+    options: &ScoreOptions,
+) -> Result<(Tensor, Tensor)> {
+    if targets.tokens.is_empty() {
+        // keeps the graph, so that a loss over nothing still has gradients: zeros
+        let nothing = hidden.f_sum_dim_intlist([-1i64].as_slice(), false, Kind::Float)?;
+        return Ok((nothing.shallow_clone(), nothing));
+    }
+    let tokens = Tensor::f_from_slice(&targets.tokens)?.f_to_device(hidden.device())?;
+    torch::token_log_probs(hidden, transformer.head(), &tokens, options.temperature, options.tile_bytes)
+}
+
+/// values [M] into their slots of a zero [S, T].
+fn place(values: &Tensor, slots: &[i64], count: i64, width: i64) -> Result<Tensor> {
+    let empty = Tensor::f_zeros([count * width], (Kind::Float, values.device()))?;
+    let slots = Tensor::f_from_slice(slots)?.f_to_device(values.device())?;
+    Ok(empty.f_index_copy(0, &slots, values)?.f_view([count, width])?) // [S, T]
+}

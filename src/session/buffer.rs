@@ -1,0 +1,223 @@
+//! The rows a session trains on: what was pushed, what each row has been used for, which rows come next.
+//!
+//! Rows enter whole and are never re-tokenised. On-policy rows are taken by one update and dropped when it ends; offline
+//! rows are visited in seeded passes and dropped after their last one. Nothing is consumed by an update that fails.
+
+use crate::algorithm::Regime;
+use crate::error::{Error, Result};
+use crate::model::Sequence;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// One pushed row: its sequences (one response, or chosen then rejected) and what is known of them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Row {
+    pub id: u64,
+    pub sequences: Vec<Sequence>,
+    pub evaluation: bool,
+    pub reward: Option<f32>,
+    pub rollout_log_probs: Option<Vec<f32>>,
+    /// Whether the rollout ended by itself (end token or stop), rather than by length or by the host.
+    pub finished: bool,
+    /// Passes made over this row.
+    pub passes: u64,
+}
+
+/// Rows of the pass in progress that are still to come, and how many passes there were.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Cursor {
+    pub pass: u64,
+    pub pending: Vec<u64>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Buffer {
+    pub next_id: u64,
+    pub rows: Vec<Arc<Row>>,
+    pub cursor: Cursor,
+}
+
+/// What an update is made of, and the cursor as it will stand once the update is done.
+pub(super) struct Selection {
+    pub rows: Vec<Arc<Row>>,
+    pub cursor: Cursor,
+}
+
+impl Buffer {
+    /// Takes all rows and gives them consecutive ids; returns the first.
+    pub fn push(&mut self, rows: Vec<Row>) -> u64 {
+        let first = self.next_id;
+        for mut row in rows {
+            row.id = self.next_id;
+            self.next_id += 1;
+            self.rows.push(Arc::new(row));
+        }
+        first
+    }
+
+    /// Sets the reward of each row; all ids must be known and distinct, or nothing changes.
+    pub fn reward(&mut self, ids: &[u64], rewards: &[f32]) -> Result<()> {
+        let places: HashMap<u64, usize> = self.rows.iter().enumerate().map(|(place, row)| (row.id, place)).collect();
+        let mut seen = std::collections::HashSet::new();
+        for (id, reward) in ids.iter().zip(rewards) {
+            if !places.contains_key(id) {
+                return Err(Error::data(format!(
+                    "ids: expected rows that wait for an update, got {id}, which is none"
+                )));
+            }
+            if !seen.insert(*id) {
+                return Err(Error::data(format!("ids: expected distinct rows, got {id} twice")));
+            }
+            if !reward.is_finite() {
+                return Err(Error::new(
+                    crate::error::Status::NonFinite,
+                    format!("rewards: expected finite numbers, got {reward} for row {id}"),
+                ));
+            }
+        }
+        for (id, reward) in ids.iter().zip(rewards) {
+            Arc::make_mut(&mut self.rows[places[id]]).reward = Some(*reward);
+        }
+        Ok(())
+    }
+
+    pub fn clear(&mut self) {
+        self.rows.clear();
+        self.cursor.pending.clear();
+    }
+
+    pub fn evaluation(&self) -> Vec<Arc<Row>> {
+        self.rows.iter().filter(|row| row.evaluation).cloned().collect()
+    }
+
+    /// The rows of the next update; `None` when more data is needed.
+    pub fn select(&self, regime: Regime, seed: u64) -> Option<Selection> {
+        match regime {
+            Regime::OnPolicy { .. } => {
+                let rows: Vec<_> = self.rows.iter().filter(|row| !row.evaluation).cloned().collect();
+                (!rows.is_empty()).then(|| Selection { rows, cursor: self.cursor.clone() })
+            }
+            Regime::Offline { batch_size, epochs, shuffle } => {
+                let mut cursor = self.cursor.clone();
+                if cursor.pending.is_empty() {
+                    cursor.pending = self.pass(epochs, shuffle.then_some(seed), cursor.pass);
+                    cursor.pass += 1;
+                }
+                let taken: Vec<u64> = cursor.pending.drain(..batch_size.min(cursor.pending.len())).collect();
+                let places: HashMap<u64, &Arc<Row>> = self.rows.iter().map(|row| (row.id, row)).collect();
+                let rows: Vec<_> = taken.iter().filter_map(|id| places.get(id).map(|row| (*row).clone())).collect();
+                (!rows.is_empty()).then_some(Selection { rows, cursor })
+            }
+        }
+    }
+
+    /// The ids of one pass, in order or in the seed's order for that pass.
+    fn pass(&self, epochs: u64, seed: Option<u64>, pass: u64) -> Vec<u64> {
+        let due = |row: &&Arc<Row>| !row.evaluation && (epochs == 0 || row.passes < epochs);
+        let mut ids: Vec<u64> = self.rows.iter().filter(due).map(|row| row.id).collect();
+        if let Some(seed) = seed {
+            shuffle(&mut ids, seed, pass);
+        }
+        ids
+    }
+
+    /// Marks an update as done: on-policy rows go, offline rows have one pass more and go after their last.
+    pub fn consume(&mut self, selection: &Selection, regime: Regime) {
+        let used: std::collections::HashSet<u64> = selection.rows.iter().map(|row| row.id).collect();
+        match regime {
+            Regime::OnPolicy { .. } => self.rows.retain(|row| !used.contains(&row.id)),
+            Regime::Offline { epochs, .. } => {
+                for row in self.rows.iter_mut().filter(|row| used.contains(&row.id)) {
+                    Arc::make_mut(row).passes += 1;
+                }
+                self.rows.retain(|row| row.evaluation || epochs == 0 || row.passes < epochs);
+                self.cursor = selection.cursor.clone();
+            }
+        }
+    }
+}
+
+/// Shuffles `items` by the stream (`seed`, `stream`): the same arguments give the same order on every machine.
+pub(super) fn shuffle<T>(items: &mut [T], seed: u64, stream: u64) {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    random.set_stream(stream);
+    for last in (1..items.len()).rev() {
+        let chosen = (u128::from(random.next_u64()) * (last as u128 + 1)) >> 64;
+        items.swap(last, chosen as usize);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn buffer(rows: usize) -> Buffer {
+        let row = Row {
+            id: 0,
+            sequences: vec![Sequence { tokens: vec![1, 2], prompt_length: 1, mask: None }],
+            evaluation: false,
+            reward: None,
+            rollout_log_probs: None,
+            finished: true,
+            passes: 0,
+        };
+        let mut buffer = Buffer::default();
+        buffer.push(vec![row; rows]);
+        buffer
+    }
+
+    fn next(buffer: &mut Buffer, regime: Regime) -> Option<Vec<u64>> {
+        let selection = buffer.select(regime, 7)?;
+        buffer.consume(&selection, regime);
+        Some(selection.rows.iter().map(|row| row.id).collect())
+    }
+
+    #[test]
+    fn offline_passes_visit_every_row_once_and_end() {
+        let regime = Regime::Offline { batch_size: 2, epochs: 2, shuffle: true };
+        let mut buffer = buffer(5);
+        let passes: Vec<Vec<u64>> = std::iter::from_fn(|| next(&mut buffer, regime)).collect();
+        assert_eq!(passes.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2, 1, 2, 2, 1]);
+        for pass in passes.chunks(3) {
+            let mut ids = pass.concat();
+            ids.sort_unstable();
+            assert_eq!(ids, [0, 1, 2, 3, 4]);
+        }
+        assert_ne!(passes[..3].concat(), passes[3..].concat());
+        assert!(buffer.rows.is_empty());
+    }
+
+    #[test]
+    fn rows_pushed_after_the_last_pass_get_passes_of_their_own() {
+        let regime = Regime::Offline { batch_size: 2, epochs: 1, shuffle: false };
+        let mut buffer = buffer(2);
+        assert_eq!(next(&mut buffer, regime), Some(vec![0, 1]));
+        assert_eq!(next(&mut buffer, regime), None);
+        let row = Row { id: 0, ..self::buffer(1).rows[0].as_ref().clone() };
+        buffer.push(vec![row]);
+        assert_eq!(next(&mut buffer, regime), Some(vec![2]));
+    }
+
+    #[test]
+    fn on_policy_rows_are_used_once_and_kept_until_then() {
+        let regime = Regime::OnPolicy { epochs: 4, minibatches: 2 };
+        let mut buffer = buffer(3);
+        assert_eq!(buffer.select(regime, 0).unwrap().rows.len(), 3);
+        assert_eq!(next(&mut buffer, regime), Some(vec![0, 1, 2]));
+        assert_eq!(next(&mut buffer, regime), None);
+    }
+
+    #[test]
+    fn a_wrong_reward_changes_nothing() {
+        let mut buffer = buffer(2);
+        for (ids, rewards) in [(vec![0, 9], [1.0, 1.0]), (vec![0, 0], [1.0, 1.0]), (vec![0, 1], [1.0, f32::NAN])] {
+            buffer.reward(&ids, &rewards).unwrap_err();
+            assert!(buffer.rows.iter().all(|row| row.reward.is_none()));
+        }
+        buffer.reward(&[1], &[2.5]).unwrap();
+        assert_eq!(buffer.rows[1].reward, Some(2.5));
+    }
+}

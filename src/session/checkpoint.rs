@@ -1,0 +1,282 @@
+//! A session as one file: safetensors, with the JSON state as its metadata.
+//!
+//! The file is written under another name, synced and renamed, so a crash leaves the old checkpoint or the new one. A
+//! checkpoint is read whole and checked against the session before anything is changed.
+
+use super::buffer::Buffer;
+use super::core::{Core, Reference};
+use super::{Role, Session};
+use crate::config as settings;
+use crate::error::{Error, Result, Status};
+use crate::model::{Model, Parts};
+use safetensors::tensor::{Dtype, TensorView};
+use safetensors::SafeTensors;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use tch::{Device, Kind, Tensor};
+
+/// The version of the format. A reader refuses a newer one.
+const FORMAT: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct State {
+    format: u32,
+    keel: String,
+    config: super::Config,
+    algorithm: Value,
+    updates: u64,
+    optimizer_steps: u64,
+    policy_version: u64,
+    metrics: BTreeMap<String, f64>,
+    layout: Vec<(String, Vec<i64>)>,
+    policy: Parts,
+    reference: Option<Parts>,
+}
+
+/// A checkpoint in memory: what is written, and what was read.
+struct Checkpoint {
+    state: State,
+    tensors: BTreeMap<String, Tensor>,
+    bytes: BTreeMap<String, Vec<u8>>,
+}
+
+impl Checkpoint {
+    fn of(session: &Session) -> Result<Checkpoint> {
+        let core = session.core().lock();
+        let trainee = core.trainee()?;
+        let buffer = session.buffer().lock().clone();
+        let mut tensors: BTreeMap<String, Tensor> =
+            trainee.tensors().into_iter().map(|(name, tensor)| (name.to_string(), tensor)).collect();
+        let mut bytes = BTreeMap::new();
+        bytes
+            .insert("buffer".to_string(), serde_json::to_vec(&buffer).map_err(|error| Error::data(error.to_string()))?);
+        let policy = trainee.model.to_parts();
+        bytes.extend(policy.tokenizer.clone().map(|text| ("policy.tokenizer".to_string(), text)));
+        let mut reference = None;
+        if let Some(frozen) = &core.reference {
+            let parts = frozen.model.to_parts();
+            tensors.insert("reference.parameters".to_string(), frozen.weights.data().to_device(Device::Cpu));
+            bytes.extend(parts.tokenizer.clone().map(|text| ("reference.tokenizer".to_string(), text)));
+            reference = Some(parts);
+        }
+        let state = State {
+            format: FORMAT,
+            keel: env!("CARGO_PKG_VERSION").to_string(),
+            config: session.config().clone(),
+            algorithm: core.algorithm.state(),
+            updates: core.updates,
+            optimizer_steps: core.optimizer_steps,
+            policy_version: trainee.model.weights().version,
+            metrics: session.record.lock().values.clone(),
+            layout: layout(&trainee.model),
+            policy,
+            reference,
+        };
+        Ok(Checkpoint { state, tensors, bytes })
+    }
+
+    /// Hands the views that safetensors writes to `write`.
+    fn serialized<T>(
+        &self,
+        write: impl FnOnce(Vec<(String, TensorView)>, HashMap<String, String>) -> Result<T>,
+    ) -> Result<T> {
+        let tensors: Vec<(&String, Vec<usize>, Vec<u8>)> =
+            self.tensors.iter().map(|(name, tensor)| Ok((name, shape(tensor), raw(tensor)?))).collect::<Result<_>>()?;
+        let views = tensors.iter().map(|(name, shape, raw)| (*name, TensorView::new(Dtype::F32, shape.clone(), raw)));
+        let texts = self.bytes.iter().map(|(name, raw)| (name, TensorView::new(Dtype::U8, vec![raw.len()], raw)));
+        let views = views
+            .chain(texts)
+            .map(|(name, view)| Ok((name.clone(), view.map_err(|error| Error::data(error.to_string()))?)))
+            .collect::<Result<Vec<_>>>()?;
+        let state = serde_json::to_string(&self.state).map_err(|error| Error::data(error.to_string()))?;
+        write(views, HashMap::from([("keel".to_string(), state)]))
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Checkpoint> {
+        let invalid = |error: String| Error::new(Status::Format, format!("not a checkpoint of keel: {error}"));
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| invalid(error.to_string()))?;
+        let file = SafeTensors::deserialize(bytes).map_err(|error| invalid(error.to_string()))?;
+        let text = header.metadata().as_ref().and_then(|metadata| metadata.get("keel"));
+        let text = text.ok_or_else(|| invalid("its metadata has no entry \"keel\"".to_string()))?;
+        let format = serde_json::from_str::<Value>(text).ok().and_then(|state| state["format"].as_u64());
+        if format != Some(FORMAT.into()) {
+            return Err(invalid(format!(
+                "expected format {FORMAT}, found {format:?}; a newer keel may have written it"
+            )));
+        }
+        let state: State = serde_json::from_str(text).map_err(|error| invalid(error.to_string()))?;
+        let (mut tensors, mut raw) = (BTreeMap::new(), BTreeMap::new());
+        for (name, view) in file.tensors() {
+            match view.dtype() {
+                Dtype::U8 => drop(raw.insert(name, view.data().to_vec())),
+                Dtype::F32 => {
+                    let shape: Vec<i64> = view.shape().iter().map(|length| *length as i64).collect();
+                    tensors.insert(name, Tensor::f_from_data_size(view.data(), &shape, Kind::Float)?);
+                }
+                other => return Err(invalid(format!("tensor {name}: expected f32 or u8, found {other:?}"))),
+            }
+        }
+        Ok(Checkpoint { state, tensors, bytes: raw })
+    }
+
+    fn tensor(&self, name: &str) -> Result<Tensor> {
+        let found = self.tensors.get(name).map(Tensor::shallow_clone);
+        found.ok_or_else(|| Error::new(Status::Format, format!("checkpoint: tensor {name} is missing")))
+    }
+
+    fn buffer(&self, vocabulary: i64) -> Result<Buffer> {
+        let missing = || Error::new(Status::Format, "checkpoint: the rows (buffer) are missing or damaged");
+        let buffer: Buffer =
+            serde_json::from_slice(self.bytes.get("buffer").ok_or_else(missing)?).map_err(|_| missing())?;
+        let tokens = buffer.rows.iter().flat_map(|row| &row.sequences).flat_map(|sequence| &sequence.tokens);
+        let sound = |row: &super::buffer::Row| {
+            row.sequences
+                .iter()
+                .all(|sequence| sequence.prompt_length >= 1 && sequence.tokens.len() > sequence.prompt_length)
+        };
+        if tokens.into_iter().any(|token| *token < 0 || i64::from(*token) >= vocabulary)
+            || !buffer.rows.iter().all(|row| sound(row))
+        {
+            return Err(missing());
+        }
+        Ok(buffer)
+    }
+
+    fn reference(&self, device: Device) -> Result<Option<Reference>> {
+        let Some(parts) = &self.state.reference else { return Ok(None) };
+        let model = Arc::new(self.model(parts, "reference", device)?);
+        let weights = model.weights();
+        Reference::of(&model, weights).map(Some)
+    }
+
+    fn model(&self, parts: &Parts, role: &str, device: Device) -> Result<Model> {
+        let tokenizer = self.bytes.get(&format!("{role}.tokenizer")).cloned();
+        let parts = Parts { tokenizer, ..parts.clone() };
+        Model::from_parts(parts, &self.tensor(&format!("{role}.parameters"))?, device)
+    }
+
+    /// Writes the checkpoint into the session; everything that can be wrong is found before the first write.
+    fn apply(&self, session: &Session, core: &mut Core) -> Result<()> {
+        let own = serde_json::to_value(&session.config().algorithm).unwrap_or_default();
+        let saved = serde_json::to_value(&self.state.config.algorithm).unwrap_or_default();
+        if own["type"] != saved["type"] {
+            let message = format!("checkpoint: expected the algorithm {}, found {}", own["type"], saved["type"]);
+            return Err(Error::data(message));
+        }
+        let model = core.trainee()?.model.clone();
+        if layout(&model) != self.state.layout {
+            return Err(Error::shape("checkpoint: its policy has other parameters than the session's"));
+        }
+        let buffer = self.buffer(model.architecture().vocabulary)?;
+        let reference = self.reference(session.device())?;
+        core.trainee_mut()?.set_tensors(&|name| self.tensor(name))?;
+        core.algorithm.set_state(&self.state.algorithm)?;
+        core.reference = reference;
+        (core.updates, core.optimizer_steps) = (self.state.updates, self.state.optimizer_steps);
+        model.raise_version(self.state.policy_version);
+        core.trainee()?.publish()?;
+        *session.buffer().lock() = buffer;
+        let mut record = session.record.lock();
+        record.values = self.state.metrics.clone();
+        (record.updates, record.optimizer_steps) = (core.updates, core.optimizer_steps);
+        session.writing().store(false, Ordering::SeqCst);
+        session.poisoned.store(false, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+pub(super) fn to_bytes(session: &Session) -> Result<Vec<u8>> {
+    let written = |error: safetensors::SafeTensorError| Error::data(format!("export: {error}"));
+    Checkpoint::of(session)?
+        .serialized(|views, metadata| safetensors::serialize(views, Some(metadata)).map_err(written))
+}
+
+pub(super) fn from_bytes(session: &Session, bytes: &[u8]) -> Result<()> {
+    let checkpoint = Checkpoint::parse(bytes)?;
+    checkpoint.apply(session, &mut session.core().lock())
+}
+
+pub(super) fn write(session: &Session, path: &Path) -> Result<()> {
+    session.check_poisoned()?;
+    let bytes = to_bytes(session)?;
+    let name = path.file_name().ok_or_else(|| Error::file(path, "expected the path of a file"))?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let temporary = folder.join(format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id()));
+    let replaced = replace(&temporary, path, folder, &bytes);
+    if replaced.is_err() {
+        let _ = std::fs::remove_file(&temporary);
+    }
+    replaced.map_err(|error| Error::file(path, format!("could not be written: {error}")))
+}
+
+fn replace(temporary: &Path, path: &Path, folder: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = std::fs::File::create(temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(temporary, path)?;
+    std::fs::File::open(folder)?.sync_all()
+}
+
+pub(super) fn read(session: &Session, path: &Path) -> Result<()> {
+    let bytes = std::fs::read(path).map_err(|error| Error::file(path, error))?;
+    from_bytes(session, &bytes).map_err(|error| error.within(path.display()))
+}
+
+pub(super) fn open(runtime: &Arc<super::Runtime>, path: &Path) -> Result<Arc<Session>> {
+    let bytes = std::fs::read(path).map_err(|error| Error::file(path, error))?;
+    let opened = || -> Result<Arc<Session>> {
+        let checkpoint = Checkpoint::parse(&bytes)?;
+        let device = runtime.check_device(settings::device(&checkpoint.state.config.device)?)?;
+        let session = Session::create(runtime, checkpoint.state.config.clone())?;
+        let policy = checkpoint.model(&checkpoint.state.policy, "policy", device)?;
+        session.set_model(Role::Policy, Arc::new(policy))?;
+        checkpoint.apply(&session, &mut session.core().lock())?;
+        Ok(session)
+    };
+    opened().map_err(|error| error.within(path.display()))
+}
+
+/// FNV-1a over the tensors, the rows and the counters; what only reports (metrics, versions) does not count.
+pub(super) fn state_hash(session: &Session) -> Result<u64> {
+    let checkpoint = Checkpoint::of(session)?;
+    let state = &checkpoint.state;
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut add = |bytes: &[u8]| {
+        for byte in bytes {
+            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    };
+    for (name, tensor) in &checkpoint.tensors {
+        add(name.as_bytes());
+        add(&raw(tensor)?);
+    }
+    for (name, bytes) in &checkpoint.bytes {
+        add(name.as_bytes());
+        add(bytes);
+    }
+    add(state.algorithm.to_string().as_bytes());
+    add(&state.updates.to_le_bytes());
+    add(&state.optimizer_steps.to_le_bytes());
+    Ok(hash)
+}
+
+fn layout(model: &Model) -> Vec<(String, Vec<i64>)> {
+    model.layout().slots.iter().map(|slot| (slot.name.clone(), slot.shape.clone())).collect()
+}
+
+fn shape(tensor: &Tensor) -> Vec<usize> {
+    tensor.size().iter().map(|length| *length as usize).collect()
+}
+
+/// The tensor's f32 values as little-endian bytes.
+fn raw(tensor: &Tensor) -> Result<Vec<u8>> {
+    let flat = tensor.f_to_kind(Kind::Float)?.f_contiguous()?;
+    let mut bytes = vec![0u8; flat.numel() * 4];
+    flat.f_copy_data_u8(&mut bytes, flat.numel())?;
+    Ok(bytes)
+}

@@ -1,0 +1,59 @@
+//! The configuration of a session: its algorithm, its optimiser, where and how it computes.
+
+use crate::{algorithm, config};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    pub algorithm: algorithm::Config,
+    pub optimizer: config::Optimizer,
+    /// Seed of shuffles and of new parameters; the same seed gives the same run.
+    pub seed: u64,
+    /// Where the session computes: "cpu" or "cuda:N". Its models must lie there.
+    pub device: String,
+    /// Intra-op threads of every job of this session; 0 = cores − 1, at least 1.
+    #[schemars(range(min = 0, max = 1024))]
+    pub threads: u32,
+    /// Tokens of one forward and backward pass; 0 = a whole minibatch. Lowering it saves memory and shortens slices at
+    /// the price of one more forward pass; the numbers stay the same.
+    #[schemars(range(min = 0, max = 1_073_741_824))]
+    pub micro_batch_tokens: u32,
+    /// Bytes of logits that may exist at once. Lowering it saves memory.
+    #[schemars(range(min = 65_536, max = 1_099_511_627_776_u64))]
+    pub logit_bytes: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            algorithm: algorithm::Config::default(),
+            optimizer: config::Optimizer::default(),
+            seed: 0,
+            device: "cpu".to_string(),
+            threads: 0,
+            micro_batch_tokens: 0,
+            logit_bytes: 64 << 20,
+        }
+    }
+}
+
+impl Config {
+    /// The thread count that every driver of this session uses.
+    pub fn resolved_threads(&self) -> usize {
+        match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1)).max(1),
+            count => count as usize,
+        }
+    }
+
+    /// Whether text responses get the end token appended.
+    pub fn append_eos(&self) -> bool {
+        match &self.algorithm {
+            algorithm::Config::Sft(config) => config.append_eos,
+            algorithm::Config::Dpo(config) => config.append_eos,
+            algorithm::Config::Ppo(_) => false,
+        }
+    }
+}

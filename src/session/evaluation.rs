@@ -1,0 +1,89 @@
+//! An evaluation as a plan: the algorithm's own loss and metrics on the rows marked `split = evaluation`, no gradient.
+
+use super::buffer::Row;
+use super::gather::Gathered;
+use super::plan::{Ending, Output, Plan};
+use super::record::Measurements;
+use super::scoring::{Scored, Scoring};
+use super::Session;
+use crate::error::Result;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use tch::no_grad_guard;
+
+#[derive(Clone, Copy)]
+enum Slice {
+    Score(Scored, usize),
+    Measure,
+}
+
+pub(super) struct Evaluation {
+    session: Arc<Session>,
+    gathered: Gathered,
+    scoring: Scoring,
+    slices: VecDeque<Slice>,
+    total: usize,
+    measured: Measurements,
+}
+
+impl Evaluation {
+    pub fn new(session: &Arc<Session>, rows: Vec<Arc<Row>>, with_reference: bool) -> Self {
+        let gathered = Gathered::new(rows);
+        let scoring = Scoring::new(session, &gathered);
+        let chunks = 0..scoring.chunk_count();
+        let mut slices: VecDeque<Slice> = chunks.clone().map(|chunk| Slice::Score(Scored::Policy, chunk)).collect();
+        if with_reference {
+            slices.extend(chunks.map(|chunk| Slice::Score(Scored::Reference, chunk)));
+        }
+        slices.push_back(Slice::Measure);
+        let total = slices.len();
+        Evaluation { session: session.clone(), gathered, scoring, slices, total, measured: Measurements::default() }
+    }
+}
+
+impl Plan for Evaluation {
+    fn slice(&mut self) -> Result<bool> {
+        let session = self.session.clone();
+        let core = session.core().lock();
+        match self.slices.pop_front() {
+            Some(Slice::Score(whose, chunk)) => self.scoring.score(&session, &core, &self.gathered, whose, chunk)?,
+            Some(Slice::Measure) => {
+                let _no_grad = no_grad_guard();
+                let columns = self.scoring.columns(&session, &self.gathered, core.algorithm.needs())?;
+                let loss = core.algorithm.loss(&self.scoring.policy_scores()?, &columns)?;
+                self.measured.add(loss.metrics)?;
+            }
+            None => {}
+        }
+        Ok(self.slices.is_empty())
+    }
+
+    fn work(&self) -> &'static str {
+        "evaluate"
+    }
+
+    fn next(&self) -> &'static str {
+        match self.slices.front() {
+            Some(Slice::Score(..)) => "score",
+            _ => "measure",
+        }
+    }
+
+    fn progress(&self) -> f32 {
+        1.0 - self.slices.len() as f32 / self.total as f32
+    }
+
+    fn finish(&mut self, ending: Ending) -> Result<Output> {
+        if matches!(ending, Ending::Complete) {
+            let renamed = |(name, value): (String, f64)| (format!("evaluation/{}", name.replace('/', "_")), value);
+            let values = self.measured.values().into_iter().map(renamed);
+            let core = self.session.core().lock();
+            self.session.record(&core, values.collect());
+        }
+        Ok(Output::default())
+    }
+
+    fn threads(&self) -> usize {
+        self.session.config().resolved_threads()
+    }
+}

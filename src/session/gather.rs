@@ -1,0 +1,83 @@
+//! Rows into the tensors that an algorithm sees: chunks of sequences for the model, columns for the mathematics.
+
+use super::buffer::Row;
+use crate::error::Result;
+use crate::model::{response_mask, Sequence};
+use std::ops::Range;
+use std::sync::Arc;
+use tch::{Device, Kind, Tensor};
+
+/// The sequences of some rows, the first response of every row first, and their common width T.
+pub(super) struct Gathered {
+    pub rows: Vec<Arc<Row>>,
+    pub responses: usize,
+    pub width: i64,
+}
+
+impl Gathered {
+    pub fn new(rows: Vec<Arc<Row>>) -> Self {
+        let responses = rows.first().map_or(1, |row| row.sequences.len());
+        let longest = rows.iter().flat_map(|row| &row.sequences).map(Sequence::response_length).max();
+        Gathered { responses, width: longest.unwrap_or(1).max(1) as i64, rows }
+    }
+
+    /// S = k·B.
+    pub fn sequence_count(&self) -> usize {
+        self.responses * self.rows.len()
+    }
+
+    pub fn sequence(&self, index: usize) -> &Sequence {
+        let (response, row) = (index / self.rows.len(), index % self.rows.len());
+        &self.rows[row].sequences[response]
+    }
+
+    pub fn sequences(&self, indices: &[usize]) -> Vec<&Sequence> {
+        indices.iter().map(|index| self.sequence(*index)).collect()
+    }
+
+    /// The sequences of chosen rows, in the order that `Columns::select` gives their entries.
+    pub fn of_rows(&self, rows: &[usize]) -> Vec<usize> {
+        (0..self.responses).flat_map(|response| rows.iter().map(move |row| response * self.rows.len() + row)).collect()
+    }
+
+    /// Consecutive ranges of `indices` of at most `tokens` tokens each (0 = no bound), at least one sequence.
+    pub fn chunks(&self, indices: &[usize], tokens: usize) -> Vec<Range<usize>> {
+        let mut chunks = Vec::new();
+        let (mut start, mut sum) = (0, 0);
+        for (place, index) in indices.iter().enumerate() {
+            let length = self.sequence(*index).tokens.len();
+            if tokens > 0 && place > start && sum + length > tokens {
+                chunks.push(start..place);
+                (start, sum) = (place, 0);
+            }
+            sum += length;
+        }
+        if start < indices.len() {
+            chunks.push(start..indices.len());
+        }
+        chunks
+    }
+
+    pub fn mask(&self, device: Device) -> Tensor {
+        let all: Vec<usize> = (0..self.sequence_count()).collect();
+        response_mask(&self.sequences(&all), self.width, device)
+    }
+
+    /// One number a row as [B]; absent counts as `absent`.
+    pub fn per_row(&self, device: Device, value: impl Fn(&Row) -> f32) -> Result<Tensor> {
+        let values: Vec<f32> = self.rows.iter().map(|row| value(row)).collect();
+        Ok(Tensor::f_from_slice(&values)?.f_to_device(device)?)
+    }
+
+    /// The log-probabilities recorded at sampling as [S, T], 0 past each response.
+    pub fn rollout_log_probs(&self, device: Device) -> Result<Tensor> {
+        let width = self.width as usize;
+        let mut flat = vec![0f32; self.rows.len() * width];
+        for (row, line) in self.rows.iter().zip(flat.chunks_mut(width)) {
+            let recorded = row.rollout_log_probs.as_deref().unwrap_or_default();
+            line[..recorded.len()].copy_from_slice(recorded);
+        }
+        let tensor = Tensor::f_from_slice(&flat)?.f_reshape([self.rows.len() as i64, self.width])?; // [S, T]
+        Ok((tensor * self.mask(Device::Cpu)).f_to_kind(Kind::Float)?.f_to_device(device)?)
+    }
+}

@@ -1,0 +1,130 @@
+//! From a batch to rows: text is tokenised once, tokens stay as they are, and every row is checked against the policy.
+//!
+//! A sequence is the prompt's ids followed by the response's ids: never the encoding of the joined text, so a prompt is
+//! always a prefix of its sequence.
+
+use super::buffer::Row;
+use crate::data::{Batch, Column, Kind};
+use crate::error::{Error, Result};
+use crate::model::{FinishReason, Model, Sequence};
+
+pub(super) struct Intake<'a> {
+    pub model: &'a Model,
+    pub batch: &'a Batch,
+    /// The end token that text responses get, if any.
+    pub end: Option<i32>,
+}
+
+impl Intake<'_> {
+    /// All rows of the batch, or the first error with its row and column.
+    pub fn rows(&self) -> Result<Vec<Row>> {
+        self.batch.check()?;
+        (0..self.batch.rows() as usize)
+            .map(|row| self.row(row).map_err(|error| error.within(format!("row {row}"))))
+            .collect()
+    }
+
+    /// The prompts of the batch, encoded.
+    pub fn prompts(&self) -> Result<Vec<Vec<i32>>> {
+        self.batch.check()?;
+        let prompt = |row| self.prompt(row).map_err(|error: Error| error.within(format!("row {row}")));
+        (0..self.batch.rows() as usize).map(prompt).collect()
+    }
+
+    fn row(&self, row: usize) -> Result<Row> {
+        let prompt = self.prompt(row)?;
+        let names: &[&str] = match self.batch.kind() {
+            Kind::Preferences => &["chosen", "rejected"],
+            _ => &["response"],
+        };
+        let sequences = names.iter().map(|name| self.sequence(&prompt, name, row)).collect::<Result<Vec<_>>>()?;
+        let number = |name: &str| self.batch.column(name).map(|column| column.row_f32(row)[0]);
+        let whole = |name: &str| self.batch.column(name).map(|column| column.row_i32(row)[0]);
+        let rollout_log_probs = self.batch.column("rollout_log_probs").map(|column| column.row_f32(row).to_vec());
+        if let Some(log_probs) = &rollout_log_probs {
+            let (expected, found) = (sequences[0].response_length(), log_probs.len());
+            if expected != found {
+                let message =
+                    format!("rollout_log_probs: expected {expected} numbers, one a response token, got {found}");
+                return Err(Error::shape(message));
+            }
+        }
+        let finished = self.finished(row, &sequences[0]);
+        Ok(Row {
+            id: 0,
+            sequences,
+            evaluation: whole("split") == Some(1),
+            reward: number("reward"),
+            rollout_log_probs,
+            finished,
+            passes: 0,
+        })
+    }
+
+    fn prompt(&self, row: usize) -> Result<Vec<i32>> {
+        match self.batch.column("prompt") {
+            Some(column) => self.tokens(column, "prompt", row, true),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn sequence(&self, prompt: &[i32], name: &str, row: usize) -> Result<Sequence> {
+        let column = self.batch.column(name).ok_or_else(|| Error::data(format!("{name}: the column is missing")))?;
+        let mut response = self.tokens(column, name, row, prompt.is_empty())?;
+        if column.is_text() {
+            response.extend(self.end.filter(|end| response.last() != Some(end)));
+        }
+        let mut tokens = prompt.to_vec();
+        tokens.extend(&response);
+        let prompt_length = prompt.len().max(1);
+        if tokens.len() <= prompt_length {
+            return Err(Error::data(format!(
+                "{name}: expected at least one response token after the prompt, got none"
+            )));
+        }
+        let positions = self.model.architecture().positions as usize;
+        if tokens.len() > positions {
+            let message = format!("{name}: expected at most {positions} tokens with its prompt, got {}", tokens.len());
+            return Err(Error::data(message));
+        }
+        let mask = self.mask(row, tokens.len() - prompt_length, prompt.is_empty())?;
+        Ok(Sequence { tokens, prompt_length, mask })
+    }
+
+    /// The row's response mask; without a prompt the first token has nothing before it and cannot be predicted.
+    fn mask(&self, row: usize, length: usize, without_prompt: bool) -> Result<Option<Vec<bool>>> {
+        let Some(column) = self.batch.column("response_mask") else { return Ok(None) };
+        let flags = column.row_u8(row);
+        let flags = if without_prompt { flags.get(1..).unwrap_or_default() } else { flags };
+        if flags.len() != length {
+            let message = format!("response_mask: expected {length} flags, one a response token, got {}", flags.len());
+            return Err(Error::shape(message));
+        }
+        Ok(Some(flags.iter().map(|flag| *flag != 0).collect()))
+    }
+
+    fn tokens(&self, column: &Column, name: &str, row: usize, start: bool) -> Result<Vec<i32>> {
+        let tokens = if column.is_text() {
+            let tokenizer = self.model.tokenizer().ok_or_else(|| {
+                Error::state(format!("{name}: expected tokens, got text, and the policy has no tokenizer"))
+            })?;
+            tokenizer.encode(column.row_text(row), start)?
+        } else {
+            column.row_i32(row).to_vec()
+        };
+        let vocabulary = self.model.architecture().vocabulary as usize;
+        match tokens.iter().find(|token| **token < 0 || **token as usize >= vocabulary) {
+            Some(token) => {
+                Err(Error::data(format!("{name}: expected tokens of a vocabulary of {vocabulary}, got {token}")))
+            }
+            None => Ok(tokens),
+        }
+    }
+
+    fn finished(&self, row: usize, response: &Sequence) -> bool {
+        match self.batch.column("finish_reason") {
+            Some(column) => [FinishReason::Eos as i32, FinishReason::Stop as i32].contains(&column.row_i32(row)[0]),
+            None => response.tokens.last().is_some_and(|last| self.model.end_tokens().contains(last)),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! One optimiser step's share of a batch: its rows, their chunks, the outputs, and the way back through the model.
+
+use super::buffer::shuffle;
+use super::core::Core;
+use super::gather::Gathered;
+use super::scoring::{joined_scores, score_options};
+use super::Session;
+use crate::algorithm::{Algorithm, Columns, Measured, Regime};
+use crate::error::{Error, Result, Status};
+use crate::model::{score, Scores};
+use std::ops::Range;
+use tch::{no_grad_guard, Kind, Tensor};
+
+pub(super) struct Minibatch {
+    rows: Vec<usize>,
+    sequences: Vec<usize>,
+    chunks: Vec<Range<usize>>,
+    /// Outputs of the chunks; with a graph only if there is one chunk.
+    outputs: Vec<Scores>,
+    /// dL/d(output), each [S, T]; `None` where the loss does not depend on it.
+    gradients: Option<OutputGradients>,
+}
+
+struct OutputGradients {
+    log_probs: Option<Tensor>,
+    entropies: Option<Tensor>,
+    values: Option<Tensor>,
+}
+
+impl Minibatch {
+    pub fn new(gathered: &Gathered, rows: Vec<usize>, tokens: usize) -> Self {
+        let sequences = gathered.of_rows(&rows);
+        let chunks = gathered.chunks(&sequences, tokens);
+        Minibatch { rows, sequences, chunks, outputs: Vec::new(), gradients: None }
+    }
+
+    /// The rows of each optimiser step: all at once, or `epochs` seeded passes in `minibatches` even parts.
+    pub fn orders(regime: Regime, rows: usize, seed: u64, update: u64) -> Vec<Vec<usize>> {
+        let Regime::OnPolicy { epochs, minibatches } = regime else { return vec![(0..rows).collect()] };
+        let share = rows.div_ceil(minibatches.clamp(1, rows));
+        let pass = |epoch: u64| {
+            let mut order: Vec<usize> = (0..rows).collect();
+            shuffle(&mut order, seed, update.wrapping_mul(epochs).wrapping_add(epoch));
+            order.chunks(share).map(<[usize]>::to_vec).collect::<Vec<_>>()
+        };
+        (0..epochs).flat_map(pass).collect()
+    }
+
+    pub fn chunk_count(&self) -> usize {
+        self.chunks.len()
+    }
+
+    fn keeps_graph(&self) -> bool {
+        self.chunks.len() == 1
+    }
+
+    fn run(&self, session: &Session, core: &Core, gathered: &Gathered, chunk: usize) -> Result<Scores> {
+        let trainee = core.trainee()?;
+        let sequences = gathered.sequences(&self.sequences[self.chunks[chunk].clone()]);
+        let options = score_options(session, core, gathered.width);
+        score(&trainee.network, trainee.value_head.as_ref(), &sequences, &options)
+    }
+
+    pub fn forward(&mut self, session: &Session, core: &Core, gathered: &Gathered, chunk: usize) -> Result<()> {
+        let _no_grad = (!self.keeps_graph()).then(no_grad_guard);
+        let scores = self.run(session, core, gathered, chunk)?;
+        self.outputs.push(scores);
+        Ok(())
+    }
+
+    /// The loss of the whole minibatch on its outputs as leaves; keeps their gradients.
+    pub fn loss(&mut self, algorithm: &dyn Algorithm, columns: &Columns) -> Result<Vec<Measured>> {
+        let whole = joined_scores(&self.outputs)?;
+        let leaf = |tensor: &Tensor| tensor.detach().set_requires_grad(true);
+        let scores = Scores {
+            log_probs: leaf(&whole.log_probs),
+            entropies: leaf(&whole.entropies),
+            values: whole.values.as_ref().map(leaf),
+            mask: whole.mask.detach(),
+        };
+        let rows: Vec<i64> = self.rows.iter().map(|row| *row as i64).collect();
+        let selected = columns.select(&Tensor::from_slice(&rows))?;
+        let loss = algorithm.loss(&scores, &selected)?;
+        if loss.total.requires_grad() {
+            loss.total.f_backward()?;
+        }
+        let gradient = |tensor: &Tensor| Some(tensor.grad()).filter(Tensor::defined);
+        self.gradients = Some(OutputGradients {
+            log_probs: gradient(&scores.log_probs),
+            entropies: gradient(&scores.entropies),
+            values: scores.values.as_ref().and_then(gradient),
+        });
+        Ok(loss.metrics)
+    }
+
+    /// Walks the outputs' gradients of one chunk back into the arena.
+    pub fn backward(&mut self, session: &Session, core: &Core, gathered: &Gathered, chunk: usize) -> Result<()> {
+        let scores = if self.keeps_graph() {
+            self.outputs.pop().ok_or_else(|| Error::new(Status::Internal, "minibatch: backward before forward"))?
+        } else {
+            self.run(session, core, gathered, chunk)?
+        };
+        let range = self.chunks[chunk].clone();
+        let gradients =
+            self.gradients.as_ref().ok_or_else(|| Error::new(Status::Internal, "minibatch: backward before loss"))?;
+        let part = |gradient: &Option<Tensor>, output: Option<&Tensor>| -> Result<Option<Tensor>> {
+            let (Some(gradient), Some(output)) = (gradient, output) else { return Ok(None) };
+            if !output.requires_grad() {
+                return Ok(None);
+            }
+            let rows = gradient.f_narrow(0, range.start as i64, range.len() as i64)?; // [chunk, T]
+            Ok(Some((output * rows).f_sum(Kind::Float)?))
+        };
+        let terms = [
+            part(&gradients.log_probs, Some(&scores.log_probs))?,
+            part(&gradients.entropies, Some(&scores.entropies))?,
+            part(&gradients.values, scores.values.as_ref())?,
+        ];
+        if let Some(sum) = terms.into_iter().flatten().reduce(|sum, term| sum + term) {
+            sum.f_backward()?;
+        }
+        Ok(())
+    }
+
+    /// Frees what the step no longer needs.
+    pub fn release(&mut self) {
+        self.outputs.clear();
+        self.gradients = None;
+    }
+}

@@ -1,0 +1,102 @@
+//! Long work as a plan of slices: what `run`, `start` and `pump` drive, always the same slices in the same order.
+
+use crate::data::Batch;
+use crate::error::Result;
+use crate::model::{Model, Tokenizer};
+use std::sync::Arc;
+
+/// What a finished plan leaves on its job.
+#[derive(Default)]
+pub(super) struct Output {
+    pub batch: Option<Batch>,
+    pub tokenizer: Option<Arc<Tokenizer>>,
+    pub model: Option<Arc<Model>>,
+}
+
+/// How a plan's slices ended.
+pub(super) enum Ending {
+    Complete,
+    Cancelled,
+    Failed,
+}
+
+/// A plan of slices. A slice is the quantum of work; between two of them the job may be cancelled, pumped or left.
+pub(super) trait Plan: Send {
+    /// Runs the next slice; true when it was the last.
+    fn slice(&mut self) -> Result<bool>;
+
+    /// What the job does, one word.
+    fn work(&self) -> &'static str;
+
+    /// What kind of slice comes next; slices of one kind take about the same time.
+    fn next(&self) -> &'static str;
+
+    /// Share of the slices that were run, in [0, 1].
+    fn progress(&self) -> f32;
+
+    /// Called once after the last slice, inside a call that the host makes: only here may published state change.
+    fn finish(&mut self, ending: Ending) -> Result<Output>;
+
+    /// Optimiser steps applied so far.
+    fn optimizer_steps(&self) -> u64 {
+        0
+    }
+
+    /// Intra-op threads of every slice.
+    fn threads(&self) -> usize;
+
+    /// Whether the plan calls the host back, so that only the host's own thread may drive it.
+    fn calls_host(&self) -> bool {
+        false
+    }
+
+    /// What a panic inside a slice leaves behind.
+    fn panicked(&self) {}
+}
+
+/// A plan of one slice: work that has no natural pieces (reading or writing a file).
+pub(super) struct Whole<F> {
+    kind: &'static str,
+    threads: usize,
+    work: Option<F>,
+    output: Option<Output>,
+}
+
+impl<F: FnOnce() -> Result<Output> + Send> Whole<F> {
+    pub fn new(kind: &'static str, threads: usize, work: F) -> Self {
+        Whole { kind, threads, work: Some(work), output: None }
+    }
+}
+
+impl<F: FnOnce() -> Result<Output> + Send> Plan for Whole<F> {
+    fn slice(&mut self) -> Result<bool> {
+        if let Some(work) = self.work.take() {
+            self.output = Some(work()?);
+        }
+        Ok(true)
+    }
+
+    fn work(&self) -> &'static str {
+        self.kind
+    }
+
+    fn next(&self) -> &'static str {
+        self.kind
+    }
+
+    fn progress(&self) -> f32 {
+        if self.output.is_some() {
+            1.0
+        } else {
+            0.0
+        }
+    }
+
+    fn finish(&mut self, _ending: Ending) -> Result<Output> {
+        Ok(self.output.take().unwrap_or_default())
+    }
+
+    fn threads(&self) -> usize {
+        self.threads
+    }
+}

@@ -1,0 +1,116 @@
+//! Passes over all sequences of a batch without gradient, in chunks that fit memory, and the columns they become.
+
+use super::core::Core;
+use super::gather::Gathered;
+use super::Session;
+use crate::algorithm::{Columns, Needs};
+use crate::error::{Error, Result};
+use crate::model::{score, ScoreOptions, Scores};
+use std::ops::Range;
+use tch::{no_grad_guard, Tensor};
+
+/// Whose log-probabilities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scored {
+    Policy,
+    Reference,
+}
+
+/// The passes that an algorithm needs before `prepare`, as far as they got.
+pub(super) struct Scoring {
+    indices: Vec<usize>,
+    chunks: Vec<Range<usize>>,
+    policy: Vec<Scores>,
+    reference: Vec<Scores>,
+}
+
+impl Scoring {
+    pub fn new(session: &Session, gathered: &Gathered) -> Self {
+        let indices: Vec<usize> = (0..gathered.sequence_count()).collect();
+        let chunks = gathered.chunks(&indices, session.config().micro_batch_tokens as usize);
+        Scoring { indices, chunks, policy: Vec::new(), reference: Vec::new() }
+    }
+
+    pub fn chunk_count(&self) -> usize {
+        self.chunks.len()
+    }
+
+    pub fn score(
+        &mut self,
+        session: &Session,
+        core: &Core,
+        gathered: &Gathered,
+        whose: Scored,
+        chunk: usize,
+    ) -> Result<()> {
+        let _no_grad = no_grad_guard();
+        let indices = &self.indices[self.chunks[chunk].clone()];
+        let options = score_options(session, core, gathered.width);
+        let sequences = gathered.sequences(indices);
+        match whose {
+            Scored::Policy => {
+                let trainee = core.trainee()?;
+                self.policy.push(score(&trainee.network, trainee.value_head.as_ref(), &sequences, &options)?);
+            }
+            Scored::Reference => {
+                let reference = core.reference.as_ref();
+                let reference = reference.ok_or_else(|| Error::state("reference: the session has none"))?;
+                self.reference.push(score(&reference.network, None, &sequences, &options)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// What is known of the batch before `prepare`.
+    pub fn columns(&self, session: &Session, gathered: &Gathered, needs: Needs) -> Result<Columns> {
+        let device = session.device();
+        let mut columns = Columns::new(gathered.rows.len() as i64);
+        columns.insert("mask", gathered.mask(device));
+        if !self.policy.is_empty() {
+            columns.insert("policy_log_probs", joined(&self.policy, |scores| &scores.log_probs)?);
+            if self.policy.iter().all(|scores| scores.values.is_some()) {
+                let values: Vec<&Tensor> = self.policy.iter().filter_map(|scores| scores.values.as_ref()).collect();
+                columns.insert("values", Tensor::f_cat(&values, 0)?);
+            }
+        }
+        if !self.reference.is_empty() {
+            columns.insert("reference_log_probs", joined(&self.reference, |scores| &scores.log_probs)?);
+        }
+        if needs.rewards {
+            columns.insert("rewards", gathered.per_row(device, |row| row.reward.unwrap_or(0.0))?);
+            columns.insert("finished", gathered.per_row(device, |row| f32::from(u8::from(row.finished)))?);
+            columns.insert("rollout_log_probs", gathered.rollout_log_probs(device)?);
+        }
+        Ok(columns)
+    }
+
+    /// The policy's pass as one set of scores.
+    pub fn policy_scores(&self) -> Result<Scores> {
+        joined_scores(&self.policy)
+    }
+}
+
+pub(super) fn score_options(session: &Session, core: &Core, width: i64) -> ScoreOptions {
+    ScoreOptions {
+        temperature: core.algorithm.temperature(),
+        tile_bytes: session.config().logit_bytes as usize,
+        width,
+        detach_trunk: core.algorithm.value_warmup().is_some(),
+    }
+}
+
+fn joined(parts: &[Scores], field: impl Fn(&Scores) -> &Tensor) -> Result<Tensor> {
+    let tensors: Vec<&Tensor> = parts.iter().map(field).collect();
+    Ok(Tensor::f_cat(&tensors, 0)?)
+}
+
+/// Scores of consecutive chunks as one; [S, T] each.
+pub(super) fn joined_scores(parts: &[Scores]) -> Result<Scores> {
+    let values: Option<Vec<&Tensor>> = parts.iter().map(|scores| scores.values.as_ref()).collect();
+    Ok(Scores {
+        log_probs: joined(parts, |scores| &scores.log_probs)?,
+        entropies: joined(parts, |scores| &scores.entropies)?,
+        values: values.map(|values| Tensor::f_cat(&values, 0)).transpose()?,
+        mask: joined(parts, |scores| &scores.mask)?,
+    })
+}

@@ -1,0 +1,67 @@
+//! What only the inside can provoke: an optimiser step that breaks off between its writes.
+
+use super::*;
+use crate::data::{Column, Values};
+use std::cell::Cell;
+
+thread_local! {
+    static FAULT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Called by the optimiser between its first and last write.
+pub(super) fn fault() {
+    if FAULT.replace(false) {
+        panic!("planted fault");
+    }
+}
+
+fn session() -> Arc<Session> {
+    let runtime =
+        Runtime::create(&settings::Runtime { cuda: settings::CudaPolicy::Cpu, ..Default::default() }).unwrap();
+    let config: Config = settings::parse(Some(
+        br#"{"algorithm": {"type": "sft", "batch_size": 2, "epochs": 0}, "optimizer": {"learning_rate": 0.01}}"#,
+    ))
+    .unwrap();
+    let session = Session::create(&runtime, config).unwrap();
+    let create = settings::parse(Some(
+        br#"{"config": {"model_type": "llama", "vocab_size": 16, "hidden_size": 16, "intermediate_size": 32,
+             "num_hidden_layers": 1, "num_attention_heads": 2, "max_position_embeddings": 32}}"#,
+    ))
+    .unwrap();
+    session.set_model(Role::Policy, Arc::new(Model::create(&create).unwrap())).unwrap();
+    let mut batch = Batch::new(Kind::Demonstrations, 2).unwrap();
+    let column = Column { values: Values::I32(vec![1, 2, 3, 4, 5, 6]), offsets: Some(vec![0, 3, 6]) };
+    batch.set("response", column).unwrap();
+    session.push(&batch).unwrap();
+    session
+}
+
+fn step(session: &Arc<Session>) -> Result<Report> {
+    session.update().map(|job| job.expect("rows were pushed"))?.run()
+}
+
+#[test]
+fn a_panic_between_the_writes_of_a_step_poisons_until_a_restore() {
+    let session = session();
+    step(&session).unwrap();
+    let saved = session.export().unwrap();
+    let hash = session.state_hash().unwrap();
+    FAULT.set(true);
+    let error = step(&session).unwrap_err();
+    assert_eq!(error.status, Status::Panic);
+    assert!(error.message.contains("planted fault"), "{error}");
+    assert_eq!(step(&session).unwrap_err().status, Status::Poisoned);
+    assert_eq!(session.export().unwrap_err().status, Status::Poisoned);
+    assert!(session.metrics_json().contains("loss/nll"));
+    session.import(&saved).unwrap();
+    assert_eq!(session.state_hash().unwrap(), hash);
+    step(&session).unwrap();
+}
+
+#[test]
+fn a_job_in_flight_when_the_session_is_poisoned_says_so() {
+    let session = session();
+    let job = session.update().unwrap().unwrap();
+    session.poison();
+    assert_eq!(job.run().unwrap_err().status, Status::Poisoned);
+}

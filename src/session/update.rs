@@ -1,0 +1,247 @@
+//! An update as a plan: rewards → scoring passes → prepare → for each minibatch forward, loss, backward, step.
+//!
+//! The loss sees the outputs of the whole minibatch as leaves, so no algorithm knows of micro-batches: its gradient with
+//! respect to the outputs is walked back through the model chunk by chunk. One chunk keeps its graph; several are run
+//! forward again, which bounds memory by one chunk and changes no number.
+
+use super::buffer::Selection;
+use super::core::Core;
+use super::gather::Gathered;
+use super::minibatch::Minibatch;
+use super::optimize::Optimization;
+use super::plan::{Ending, Output, Plan};
+use super::record::Measurements;
+use super::sampler::rollout_batch;
+use super::scoring::{Scored, Scoring};
+use super::Session;
+use crate::algorithm::{Columns, Regime};
+use crate::error::{Error, Result, Status};
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use tch::no_grad_guard;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Slice {
+    Rewards,
+    Score(Scored, usize),
+    Prepare,
+    Forward(usize, usize),
+    Loss(usize),
+    Backward(usize, usize),
+    Step(usize),
+}
+
+pub(super) struct Update {
+    session: Arc<Session>,
+    selection: Selection,
+    regime: Regime,
+    gathered: Gathered,
+    scoring: Scoring,
+    columns: Option<Columns>,
+    minibatches: Vec<Minibatch>,
+    slices: VecDeque<Slice>,
+    total: usize,
+    calls_host: bool,
+    steps: u64,
+    measured: Measurements,
+}
+
+impl Update {
+    /// The whole plan; nothing is computed yet.
+    pub fn new(session: &Arc<Session>, core: &Core, selection: Selection) -> Self {
+        let (regime, needs) = (core.algorithm.regime(), core.algorithm.needs());
+        let gathered = Gathered::new(selection.rows.clone());
+        let scoring = Scoring::new(session, &gathered);
+        let orders = Minibatch::orders(regime, gathered.rows.len(), session.config().seed, core.updates);
+        let tokens = session.config().micro_batch_tokens as usize;
+        let minibatches: Vec<_> = orders.into_iter().map(|rows| Minibatch::new(&gathered, rows, tokens)).collect();
+        let calls_host = needs.rewards && selection.rows.iter().any(|row| row.reward.is_none());
+        let mut slices = VecDeque::new();
+        slices.extend(calls_host.then_some(Slice::Rewards));
+        let passes = [(needs.policy, Scored::Policy), (needs.reference, Scored::Reference)];
+        for (_, whose) in passes.into_iter().filter(|(needed, _)| *needed) {
+            slices.extend((0..scoring.chunk_count()).map(|chunk| Slice::Score(whose, chunk)));
+        }
+        slices.push_back(Slice::Prepare);
+        for (index, minibatch) in minibatches.iter().enumerate() {
+            slices.extend((0..minibatch.chunk_count()).map(|chunk| Slice::Forward(index, chunk)));
+            slices.push_back(Slice::Loss(index));
+            slices.extend((0..minibatch.chunk_count()).map(|chunk| Slice::Backward(index, chunk)));
+            slices.push_back(Slice::Step(index));
+        }
+        Update {
+            session: session.clone(),
+            regime,
+            gathered,
+            scoring,
+            columns: None,
+            minibatches,
+            total: slices.len(),
+            slices,
+            calls_host,
+            steps: 0,
+            measured: Measurements::default(),
+            selection,
+        }
+    }
+
+    fn execute(&mut self, slice: Slice) -> Result<()> {
+        if slice == Slice::Rewards {
+            return self.ask_rewards();
+        }
+        let session = self.session.clone();
+        let mut core = session.core().lock();
+        match slice {
+            Slice::Rewards => Ok(()),
+            Slice::Score(whose, chunk) => self.scoring.score(&session, &core, &self.gathered, whose, chunk),
+            Slice::Prepare => self.prepare(&mut core),
+            Slice::Forward(index, chunk) => self.minibatches[index].forward(&session, &core, &self.gathered, chunk),
+            Slice::Loss(index) => self.loss(&core, index),
+            Slice::Backward(index, chunk) => {
+                if chunk == 0 {
+                    core.trainee_mut()?.zero_gradients()?;
+                }
+                self.minibatches[index].backward(&session, &core, &self.gathered, chunk)
+            }
+            Slice::Step(index) => self.step(&mut core, index),
+        }
+    }
+
+    /// Asks the host for the missing rewards through its callback, on the thread that drives.
+    fn ask_rewards(&mut self) -> Result<()> {
+        let callback = self.session.reward_callback();
+        let callback = callback.ok_or_else(|| Error::state("reward: rollouts lack rewards and no callback is set"))?;
+        let missing: Vec<_> = self.selection.rows.iter().filter(|row| row.reward.is_none()).cloned().collect();
+        let batch = rollout_batch(missing.iter().map(|row| &row.sequences[0]))?;
+        let mut rewards = vec![f32::NAN; missing.len()];
+        callback(batch, self.session.tokenizer(), &mut rewards)?;
+        let ids: Vec<u64> = missing.iter().map(|row| row.id).collect();
+        self.session.reward(&ids, &rewards)?;
+        let mut answered = rewards.iter();
+        for row in self.selection.rows.iter_mut().filter(|row| row.reward.is_none()) {
+            Arc::make_mut(row).reward = answered.next().copied();
+        }
+        self.gathered = Gathered::new(self.selection.rows.clone());
+        Ok(())
+    }
+
+    fn prepare(&mut self, core: &mut Core) -> Result<()> {
+        let _no_grad = no_grad_guard();
+        let needs = core.algorithm.needs();
+        let mut columns = self.scoring.columns(&self.session, &self.gathered, needs)?;
+        let measured = core.algorithm.prepare(&mut columns)?;
+        self.measured.add(measured)?;
+        self.columns = Some(columns);
+        Ok(())
+    }
+
+    fn loss(&mut self, core: &Core, index: usize) -> Result<()> {
+        let columns =
+            self.columns.as_ref().ok_or_else(|| Error::new(Status::Internal, "update: loss before prepare"))?;
+        let measured = self.minibatches[index].loss(core.algorithm.as_ref(), columns)?;
+        let total = self.measured.add(measured)?.get("loss/total").copied().unwrap_or(0.0);
+        if !total.is_finite() {
+            let message =
+                format!("optimiser step {}: the loss is {total}; the step was not applied", core.optimizer_steps);
+            return Err(Error::new(Status::NonFinite, message));
+        }
+        if core.algorithm.stops(&|name| self.measured.last(name)) {
+            self.slices.clear();
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, core: &mut Core, index: usize) -> Result<()> {
+        let optimization = Optimization {
+            optimizer: &self.session.config().optimizer,
+            step: core.optimizer_steps,
+            value_warmup: core.algorithm.value_warmup(),
+            writing: self.session.writing(),
+        };
+        let stepped = optimization.apply(core.trainee_mut()?)?;
+        core.optimizer_steps += 1;
+        self.steps += 1;
+        self.minibatches[index].release();
+        self.measured.note("gradient/norm", stepped.gradient_norm);
+        self.measured.note("optimizer/learning_rate", stepped.learning_rate);
+        Ok(())
+    }
+
+    fn complete(&mut self, core: &mut Core) -> Result<()> {
+        let version = core.trainee()?.publish()?;
+        self.measured.note("policy/version", version as f64);
+        let values = self.measured.values();
+        core.algorithm.finish(&|name| values.get(name).copied(), self.gathered.rows.len());
+        core.updates += 1;
+        self.session.buffer().lock().consume(&self.selection, self.regime);
+        self.session.record(core, values);
+        Ok(())
+    }
+}
+
+impl Plan for Update {
+    fn slice(&mut self) -> Result<bool> {
+        self.session.check_poisoned()?;
+        if let Some(slice) = self.slices.pop_front() {
+            let executed = self.execute(slice);
+            if executed.is_err() && self.session.writing().load(Ordering::SeqCst) {
+                self.session.poison();
+            }
+            executed?;
+        }
+        Ok(self.slices.is_empty())
+    }
+
+    fn work(&self) -> &'static str {
+        "update"
+    }
+
+    fn next(&self) -> &'static str {
+        match self.slices.front() {
+            Some(Slice::Rewards) => "rewards",
+            Some(Slice::Score(..)) => "score",
+            Some(Slice::Prepare) => "prepare",
+            Some(Slice::Forward(..)) => "forward",
+            Some(Slice::Loss(_)) => "loss",
+            Some(Slice::Backward(..)) => "backward",
+            Some(Slice::Step(_)) => "step",
+            None => "end",
+        }
+    }
+
+    fn progress(&self) -> f32 {
+        1.0 - self.slices.len() as f32 / self.total as f32
+    }
+
+    fn finish(&mut self, ending: Ending) -> Result<Output> {
+        let session = self.session.clone();
+        let mut core = session.core().lock();
+        match ending {
+            Ending::Complete => self.complete(&mut core)?,
+            Ending::Cancelled | Ending::Failed if self.steps > 0 && session.check_poisoned().is_ok() => {
+                core.trainee()?.publish()?;
+            }
+            Ending::Cancelled | Ending::Failed => {}
+        }
+        Ok(Output::default())
+    }
+
+    fn optimizer_steps(&self) -> u64 {
+        self.steps
+    }
+
+    fn threads(&self) -> usize {
+        self.session.config().resolved_threads()
+    }
+
+    fn calls_host(&self) -> bool {
+        self.calls_host
+    }
+
+    fn panicked(&self) {
+        if self.session.writing().load(Ordering::SeqCst) {
+            self.session.poison();
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The one table of metrics: name, unit, meaning; `docs/metrics.md` is written from it.
+
+/// A number that a session reports. The name is `noun/qualifier`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metric {
+    pub name: &'static str,
+    pub unit: &'static str,
+    pub meaning: &'static str,
+}
+
+const fn row(name: &'static str, unit: &'static str, meaning: &'static str) -> Metric {
+    Metric { name, unit, meaning }
+}
+
+/// Every metric. Those of an update are means over its optimiser steps unless the meaning says otherwise.
+pub const METRICS: &[Metric] = &[
+    row("loss/total", "1", "what the optimiser descends: the terms below with their coefficients"),
+    row("loss/policy", "1", "PPO: the clipped surrogate, mean over counted response tokens"),
+    row(
+        "loss/value",
+        "reward²",
+        "PPO: half the squared error of the values, clipped, mean over counted response tokens",
+    ),
+    row("loss/nll", "nats/token", "negative log-likelihood of counted response tokens; in DPO of the chosen responses"),
+    row("loss/preference", "nats/pair", "DPO: −log σ(preference/margin), mean over pairs"),
+    row("gradient/norm", "1", "L2 norm of the whole gradient before it is clipped"),
+    row("optimizer/learning_rate", "1", "learning rate of the last optimiser step"),
+    row("tokens/trained", "tokens", "response tokens that counted in the losses of the update, summed"),
+    row("preference/accuracy", "fraction", "DPO: pairs whose margin is above 0; a tie counts as wrong"),
+    row("preference/margin", "nats", "DPO: reward/chosen − reward/rejected, mean over pairs"),
+    row(
+        "reward/chosen",
+        "nats",
+        "DPO: β·(log-probability of the chosen response − that of the reference), mean over pairs",
+    ),
+    row("reward/rejected", "nats", "DPO: the same of the rejected response"),
+    row("log_probs/chosen", "nats/response", "DPO: log-probability of the chosen response, mean over pairs"),
+    row("log_probs/rejected", "nats/response", "DPO: log-probability of the rejected response, mean over pairs"),
+    row(
+        "kl/sequence",
+        "nats/response",
+        "PPO: policy against reference on the rollouts, before the update: Σ over tokens of policy − reference \
+         log-probability (k1), mean over responses",
+    ),
+    row("kl/token", "nats/token", "PPO: the same sum over all responses, divided by their counted tokens"),
+    row("kl/coef", "1/nats", "PPO: weight of the KL penalty in this update"),
+    row("policy/approx_kl", "nats/token", "PPO: ½·(new − old log-probability)², mean over counted response tokens"),
+    row("policy/clip_fraction", "fraction", "PPO: counted response tokens whose clipped surrogate was the one taken"),
+    row("policy/ratio_mean", "1", "PPO: new over old probability, mean over counted response tokens"),
+    row(
+        "policy/ratio_max_log",
+        "nats",
+        "PPO: largest |new − old log-probability| in the first minibatch, before any step: 0 unless sampling and \
+         training disagree",
+    ),
+    row("policy/version", "versions", "publications of the policy's weights so far"),
+    row("value/explained_variance", "1", "PPO: 1 − Var(returns − values)/Var(returns) before the update; 1 is perfect"),
+    row("value/mean", "reward", "PPO: values before the update, mean over counted response tokens"),
+    row("entropy/token", "nats/token", "entropy of the policy's next token, mean over counted response tokens"),
+    row("reward/mean", "reward", "PPO: reward as the host gave it, mean over responses"),
+    row("reward/std", "reward", "PPO: its standard deviation over responses (n − 1)"),
+    row("reward/shaped", "reward", "PPO: reward − kl/coef · KL of the response, mean over responses"),
+    row("advantage/mean", "reward", "PPO: advantages before they are whitened, mean over counted response tokens"),
+    row("advantage/std", "reward", "PPO: their standard deviation (n − 1)"),
+    row("returns/mean", "reward", "PPO: targets of the values, mean over counted response tokens"),
+    row(
+        "rollout/log_prob_drift",
+        "nats/token",
+        "PPO: |old − recorded log-probability|, mean over counted response tokens: 0 unless the policy or the sampler \
+         differs from the one that is trained",
+    ),
+    row("rollout/length", "tokens", "PPO: tokens of a response, mean over responses"),
+    row("rollout/eos_fraction", "fraction", "PPO: responses that ended with an end token of the model"),
+    row("evaluation/loss_total", "1", "loss/total on the rows marked for evaluation"),
+    row("evaluation/loss_nll", "nats/token", "loss/nll on the rows marked for evaluation"),
+    row("evaluation/loss_preference", "nats/pair", "loss/preference on the rows marked for evaluation"),
+    row("evaluation/entropy_token", "nats/token", "entropy/token on the rows marked for evaluation"),
+    row("evaluation/preference_accuracy", "fraction", "preference/accuracy on the rows marked for evaluation"),
+    row("evaluation/preference_margin", "nats", "preference/margin on the rows marked for evaluation"),
+    row("evaluation/reward_chosen", "nats", "reward/chosen on the rows marked for evaluation"),
+    row("evaluation/reward_rejected", "nats", "reward/rejected on the rows marked for evaluation"),
+    row("evaluation/log_probs_chosen", "nats/response", "log_probs/chosen on the rows marked for evaluation"),
+    row("evaluation/log_probs_rejected", "nats/response", "log_probs/rejected on the rows marked for evaluation"),
+    row("evaluation/tokens_trained", "tokens", "counted response tokens of the rows marked for evaluation"),
+];
+
+/// The entry of a metric, by its name.
+pub fn metric(name: &str) -> Option<&'static Metric> {
+    METRICS.iter().find(|metric| metric.name == name)
+}
+
+/// The table as Markdown, the text of `docs/metrics.md`.
+pub fn document() -> String {
+    let mut text = String::from(
+        "# Metrics\n\nWhat `keel_session_metrics` and the `metrics` events report. Those of an update are means over its \
+         optimiser steps unless the\nmeaning says otherwise; a method reports the ones that it has. `1` is a number \
+         without a unit.\n\nWritten from `src/telemetry/metric.rs` by `KEEL_BLESS=1 cargo test --lib telemetry`; edit it \
+         there.\n\n| metric | unit | meaning |\n|---|---|---|\n",
+    );
+    for Metric { name, unit, meaning } in METRICS {
+        text += &format!("| `{name}` | {unit} | {} |\n", meaning.replace('|', "\\|"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn names_are_a_noun_and_a_qualifier_and_appear_once() {
+        let word = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        let mut seen = HashSet::new();
+        for Metric { name, unit, meaning } in METRICS {
+            assert!(name.split_once('/').is_some_and(|(noun, qualifier)| word(noun) && word(qualifier)), "{name}");
+            assert!(seen.insert(name), "{name} appears twice");
+            assert!(!unit.is_empty() && meaning.len() > 10 && !meaning.ends_with('.'), "{name}");
+        }
+        assert_eq!(metric("kl/sequence").map(|metric| metric.unit), Some("nats/response"));
+        assert_eq!(metric("kl/sequences"), None);
+    }
+
+    #[test]
+    fn the_document_is_the_table() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
+        if std::env::var_os("KEEL_BLESS").is_some() {
+            std::fs::write(&path, document()).unwrap();
+        }
+        let written = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(written == document(), "docs/metrics.md is not the table: run with KEEL_BLESS=1");
+    }
+}

@@ -1,0 +1,40 @@
+// What the head does to one tile of logits [rows, tile], whoever made it: log_probs.cpp walks, log_probs_tile.cpp counts.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace keel {
+
+// Whether tiles of this tensor's device and type run as loops (CPU fp32) or as libtorch operators (the rest).
+bool has_loops(const at::Tensor& hidden);
+
+// Per row, with x = logit / temperature: the largest logit, log sum exp(x - peak / temperature), -sum p log p.
+struct Summary {
+    at::Tensor log_probs, peak, log_mass, entropy;
+};
+
+// Gathers a row's softmax over its tiles, in any number of them (online log-sum-exp).
+class Statistics {
+public:
+    Statistics(const at::Tensor& hidden, const at::Tensor& labels, double scale);
+    void add(const at::Tensor& logits, int64_t start, int64_t offset);
+    Summary finish() const;
+
+private:
+    void add_loops(const at::Tensor& logits, int64_t start, int64_t offset);
+    void add_composite(const at::Tensor& logits, int64_t start, int64_t offset);
+
+    at::Tensor labels_, peak_, mass_, moment_, target_;
+    double scale_;
+    bool loops_;
+};
+
+// What a tile's logits become in the backward pass: d loss / d logits = g (1[y] - p) - h p (log p + H), / temperature.
+struct Slopes {
+    at::Tensor labels, peak, log_mass, entropy, given, entropy_given;
+    double scale;
+
+    at::Tensor of(at::Tensor logits, int64_t start, int64_t offset) const;
+};
+
+}  // namespace keel

@@ -1,0 +1,74 @@
+// The optimiser step, gradient clipping and gradient aliasing on flat tensors, in place.
+#include "kernel.h"
+#include "shim.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/_fused_adamw.h>
+#include <ATen/ops/linalg_vector_norm.h>
+
+#include <cmath>
+#include <vector>
+
+namespace {
+
+constexpr int64_t BLOCK = 16384;
+
+KEEL_KERNEL double block_squares(const float* values, int64_t count) {
+    double lanes[8] = {0};
+    int64_t i = 0;
+    for (; i + 8 <= count; i += 8) {
+        for (int64_t lane = 0; lane < 8; ++lane) {
+            const double value = values[i + lane];
+            lanes[lane] += value * value;
+        }
+    }
+    for (; i < count; ++i) lanes[i % 8] += static_cast<double>(values[i]) * values[i];
+    return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
+}
+
+// Blocks of fixed size, summed in order: the norm does not depend on the number of threads.
+double flat_norm(const float* values, int64_t count) {
+    const int64_t blocks = (count + BLOCK - 1) / BLOCK;
+    std::vector<double> squares(static_cast<size_t>(blocks));
+    keel::parallel(blocks, 2.0 * count, [&](int64_t block, int) {
+        const int64_t start = block * BLOCK;
+        squares[static_cast<size_t>(block)] = block_squares(values + start, std::min(BLOCK, count - start));
+    });
+    double total = 0;
+    for (double square : squares) total += square;
+    return std::sqrt(total);
+}
+
+}  // namespace
+
+int32_t shim_fused_adamw(const AdamW* rule, at::Tensor* parameter, at::Tensor* gradient, at::Tensor* first_moment,
+                         at::Tensor* second_moment, at::Tensor* step, keel::Failure* failure) {
+    SHIM_TRY(failure, {
+        at::NoGradGuard guard;
+        step->add_(1);
+        at::_fused_adamw_({*parameter}, {*gradient}, {*first_moment}, {*second_moment}, {}, {*step},
+                          rule->learning_rate, rule->beta1, rule->beta2, rule->weight_decay, rule->epsilon,
+                          /*amsgrad=*/false, /*maximize=*/false);
+    })
+}
+
+int32_t shim_clip_gradient(at::Tensor* gradient, double max_norm, double* norm, keel::Failure* failure) {
+    SHIM_TRY(failure, {
+        at::NoGradGuard guard;
+        if (gradient->is_cpu() && gradient->scalar_type() == at::kFloat && gradient->is_contiguous()) {
+            *norm = flat_norm(gradient->const_data_ptr<float>(), gradient->numel());
+        } else {
+            const auto type = gradient->scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+            *norm = at::linalg_vector_norm(*gradient, 2, std::nullopt, false, type).item<double>();
+        }
+        const double factor = max_norm / (*norm + 1e-6);
+        if (max_norm > 0 && std::isfinite(*norm) && factor < 1) gradient->mul_(factor);
+    })
+}
+
+int32_t shim_set_gradient(at::Tensor* parameter, const at::Tensor* gradient, keel::Failure* failure) {
+    SHIM_TRY(failure, {
+        TORCH_CHECK(parameter->is_leaf() && parameter->requires_grad(), "the parameter is no leaf that needs a gradient");
+        parameter->mutable_grad() = gradient->detach();
+    })
+}

@@ -1,0 +1,98 @@
+// Tokens a second of generation and of the three algorithms, device against CPU in one run.
+//
+// The last line is BENCH {…}: ratios of the device's speed to the CPU's, and the device's tokens a second.
+#include "gpu.hpp"
+
+#include <chrono>
+#include <cstdio>
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+struct Speeds {
+  double generate, sft, dpo, ppo;
+};
+
+keel::Session session(const keel::Runtime &runtime, const std::string &algorithm, const std::string &device,
+                      const keel::Model &model) {
+  keel::Session session =
+      keel::Session::create(runtime, R"({"algorithm": )" + algorithm + R"(, "device": ")" + device + "\"}");
+  session.set_model(KEEL_ROLE_POLICY, model);
+  return session;
+}
+
+// Tokens a second of `steps` updates after one that warms up.
+double speed(const keel::Session &session, size_t tokens, int steps) {
+  session.step();
+  const auto start = Clock::now();
+  for (int step = 0; step < steps; ++step) session.step();
+  return static_cast<double>(tokens) * steps / seconds_since(start);
+}
+
+Speeds measure(const keel::Runtime &runtime, const std::string &device, int hidden, int layers, int steps) {
+  Speeds speeds{};
+  const size_t count = 64, length = 64;
+  const auto model = [&] { return gpu::llama(runtime, device, hidden, layers, 8192); };
+  {
+    const keel::Model policy = model();
+    const keel::Session trainer = session(runtime, R"({"type": "sft", "batch_size": 64, "epochs": 0})", device, policy);
+    keel::Batch batch = keel::Batch::create(runtime, KEEL_BATCH_DEMONSTRATIONS, count);
+    batch.set("response", gpu::rows(count, length, 0, 1));
+    trainer.push(batch);
+    speeds.sft = speed(trainer, count * length, steps);
+  }
+  {
+    const keel::Model policy = model();
+    const keel::Session trainer = session(runtime, R"({"type": "dpo", "batch_size": 64, "epochs": 0})", device, policy);
+    keel::Batch batch = keel::Batch::create(runtime, KEEL_BATCH_PREFERENCES, count);
+    batch.set("prompt", gpu::rows(count, 8, 0, 1));
+    batch.set("chosen", gpu::rows(count, length, 0, 2));
+    batch.set("rejected", gpu::rows(count, length, 0, 3));
+    trainer.push(batch);
+    speeds.dpo = speed(trainer, 2 * count * (length + 8), steps);
+  }
+  const keel::Model policy = model();
+  const keel::Session trainer = session(runtime, R"({"type": "ppo", "epochs": 1})", device, policy);
+  const auto sample = [&](int seed) {
+    const keel::Job job = trainer.generate(
+        gpu::prompts(runtime, count, 8, 0),
+        R"({"max_new_tokens": 64, "ignore_eos": true, "seed": )" + std::to_string(seed) + "}");
+    job.run();
+    return keel::Batch(job.batch());
+  };
+  sample(0);
+  auto start = Clock::now();
+  keel::Batch rollouts = sample(1);
+  speeds.generate = static_cast<double>(count * length) / seconds_since(start);
+  rollouts.set("reward", gpu::even_share(rollouts));
+  trainer.push(rollouts);
+  trainer.step();
+  trainer.push(rollouts);
+  start = Clock::now();
+  trainer.step();
+  speeds.ppo = static_cast<double>(count * length) / seconds_since(start);
+  return speeds;
+}
+
+}  // namespace
+
+int main(int argc, char **argv) {
+  const bool smoke = argc > 1 && std::string(argv[1]) == "smoke";
+  const keel::Runtime runtime = keel::Runtime::create();
+  if (!gpu::has_device(runtime)) {
+    std::puts("skipped: no CUDA device");
+    return 0;
+  }
+  const int hidden = smoke ? 64 : 512, layers = smoke ? 2 : 8, steps = smoke ? 2 : 5;
+  const Speeds cpu = measure(runtime, "cpu", hidden, layers, steps);
+  const Speeds device = measure(runtime, "cuda:0", hidden, layers, steps);
+  std::printf(
+      "BENCH {\"generate_ratio\":%.2f,\"sft_ratio\":%.2f,\"dpo_ratio\":%.2f,\"ppo_ratio\":%.2f,\"generate_tokens\":%.0f,"
+      "\"sft_tokens\":%.0f,\"dpo_tokens\":%.0f,\"ppo_tokens\":%.0f}\n",
+      device.generate / cpu.generate, device.sft / cpu.sft, device.dpo / cpu.dpo, device.ppo / cpu.ppo, device.generate,
+      device.sft, device.dpo, device.ppo);
+  return 0;
+}

@@ -1,0 +1,95 @@
+//! Derivatives against central differences in f64, away from the kinks of a maximum.
+
+use keel::math::*;
+use tch::{Kind, Tensor};
+
+use crate::catalogue::{Batch, ROWS};
+use crate::{assert_close, gradient, scalar};
+
+const STEP: f64 = 1e-6;
+const TOLERANCE: f64 = 1e-7;
+
+fn assert_gradient(point: &Tensor, what: &str, function: impl Fn(&Tensor) -> Tensor) {
+    let differences: Vec<f64> = (0..point.numel() as i64)
+        .map(|i| {
+            let step = Tensor::zeros([point.numel() as i64], (Kind::Double, point.device()));
+            let _ = step.get(i).fill_(STEP);
+            let step = step.view_as(point);
+            (scalar(&function(&(point + &step))) - scalar(&function(&(point - &step)))) / (2.0 * STEP)
+        })
+        .collect();
+    let expected = Tensor::from_slice(&differences).view_as(point);
+    assert!(scalar(&expected.abs().max()) > 1e-3, "{what}: the function is flat");
+    assert_close(&gradient(point, function), &expected, TOLERANCE, what);
+}
+
+/// Tokens of the batch on both sides of a bound, none within reach of a step.
+fn assert_both_sides(distance: &Tensor, mask: &Tensor, what: &str) {
+    let distance = distance.masked_select(mask);
+    assert!(scalar(&distance.min()) < 0.0 && scalar(&distance.max()) > 0.0, "{what}: one side only");
+    assert!(scalar(&distance.abs().min()) > 1e-4, "{what}: on the kink");
+}
+
+#[test]
+fn policy_loss_with_and_without_dual_clip() {
+    let b = Batch::new(Kind::Double);
+    let ratio = ratio(&b.x, &b.y, &b.mask);
+    assert_both_sides(&(&ratio - 0.8), &b.mask, "lower clip");
+    assert_both_sides(&(&ratio - 1.2), &b.mask, "upper clip");
+    assert_both_sides(&b.z, &b.mask, "sign of the advantage");
+    let negative = b.mask.logical_and(&b.z.lt(0.0));
+    assert_both_sides(&(&ratio - 1.5), &negative, "dual clip");
+    for dual_clip in [None, Some(1.5)] {
+        let loss = |x: &Tensor| policy_loss(x, &b.y, &b.z, &b.mask, 0.2, 0.2, dual_clip).sum(Kind::Double);
+        assert_gradient(&b.x, &format!("policy_loss, dual clip {dual_clip:?}"), loss);
+    }
+}
+
+#[test]
+fn value_loss_with_and_without_clip() {
+    let b = Batch::new(Kind::Double);
+    let move_ = (&b.x - &b.y).abs();
+    assert_both_sides(&(move_ - 0.2), &b.mask, "clip");
+    for range in [0.0, 0.2] {
+        let loss = |x: &Tensor| masked_sum(&value_loss(x, &b.y, &b.z, range), &b.mask);
+        assert_gradient(&b.x, &format!("value_loss, range {range}"), loss);
+    }
+}
+
+#[test]
+fn dpo_loss_from_token_log_probs() {
+    let b = Batch::new(Kind::Double);
+    for beta in [0.1, 2.0] {
+        let loss = |x: &Tensor| {
+            let (policy, reference) = (row_sum(x, &b.mask), row_sum(&b.y, &b.mask));
+            let half = |x: &Tensor, start: i64| x.narrow(0, start, ROWS / 2);
+            let log_ratio = preference_log_ratio(
+                &half(&policy, 0),
+                &half(&policy, ROWS / 2),
+                &half(&reference, 0),
+                &half(&reference, ROWS / 2),
+            );
+            dpo_loss(&log_ratio, beta).mean(Kind::Double)
+        };
+        assert_gradient(&b.x, &format!("dpo_loss, β {beta}"), loss);
+    }
+}
+
+#[test]
+fn estimators_reductions_and_moments() {
+    let b = Batch::new(Kind::Double);
+    type Function = fn(&Batch) -> Tensor;
+    let functions: [(&str, Function); 8] = [
+        ("k1", |b| token_mean(&kl_k1(&(&b.x - &b.y)), &b.mask)),
+        ("k2", |b| token_mean(&kl_k2(&(&b.x - &b.y)), &b.mask)),
+        ("k3", |b| token_mean(&kl_k3(&(&b.x - &b.y)), &b.mask)),
+        ("sequence_mean_token_mean", |b| sequence_mean_token_mean(&b.x, &b.mask)),
+        ("sequence_mean_token_sum", |b| sequence_mean_token_sum(&b.x, &b.mask)),
+        ("sum_over_constant", |b| sum_over_constant(&b.x, &b.mask, 3)),
+        ("negative_log_likelihood", |b| negative_log_likelihood(&b.x, &b.mask)),
+        ("masked_variance", |b| masked_variance(&b.x, &b.mask)),
+    ];
+    for (name, function) in functions {
+        assert_gradient(&b.x, name, |x| function(&b.with_x(x)));
+    }
+}

@@ -1,0 +1,115 @@
+//! What the integration tests share: golden files, tiny models, sessions, batches.
+#![allow(dead_code)]
+
+use keel::config as settings;
+use keel::data::{Batch, Column, Kind, Values};
+use keel::model::Model;
+use keel::session::{Config, Job, Report, Role, Runtime, Session};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub fn golden(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(path)
+}
+
+pub fn json(path: &str) -> serde_json::Value {
+    serde_json::from_slice(&std::fs::read(golden(path)).unwrap()).unwrap()
+}
+
+/// The tensors of a golden file by name.
+pub fn tensors(path: &str) -> std::collections::BTreeMap<String, tch::Tensor> {
+    let bytes = std::fs::read(golden(path)).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let kind = |dtype| match dtype {
+        safetensors::Dtype::F32 => tch::Kind::Float,
+        safetensors::Dtype::F64 => tch::Kind::Double,
+        safetensors::Dtype::I64 => tch::Kind::Int64,
+        other => panic!("golden tensors are f32, f64 or i64, found {other:?}"),
+    };
+    let tensor = |view: safetensors::tensor::TensorView| {
+        let shape: Vec<i64> = view.shape().iter().map(|length| *length as i64).collect();
+        tch::Tensor::from_data_size(view.data(), &shape, kind(view.dtype()))
+    };
+    file.tensors().into_iter().map(|(name, view)| (name, tensor(view))).collect()
+}
+
+pub fn runtime() -> Arc<Runtime> {
+    Runtime::create(&settings::Runtime { cuda: settings::CudaPolicy::Cpu, ..Default::default() }).unwrap()
+}
+
+pub fn golden_model(name: &str) -> Arc<Model> {
+    Arc::new(Model::load(&golden(&format!("models/{name}")), &settings::Load::default()).unwrap())
+}
+
+/// A llama of a few thousand random parameters.
+pub fn tiny_model(seed: u64) -> Arc<Model> {
+    let text = format!(
+        r#"{{"config": {{"model_type": "llama", "vocab_size": 24, "hidden_size": 32, "intermediate_size": 48,
+            "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 64,
+            "eos_token_id": 2}}, "initialization": "fan_in", "seed": {seed}}}"#
+    );
+    Arc::new(Model::create(&settings::parse(Some(text.as_bytes())).unwrap()).unwrap())
+}
+
+pub fn config(text: &str) -> Config {
+    settings::parse(Some(text.as_bytes())).unwrap()
+}
+
+pub fn session(text: &str, policy: &Arc<Model>) -> Arc<Session> {
+    let session = Session::create(&runtime(), config(text)).unwrap();
+    session.set_model(Role::Policy, policy.clone()).unwrap();
+    session
+}
+
+pub fn ragged(rows: &[Vec<i32>]) -> Column {
+    let mut offsets = vec![0u64];
+    offsets.extend(rows.iter().scan(0, |sum, row| {
+        *sum += row.len() as u64;
+        Some(*sum)
+    }));
+    Column { values: Values::I32(rows.concat()), offsets: Some(offsets) }
+}
+
+pub fn batch(kind: Kind, columns: &[(&str, Vec<Vec<i32>>)]) -> Batch {
+    let mut batch = Batch::new(kind, columns[0].1.len() as u64).unwrap();
+    for (name, rows) in columns {
+        batch.set(name, ragged(rows)).unwrap();
+    }
+    batch
+}
+
+/// `update` + `run`, as `keel_session_step` does.
+pub fn step(session: &Arc<Session>) -> keel::error::Result<Report> {
+    session.update()?.expect("an update: rows and rewards are there").run()
+}
+
+pub fn metric(session: &Session, name: &str) -> f64 {
+    let metrics: serde_json::Value = serde_json::from_str(&session.metrics_json()).unwrap();
+    metrics["values"][name].as_f64().unwrap_or_else(|| panic!("no metric {name} in {metrics}"))
+}
+
+/// Prompts of varied lengths over the tiny model's vocabulary.
+pub fn prompts(rows: usize) -> Vec<Vec<i32>> {
+    (0..rows).map(|row| (0..2 + row % 4).map(|place| 3 + ((row * 7 + place * 5) % 20) as i32).collect()).collect()
+}
+
+/// Rollouts sampled from the session's policy, with a reward that depends on their tokens.
+pub fn rollouts(session: &Arc<Session>, rows: usize, seed: u64) -> Batch {
+    let generate =
+        settings::Generate { max_new_tokens: 8, seed, temperature: temperature(session), ..Default::default() };
+    let job = session.generate(&batch(Kind::Prompts, &[("prompt", prompts(rows))]), generate).unwrap();
+    job.run().unwrap();
+    let mut batch = Job::batch(&job).unwrap();
+    let response = batch.column("response").unwrap();
+    let reward = |row| response.row_i32(row).iter().filter(|token| **token % 2 == 0).count() as f32 / 8.0;
+    let rewards = (0..rows).map(reward).collect();
+    batch.set("reward", Column { values: Values::F32(rewards), offsets: None }).unwrap();
+    batch
+}
+
+fn temperature(session: &Session) -> f64 {
+    match &session.config().algorithm {
+        keel::algorithm::Config::Ppo(config) => config.temperature,
+        _ => 1.0,
+    }
+}

@@ -1,0 +1,335 @@
+//! Training against the trajectories of an independent implementation, and what must never change a number.
+
+mod support;
+
+use keel::data::{Column, Kind, Values};
+use keel::error::Status;
+use keel::session::{Role, State};
+use std::time::Duration;
+use support::*;
+use tch::Tensor;
+
+/// A row of a right-padded [B, S] tensor, cut to its attended tokens.
+fn attended(ids: &Tensor, mask: &Tensor, row: i64) -> Vec<i32> {
+    let length = mask.get(row).sum(tch::Kind::Int64).int64_value(&[]);
+    let tokens = Vec::<i64>::try_from(ids.get(row).narrow(0, 0, length)).unwrap();
+    tokens.into_iter().map(|token| token as i32).collect()
+}
+
+fn optimizer(run: &serde_json::Value) -> String {
+    let args = &run["args"];
+    format!(
+        r#"{{"learning_rate": {}, "weight_decay": {}, "max_grad_norm": {}, "betas": [{}, {}], "epsilon": {},
+            "schedule": {{"type": "linear", "warmup_steps": {}, "total_steps": {}}}}}"#,
+        args["learning_rate"],
+        args["weight_decay"],
+        args["max_grad_norm"],
+        args["adam_beta1"],
+        args["adam_beta2"],
+        args["adam_epsilon"],
+        args["warmup_steps"],
+        args["max_steps"]
+    )
+}
+
+/// Largest differences over 20 steps: loss and relative gradient norm; then of the final parameters.
+fn follow(run: &str, algorithm: &str, push: impl Fn(&keel::session::Session, usize)) -> (f64, f64, f64) {
+    let record = json(&format!("train/{run}/run.json"));
+    let text = format!(r#"{{"algorithm": {algorithm}, "optimizer": {}, "threads": 1}}"#, optimizer(&record));
+    let policy = golden_model("llama");
+    let session = session(&text, &policy);
+    let (mut loss, mut norm) = (0f64, 0f64);
+    let steps = record["micro_losses"].as_array().unwrap();
+    assert_eq!(steps.len(), 20);
+    for (index, expected) in steps.iter().enumerate() {
+        push(&session, index);
+        step(&session).unwrap();
+        loss = loss.max((metric(&session, "loss/total") - expected.as_f64().unwrap()).abs());
+        let expected_norm = record["steps"][index]["grad_norm"].as_f64().unwrap();
+        norm = norm.max((metric(&session, "gradient/norm") - expected_norm).abs() / expected_norm);
+    }
+    let weights = policy.weights();
+    let mut parameters = 0f64;
+    for (name, expected) in tensors(&format!("train/{run}/final.safetensors")) {
+        let slot = weights.layout.find(&name).unwrap();
+        let difference = (weights.layout.view(&weights.data(), slot) - expected).abs().max().double_value(&[]);
+        parameters = parameters.max(difference);
+    }
+    (loss, norm, parameters)
+}
+
+#[test]
+fn sft_follows_the_reference_trajectory() {
+    let batches = tensors("train/sft/batches.safetensors");
+    let push = |session: &keel::session::Session, index: usize| {
+        let (ids, mask) = (&batches[&format!("{index:03}.input_ids")], &batches[&format!("{index:03}.attention_mask")]);
+        let rows = (0..ids.size()[0]).map(|row| attended(ids, mask, row)).collect();
+        session.push(&batch(Kind::Demonstrations, &[("response", rows)])).unwrap();
+    };
+    let (loss, norm, parameters) = follow("sft", r#"{"type": "sft", "batch_size": 4, "shuffle": false}"#, push);
+    println!("sft: loss {loss:.1e}, gradient norm {norm:.1e} relative, parameters {parameters:.1e}");
+    assert!(loss < 1e-4 && norm < 1e-4 && parameters < 1e-4, "{loss} {norm} {parameters}");
+}
+
+#[test]
+fn dpo_follows_the_reference_trajectory() {
+    let batches = tensors("train/dpo/batches.safetensors");
+    let push = |session: &keel::session::Session, index: usize| {
+        let find = |name: &str| &batches[&format!("{index:03}.{name}")];
+        let (ids, mask, completion) = (find("input_ids"), find("attention_mask"), find("completion_mask"));
+        let pairs = ids.size()[0] / 2;
+        let split = |row: i64| {
+            let tokens = attended(ids, mask, row);
+            let prompt = tokens.len() - completion.get(row).sum(tch::Kind::Int64).int64_value(&[]) as usize;
+            (tokens[..prompt].to_vec(), tokens[prompt..].to_vec())
+        };
+        let (prompts, chosen): (Vec<_>, Vec<_>) = (0..pairs).map(split).unzip();
+        let (_, rejected): (Vec<_>, Vec<_>) = (pairs..2 * pairs).map(split).unzip();
+        let columns = [("prompt", prompts), ("chosen", chosen), ("rejected", rejected)];
+        session.push(&batch(Kind::Preferences, &columns)).unwrap();
+    };
+    let algorithm = r#"{"type": "dpo", "beta": 0.1, "batch_size": 4, "shuffle": false}"#;
+    let (loss, norm, parameters) = follow("dpo", algorithm, push);
+    println!("dpo: loss {loss:.1e}, gradient norm {norm:.1e} relative, parameters {parameters:.1e}");
+    assert!(loss < 1e-4 && norm < 1e-4 && parameters < 1e-4, "{loss} {norm} {parameters}");
+}
+
+const PPO: &str = r#"{"algorithm": {"type": "ppo", "epochs": 2, "minibatches": 2}, "optimizer": {"learning_rate": 0.01},
+                      "seed": 3, "threads": 1}"#;
+
+#[test]
+fn first_ppo_minibatch_has_ratio_one_and_kl_zero_at_every_temperature() {
+    for temperature in [0.5, 0.7, 1.0, 1.3] {
+        for old in ["recompute", "recorded"] {
+            let text = format!(
+                r#"{{"algorithm": {{"type": "ppo", "temperature": {temperature}, "old_log_probs": "{old}"}}, "threads": 1}}"#
+            );
+            let session = session(&text, &tiny_model(1));
+            session.push(&rollouts(&session, 9, 5)).unwrap();
+            step(&session).unwrap();
+            let (ratio, kl) = (metric(&session, "policy/ratio_max_log"), metric(&session, "kl/sequence"));
+            let drift = metric(&session, "rollout/log_prob_drift");
+            assert!(drift < 1e-5, "temperature {temperature}: the sampler's log-probabilities differ by {drift}");
+            if old == "recompute" {
+                assert_eq!((ratio, kl), (0.0, 0.0), "temperature {temperature}");
+            } else {
+                assert!(ratio < 1e-5 && kl.abs() < 1e-4, "temperature {temperature}: {ratio} {kl}");
+            }
+        }
+    }
+}
+
+/// The session after three PPO updates on its own rollouts.
+fn trained(text: &str, drive: impl Fn(&keel::session::Job)) -> u64 {
+    let session = session(text, &tiny_model(1));
+    for update in 0..3 {
+        session.push(&rollouts(&session, 8, update)).unwrap();
+        drive(&session.update().unwrap().unwrap());
+    }
+    session.state_hash().unwrap()
+}
+
+fn run(job: &keel::session::Job) {
+    assert_eq!(job.run().unwrap().state, State::Done);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run_and_another_does_not() {
+    assert_eq!(trained(PPO, run), trained(PPO, run));
+    assert_ne!(trained(PPO, run), trained(&PPO.replace("\"seed\": 3", "\"seed\": 4"), run));
+}
+
+#[test]
+fn run_and_pump_give_the_same_bits() {
+    let pump = |job: &keel::session::Job| {
+        while job.pump(Duration::from_micros(1)).unwrap().state == State::Pending {}
+    };
+    assert_eq!(trained(PPO, run), trained(PPO, pump));
+}
+
+#[test]
+fn a_started_job_gives_the_same_bits_and_publishes_only_in_the_hosts_call() {
+    let session = session(PPO, &tiny_model(1));
+    for update in 0..3 {
+        session.push(&rollouts(&session, 8, update)).unwrap();
+        let version = session.model(Role::Policy).unwrap().weights().version;
+        let job = session.update().unwrap().unwrap();
+        job.start().unwrap();
+        while job.wait(Duration::from_millis(5)).unwrap().state == State::Pending {
+            assert_eq!(session.model(Role::Policy).unwrap().weights().version, version);
+        }
+        assert_eq!(session.model(Role::Policy).unwrap().weights().version, version + 1);
+    }
+    assert_eq!(session.state_hash().unwrap(), trained(PPO, run));
+}
+
+/// Metrics of one update on the same rollouts under other settings of memory.
+fn losses(micro_batch_tokens: u32) -> (Vec<f64>, Tensor) {
+    let policy = tiny_model(1);
+    let text = PPO.replace("\"seed\": 3", &format!("\"seed\": 3, \"micro_batch_tokens\": {micro_batch_tokens}"));
+    let session = session(&text, &policy);
+    session.push(&rollouts(&session, 12, 0)).unwrap();
+    step(&session).unwrap();
+    let names = ["loss/policy", "loss/value", "gradient/norm", "kl/sequence", "entropy/token"];
+    (names.map(|name| metric(&session, name)).to_vec(), policy.weights().data())
+}
+
+#[test]
+fn micro_batches_change_nothing_beyond_rounding() {
+    let (whole, parameters) = losses(0);
+    for tokens in [1, 30, 100] {
+        let (split, split_parameters) = losses(tokens);
+        for (left, right) in whole.iter().zip(&split) {
+            assert!((left - right).abs() <= 1e-6 * left.abs().max(1.0), "{tokens}: {whole:?} {split:?}");
+        }
+        let difference = (&parameters - split_parameters).abs().max().double_value(&[]);
+        assert!(difference < 1e-4, "{tokens} tokens a micro-batch move the parameters by {difference}");
+    }
+}
+
+#[test]
+fn save_and_restore_continue_bit_for_bit() {
+    let folder = std::env::temp_dir().join(format!("keel-training-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("session.keel");
+    let session = session(PPO, &tiny_model(1));
+    session.push(&rollouts(&session, 8, 0)).unwrap();
+    step(&session).unwrap();
+    session.push(&rollouts(&session, 8, 1)).unwrap();
+    session.save(path.clone()).unwrap().run().unwrap();
+    step(&session).unwrap();
+    let continued = session.state_hash().unwrap();
+    let version = session.model(Role::Policy).unwrap().weights().version;
+    session.restore(path.clone()).unwrap().run().unwrap();
+    assert!(session.model(Role::Policy).unwrap().weights().version > version);
+    step(&session).unwrap();
+    assert_eq!(session.state_hash().unwrap(), continued);
+    let opened = keel::session::Session::open(&runtime(), &path).unwrap();
+    step(&opened).unwrap();
+    assert_eq!(opened.state_hash().unwrap(), continued);
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn a_damaged_checkpoint_is_refused_and_changes_nothing() {
+    let session = session(PPO, &tiny_model(1));
+    session.push(&rollouts(&session, 4, 0)).unwrap();
+    let bytes = session.export().unwrap();
+    let hash = session.state_hash().unwrap();
+    for damaged in [&bytes[..0], &bytes[..7], &bytes[..bytes.len() / 2], &bytes[..bytes.len() - 1], b"not a checkpoint"]
+    {
+        assert_eq!(session.import(damaged).unwrap_err().status, Status::Format);
+    }
+    let mut lying = bytes.clone();
+    lying[..8].copy_from_slice(&(1u64 << 63).to_le_bytes());
+    assert_eq!(session.import(&lying).unwrap_err().status, Status::Format);
+    assert_eq!(session.state_hash().unwrap(), hash);
+    let other = support::session(&PPO.replace("\"ppo\", \"epochs\": 2, \"minibatches\": 2", "\"sft\""), &tiny_model(1));
+    assert_eq!(other.import(&bytes).unwrap_err().status, Status::Data);
+    session.import(&bytes).unwrap();
+    assert_eq!(session.state_hash().unwrap(), hash);
+}
+
+#[test]
+fn a_gradient_that_is_not_finite_is_not_applied() {
+    let session = session(PPO, &tiny_model(1));
+    let mut batch = rollouts(&session, 4, 0);
+    batch.set("reward", Column { values: Values::F32(vec![3e38; 4]), offsets: None }).unwrap();
+    session.push(&batch).unwrap();
+    let before = session.model(Role::Policy).unwrap().weights().data().copy();
+    let error = step(&session).unwrap_err();
+    assert_eq!(error.status, Status::NonFinite, "{error}");
+    assert!(error.message.contains("not applied"), "{error}");
+    assert!(session.model(Role::Policy).unwrap().weights().data().equal(&before));
+    session.clear().unwrap();
+    session.push(&rollouts(&session, 4, 0)).unwrap();
+    step(&session).unwrap();
+}
+
+#[test]
+fn a_cancelled_update_keeps_its_rows_and_what_was_applied() {
+    let session = session(PPO, &tiny_model(1));
+    session.push(&rollouts(&session, 8, 0)).unwrap();
+    let job = session.update().unwrap().unwrap();
+    let steps = std::iter::repeat_with(|| job.pump(Duration::ZERO).unwrap()).find(|report| report.optimizer_steps == 1);
+    assert_eq!(steps.unwrap().state, State::Pending);
+    assert_eq!(session.update().err().unwrap().status, Status::InUse);
+    job.cancel().unwrap();
+    assert_eq!(job.poll().unwrap_err().status, Status::Cancelled);
+    let again = session.update().unwrap().unwrap();
+    assert_eq!(again.run().unwrap().optimizer_steps, 4);
+    assert!(session.update().unwrap().is_none(), "the rows of a finished update are dropped");
+}
+
+#[test]
+fn an_update_without_rewards_needs_data() {
+    let session = session(PPO, &tiny_model(1));
+    assert!(session.update().unwrap().is_none());
+    let rewarded = rollouts(&session, 2, 0);
+    let mut bare = keel::data::Batch::new(Kind::Rollouts, 2).unwrap();
+    for (name, column) in rewarded.columns().filter(|(name, _)| *name != "reward") {
+        bare.set(name, column.clone()).unwrap();
+    }
+    let first = session.push(&bare).unwrap();
+    assert!(session.update().unwrap().is_none());
+    session.reward(&[first, first + 1], &[0.5, 1.0]).unwrap();
+    step(&session).unwrap();
+    assert_eq!(metric(&session, "reward/mean"), 0.75);
+}
+
+#[test]
+fn a_second_trainer_of_one_model_is_refused_until_the_first_is_gone() {
+    let policy = tiny_model(1);
+    let first = session(PPO, &policy);
+    let second = keel::session::Session::create(&runtime(), config(PPO)).unwrap();
+    assert_eq!(second.set_model(Role::Policy, policy.clone()).unwrap_err().status, Status::InUse);
+    drop(first);
+    second.set_model(Role::Policy, policy).unwrap();
+}
+
+#[test]
+fn dpo_starts_at_log_two_and_learns_its_pairs() {
+    let text = r#"{"algorithm": {"type": "dpo", "batch_size": 4, "epochs": 0, "beta": 0.5},
+                   "optimizer": {"learning_rate": 0.01}, "threads": 1}"#;
+    let session = session(text, &tiny_model(2));
+    let answers = |first: i32| (0..4).map(|row| vec![first, first + row, 2]).collect();
+    let columns = [("prompt", prompts(4)), ("chosen", answers(4)), ("rejected", answers(12))];
+    session.push(&batch(Kind::Preferences, &columns)).unwrap();
+    step(&session).unwrap();
+    assert!((metric(&session, "loss/total") - std::f64::consts::LN_2).abs() < 1e-6);
+    for _ in 0..10 {
+        step(&session).unwrap();
+    }
+    assert_eq!(metric(&session, "preference/accuracy"), 1.0);
+    assert!(metric(&session, "loss/total") < 0.1, "{}", metric(&session, "loss/total"));
+}
+
+#[test]
+fn ppo_raises_the_reward_of_its_toy() {
+    let text = r#"{"algorithm": {"type": "ppo", "epochs": 2, "minibatches": 2, "gae_lambda": 1.0, "advantages": "center",
+                   "kl": {"type": "fixed", "coef": 0.01}}, "optimizer": {"learning_rate": 0.003}, "threads": 1}"#;
+    let session = session(text, &tiny_model(1));
+    let mut rewards = Vec::new();
+    for update in 0..15 {
+        session.push(&rollouts(&session, 48, update)).unwrap();
+        step(&session).unwrap();
+        rewards.push(metric(&session, "reward/mean"));
+    }
+    let (first, last) = (rewards[0], rewards[rewards.len() - 1]);
+    assert!(last > first + 0.25, "{rewards:?}");
+}
+
+#[test]
+fn evaluation_rows_are_scored_and_never_trained_on() {
+    let text = r#"{"algorithm": {"type": "sft", "batch_size": 2, "epochs": 1}, "threads": 1}"#;
+    let session = session(text, &tiny_model(2));
+    assert!(session.evaluate().unwrap().is_none());
+    let mut rows = batch(Kind::Demonstrations, &[("prompt", prompts(3)), ("response", prompts(3))]);
+    rows.set("split", Column { values: Values::I32(vec![0, 1, 0]), offsets: None }).unwrap();
+    session.push(&rows).unwrap();
+    step(&session).unwrap();
+    assert!(session.update().unwrap().is_none());
+    session.evaluate().unwrap().unwrap().run().unwrap();
+    assert_eq!(metric(&session, "evaluation/tokens_trained"), 3.0);
+    assert!(metric(&session, "evaluation/loss_nll") > 0.0);
+}
