@@ -216,7 +216,7 @@ fn what_does_not_fit_is_refused_in_a_sentence() {
         (token_log_probs(&hidden, &head, &short, 1.0, ALL), "expected targets as int64 [4]"),
         (token_log_probs(&hidden, &head, &far, 1.0, ALL), "target 20 of a vocabulary of 20"),
         (token_log_probs(&hidden, &head, &(&targets - 20), 1.0, ALL), "of a vocabulary of 20"),
-        (token_log_probs(&hidden, &head, &targets, 0.0, ALL), "expected a temperature in [1e-06, 1e+06], got 0"),
+        (token_log_probs(&hidden, &head, &targets, 0.0, ALL), "expected a temperature in [1e-6, 1e6], got 0"),
         (token_log_probs(&hidden, &head, &targets, f64::NAN, ALL), "expected a temperature"),
     ];
     for (result, sentence) in refused {

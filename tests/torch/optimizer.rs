@@ -27,7 +27,7 @@ fn twenty_steps_equal_those_of_nn_adamw() {
     let start = normal(1, &[1003], 1.0);
     let store = tch::nn::VarStore::new(Device::Cpu);
     let theirs = store.root().var_copy("parameter", &start);
-    let mut peer = tch::nn::adam_w(0.9, 0.99, 0.1).build(&store, 0.01).unwrap();
+    let mut peer = tch::nn::adamw(0.9, 0.99, 0.1).build(&store, 0.01).unwrap();
     let rule = AdamW { learning_rate: 0.01, ..RULE };
     let [ours, first, second] = [start.copy(), start.zeros_like(), start.zeros_like()];
     let step = Tensor::zeros([1], FLOAT);
