@@ -43,12 +43,10 @@ pub(super) unsafe fn strided(
     owner: Box<dyn Any + Send>,
 ) -> Result<Tensor> {
     let size = kind.elt_size_in_bytes() as i64;
-    let elements = shape.iter().try_fold(1i64, |total, &extent| total.checked_mul(extent));
-    let fits = shape.iter().all(|&extent| extent >= 0) && elements.and_then(|total| total.checked_mul(size)).is_some();
-    if !fits || shape.len() != strides.len() {
+    let Some(elements) = reach(shape, strides).filter(|&reach| reach.checked_mul(size).is_some()) else {
         return Err(Error::shape(format!("memory of shape {shape:?} with strides {strides:?} cannot exist")));
-    }
-    if elements != Some(0) && (pointer.is_null() || pointer as usize % size as usize != 0) {
+    };
+    if elements > 0 && (pointer.is_null() || pointer as usize % size as usize != 0) {
         return Err(Error::argument(format!("data: expected memory aligned to {size} bytes, got {pointer:?}")));
     }
     let code = type_code(kind)?;
@@ -58,6 +56,20 @@ pub(super) unsafe fn strided(
         let (sizes, steps) = (shape.as_ptr(), strides.as_ptr());
         foreign::shim_external(pointer.cast(), sizes, steps, shape.len(), code, owner, release, output, failure)
     })
+}
+
+/// How many elements lie between the first and the last one of such a tensor, if they can exist at all. libtorch ends
+/// the process where this overflows, so it is settled before.
+fn reach(shape: &[i64], strides: &[i64]) -> Option<i64> {
+    if shape.len() != strides.len() || shape.iter().chain(strides).any(|&value| value < 0) {
+        return None;
+    }
+    shape.iter().try_fold(1i64, |total, &extent| total.checked_mul(extent.max(1)))?;
+    if shape.contains(&0) {
+        return Some(0);
+    }
+    let steps = shape.iter().zip(strides);
+    steps.map(|(extent, stride)| (extent - 1).checked_mul(*stride)).try_fold(1i64, |last, step| last.checked_add(step?))
 }
 
 /// Drops the owner. A panic of its destructor ends here: the caller is a C++ destructor.
@@ -150,12 +162,19 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_inside_libtorch_drops_the_owner_once() {
-        let (drops, pointer, owner) = owned(vec![0.0; 4]);
-        // SAFETY: libtorch refuses negative strides before a byte is read.
-        let refused = unsafe { strided(pointer, &[2], &[-1], Kind::Float, owner) };
-        assert!(refused.is_err());
-        assert_eq!(drops.load(Ordering::SeqCst), 1);
+    fn strides_that_no_memory_holds_are_refused_before_libtorch_sees_them() {
+        let cases: [(&[i64], &[i64]); 5] =
+            [(&[2], &[-1]), (&[3], &[i64::MAX]), (&[2, 2], &[i64::MAX, 2]), (&[3], &[i64::MAX / 4]), (&[2], &[1, 1])];
+        for (shape, strides) in cases {
+            let (drops, pointer, owner) = owned(vec![0.0; 4]);
+            // SAFETY: refused before a byte is read.
+            let refused = unsafe { strided(pointer, shape, strides, Kind::Float, owner) };
+            assert_eq!(refused.unwrap_err().status, Status::Shape, "{shape:?} {strides:?}");
+            assert_eq!(drops.load(Ordering::SeqCst), 1);
+        }
+        assert_eq!(reach(&[2, 3], &[3, 1]), Some(6));
+        assert_eq!(reach(&[2, 3], &[10, 2]), Some(15));
+        assert_eq!(reach(&[5], &[0]), Some(1));
     }
 
     #[test]

@@ -111,7 +111,7 @@ fn read_only_memory_is_copied_and_let_go() {
 #[test]
 fn every_refusal_calls_the_deleter_once() {
     type Spoil = fn(&mut DLManagedTensorVersioned, &mut Host);
-    let refusals: [(Spoil, Status, &str); 11] = [
+    let refusals: [(Spoil, Status, &str); 12] = [
         (|managed, _| managed.major = 2, Status::Version, "expected DLPack version 1, got 2"),
         (|managed, _| managed.tensor.device_type = 2, Status::Device, "expected CPU memory, got DLPack device 2"),
         (|managed, _| managed.tensor.bits = 24, Status::InvalidArgument, "DLPack type 2, 24 bits"),
@@ -121,6 +121,7 @@ fn every_refusal_calls_the_deleter_once() {
         (|managed, _| managed.tensor.shape = std::ptr::null_mut(), Status::Shape, "expected a shape"),
         (|_, host| host.shape[0] = -2, Status::Shape, "negative extent in [-2, 3]"),
         (|_, host| host.strides[1] = -1, Status::Shape, "negative stride in [3, -1]"),
+        (|_, host| host.strides[0] = i64::MAX / 2, Status::Shape, "cannot exist"),
         (|managed, _| managed.tensor.byte_offset = 2, Status::InvalidArgument, "aligned to 4 bytes"),
         (|managed, _| managed.tensor.data = std::ptr::null_mut(), Status::InvalidArgument, "aligned to 4 bytes"),
     ];
