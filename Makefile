@@ -13,7 +13,7 @@ help:
 	@echo "make check-fast  format, lints and unit tests"
 	@echo "make setup       system tools, and libtorch in target/libtorch (LIBTORCH=... takes yours)"
 	@echo "make lib         target/release/libkeel.so"
-	@echo "make install     to PREFIX=$(PREFIX); BUNDLE_TORCH=link|copy|none puts libtorch beside it"
+	@echo "make install     to PREFIX=$(PREFIX), with a link to your libtorch; BUNDLE_TORCH=copy|none: a copy for all users, nothing"
 	@echo "make gpu-bundle  target/gpu-bundle.tar.gz: the GPU tests, to run on a machine with a GPU and python3 with torch"
 	@echo "make clean       removes what was built, keeps libtorch"
 

@@ -12,7 +12,7 @@ if(NOT bundle STREQUAL "none")
   file(REAL_PATH "${torch}" torch)
 endif()
 if(bundle STREQUAL "link")
-  message(STATUS "Linking: ${place} -> ${torch}")
+  message(STATUS "Linking: ${place} -> ${torch} (KEEL_BUNDLE_TORCH=copy for users who cannot read that)")
   file(CREATE_LINK "${torch}" "${place}" SYMBOLIC)
 elseif(bundle STREQUAL "copy")
   # libtorch looks for the CUDA libraries in ../../nvidia, from its own place: both go into a directory of keel's.

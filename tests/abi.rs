@@ -22,7 +22,10 @@ fn the_header_is_what_the_source_says() {
         std::fs::write(&committed, &generated).unwrap();
     }
     let found = std::fs::read_to_string(&committed).unwrap();
-    assert!(found == generated, "include/keel/keel.h is not what src/abi says; KEEL_BLESS=1 cargo test --test abi writes it");
+    assert!(
+        found == generated,
+        "include/keel/keel.h is not what src/abi says; KEEL_BLESS=1 cargo test --test abi writes it"
+    );
 }
 
 #[test]
@@ -40,18 +43,28 @@ fn a_wrong_export_is_seen() {
         ("pub unsafe extern \"C\" fn keel_x() -> u32 { guard!(or 0, { 1 }) }", "without #[no_mangle]"),
         ("#[no_mangle] pub extern \"C\" fn keel_x() -> u32 { guard!(or 0, { 1 }) }", "not `pub unsafe extern \"C\"`"),
         ("#[no_mangle] pub unsafe extern \"C\" fn keel_x() -> u32 { 1 }", "its body is not one guard!"),
-        ("#[no_mangle] pub unsafe extern \"C\" fn keel_x() -> u32 { f(); guard!(or 0, { 1 }) }", "its body is not one guard!"),
-        ("#[no_mangle] pub unsafe extern \"C\" fn keel_x() -> u32 { guard!(or 0, { 1 }); 2 }", "its body is not one guard!"),
+        (
+            "#[no_mangle] pub unsafe extern \"C\" fn keel_x() -> u32 { f(); guard!(or 0, { 1 }) }",
+            "its body is not one guard!",
+        ),
+        (
+            "#[no_mangle] pub unsafe extern \"C\" fn keel_x() -> u32 { guard!(or 0, { 1 }); 2 }",
+            "its body is not one guard!",
+        ),
         ("#[no_mangle] pub unsafe extern \"C\" fn keel_x(a: bool) { guard!(or (), {}) }", "`bool` crosses"),
         ("#[no_mangle] pub unsafe extern \"C\" fn keel_x(a: Role) { guard!(or (), {}) }", "`Role` crosses"),
         ("#[no_mangle] pub unsafe extern \"C\" fn keel_x(a: &u32) { guard!(or (), {}) }", "`& u32` crosses"),
-        ("#[no_mangle] pub unsafe extern \"C\" fn keel_x(a: keel_report) { guard!(or (), {}) }", "`keel_report` crosses"),
+        (
+            "#[no_mangle] pub unsafe extern \"C\" fn keel_x(a: keel_report) { guard!(or (), {}) }",
+            "`keel_report` crosses",
+        ),
     ];
     for (text, expected) in cases {
         let function: syn::ItemFn = syn::parse_str(text).unwrap();
         assert_eq!(source::fault(&function).as_deref(), Some(expected), "{text}");
     }
-    let right = "#[no_mangle] pub unsafe extern \"C\" fn keel_x(a: keel_job, b: *mut f32) -> keel_status { guard!(e, {}) }";
+    let right =
+        "#[no_mangle] pub unsafe extern \"C\" fn keel_x(a: keel_job, b: *mut f32) -> keel_status { guard!(e, {}) }";
     assert_eq!(source::fault(&syn::parse_str(right).unwrap()), None);
 }
 

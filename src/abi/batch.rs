@@ -76,7 +76,8 @@ impl Batch {
         if let Some(text) = self.decoded.lock().get(name) {
             return Ok(text.clone());
         }
-        let missing = || Error::state(format!("{name}: it holds tokens, and a batch that the host made has no tokenizer"));
+        let missing =
+            || Error::state(format!("{name}: it holds tokens, and a batch that the host made has no tokenizer"));
         let tokenizer = self.tokenizer.as_deref().ok_or_else(missing)?;
         let column = column(rows, name)?;
         let text = Arc::new(super::view::decode(column, rows.rows(), tokenizer)?);
@@ -233,5 +234,5 @@ pub unsafe extern "C" fn keel_batch_rows(batch: keel_batch, rows: *mut u64, erro
 /// batch: 0 and what was destroyed before are ignored. Threads: any; never waits. Status: none, cannot fail. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_batch_destroy(batch: keel_batch) {
-    guard!(or (), { handle::retire::<Batch>(batch) })
+    guard!(or(), { handle::retire::<Batch>(batch) })
 }

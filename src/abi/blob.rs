@@ -38,5 +38,5 @@ pub unsafe extern "C" fn keel_blob_data(
 /// blob: 0 and what was destroyed before are ignored. Threads: any; never waits. Status: none, cannot fail. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_blob_destroy(blob: keel_blob) {
-    guard!(or (), { handle::retire::<Blob>(blob) })
+    guard!(or(), { handle::retire::<Blob>(blob) })
 }

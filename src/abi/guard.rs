@@ -134,7 +134,8 @@ mod tests {
 
     #[test]
     fn a_panic_of_an_allocator_is_out_of_memory() {
-        let (returned, message) = call(|| panic!("[enforce fail] DefaultCPUAllocator: not enough memory\nException raised from x"));
+        let (returned, message) =
+            call(|| panic!("[enforce fail] DefaultCPUAllocator: not enough memory\nException raised from x"));
         assert_eq!((returned, message.as_str()), (-401, "[enforce fail] DefaultCPUAllocator: not enough memory"));
     }
 

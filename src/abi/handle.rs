@@ -78,7 +78,9 @@ impl Table {
                 self.slots.push(Slot { generation: 1, occupant: None });
                 self.slots.len() - 1
             }
-            None => return Err(Error::new(Status::OutOfMemory, "handles: 2^24 are alive; destroy those no longer needed")),
+            None => {
+                return Err(Error::new(Status::OutOfMemory, "handles: 2^24 are alive; destroy those no longer needed"))
+            }
         };
         let slot = &mut self.slots[index];
         slot.occupant = Some((noun, object));
@@ -160,7 +162,10 @@ mod tests {
         let job = table.insert(Type::Job, Arc::new(())).unwrap();
         assert_eq!(sentence(&table, Type::Job, 0), "job: expected a job handle, got 0");
         assert_eq!(sentence(&table, Type::Model, job), "job: expected a model handle, got a job handle");
-        assert_eq!(sentence(&table, Type::Job, 12), "job: expected a job handle, got 12, which this library never issued");
+        assert_eq!(
+            sentence(&table, Type::Job, 12),
+            "job: expected a job handle, got 12, which this library never issued"
+        );
         let foreign = format!("job: expected a job handle, got {}, which this library never issued", u64::MAX);
         assert_eq!(sentence(&table, Type::Job, u64::MAX), foreign);
         table.remove(Type::Job, job);

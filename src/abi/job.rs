@@ -147,5 +147,5 @@ pub unsafe extern "C" fn keel_job_model(job: keel_job, model: *mut keel_model, e
 /// job: 0 and what was destroyed before are ignored. Threads: any; never waits. Status: none, cannot fail. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_job_destroy(job: keel_job) {
-    guard!(or (), { handle::retire::<Job>(job) })
+    guard!(or(), { handle::retire::<Job>(job) })
 }

@@ -7,7 +7,10 @@
 
 #![deny(unsafe_op_in_unsafe_fn)]
 #![allow(non_camel_case_types, reason = "the types carry their C names, so that the header is generated from them")]
-#![allow(clippy::missing_safety_doc, reason = "the doc of a function is its C doc, which says what each pointer must be")]
+#![allow(
+    clippy::missing_safety_doc,
+    reason = "the doc of a function is its C doc, which says what each pointer must be"
+)]
 #![allow(clippy::too_many_arguments, reason = "a C signature passes pointer, length and error one by one")]
 
 #[macro_use]

@@ -158,7 +158,7 @@ pub unsafe extern "C" fn keel_model_decode(
 /// model: 0 and what was destroyed before are ignored. Threads: any; never waits. Status: none, cannot fail. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_model_destroy(model: keel_model) {
-    guard!(or (), { handle::retire::<Model>(model) })
+    guard!(or(), { handle::retire::<Model>(model) })
 }
 
 fn tokenizer(model: &Model) -> Result<&Arc<Tokenizer>> {

@@ -115,7 +115,7 @@ pub unsafe extern "C" fn keel_runtime_memory(
 /// runtime: 0 and what was destroyed before are ignored. Threads: any; never waits. Status: none, cannot fail. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_runtime_destroy(runtime: keel_runtime) {
-    guard!(or (), { handle::retire::<Runtime>(runtime) })
+    guard!(or(), { handle::retire::<Runtime>(runtime) })
 }
 
 /// How many handles were made and not yet destroyed, of all types.

@@ -185,7 +185,10 @@ mod tests {
         // SAFETY: the literals are as long as said.
         unsafe {
             let (status, text) = message(utf8("column", c"ab\xff".as_ptr(), 3));
-            assert_eq!((status, text.as_str()), (Status::InvalidText, "column: expected UTF-8, got something else at byte 2"));
+            assert_eq!(
+                (status, text.as_str()),
+                (Status::InvalidText, "column: expected UTF-8, got something else at byte 2")
+            );
             let (status, text) = message(path("a\0b".as_ptr().cast(), 3));
             assert_eq!((status, text.as_str()), (Status::InvalidText, "path: expected no NUL, got one at byte 1"));
             assert_eq!(path(c"a/b".as_ptr(), 3).unwrap(), Path::new("a/b"));

@@ -98,7 +98,9 @@ mod tests {
         assert_eq!(handshake(KEEL_ABI_VERSION), Ok(()));
         let error = handshake(2 << 16 | 7).unwrap_err();
         assert_eq!(error.status, Status::Version);
-        assert!(error.message.starts_with("header_abi: the host was compiled against keel.h with ABI 2.7, this library speaks 0.1;"));
+        assert!(error
+            .message
+            .starts_with("header_abi: the host was compiled against keel.h with ABI 2.7, this library speaks 0.1;"));
         assert!(handshake(0).is_err());
         assert!(handshake(2).is_err());
     }

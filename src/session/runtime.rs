@@ -130,13 +130,12 @@ impl Runtime {
         json!(std::iter::once("cpu".to_string()).chain(names).collect::<Vec<_>>())
     }
 
-    /// Resident bytes of the process; on Linux from the kernel's own page count.
+    /// Resident bytes of the process, as the kernel counts them.
     pub fn memory(&self) -> Value {
-        let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-        let resident = pages.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0);
-        // SAFETY: sysconf has no preconditions.
-        let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) }.max(0) as u64;
-        json!({ "resident_bytes": resident * page })
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        json!({ "resident_bytes": kilobytes.unwrap_or(0) * 1024 })
     }
 }
 

@@ -1,7 +1,9 @@
 //! The C side of the shim (`shim/shim.h`), declared once, and its failures as errors.
 
+use super::callback::Reward;
+use super::dlpack::DLManagedTensorVersioned;
 use crate::error::{Error, Result, Status};
-use libc::c_char;
+use libc::{c_char, c_void};
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
 use tch::Tensor;
@@ -20,6 +22,12 @@ pub struct Rule {
     pub beta2: f64,
     pub weight_decay: f64,
     pub epsilon: f64,
+}
+
+/// An at::Generator.
+#[repr(C)]
+pub struct CGenerator {
+    _private: [u8; 0],
 }
 
 extern "C" {
@@ -58,6 +66,52 @@ extern "C" {
         output: *mut *mut C_tensor,
         failure: *mut Failure,
     ) -> i32;
+    pub fn shim_at_exit(handler: extern "C" fn(), failure: *mut Failure) -> i32;
+    pub fn shim_reward(
+        function: Reward,
+        rollouts: u64,
+        rewards: *mut f32,
+        count: usize,
+        user_data: *mut c_void,
+        answer: *mut i32,
+        failure: *mut Failure,
+    ) -> i32;
+    pub fn shim_external(
+        data: *mut c_void,
+        sizes: *const i64,
+        strides: *const i64,
+        dimensions: usize,
+        kind: i32,
+        owner: *mut c_void,
+        release: extern "C" fn(*mut c_void),
+        output: *mut *mut C_tensor,
+        failure: *mut Failure,
+    ) -> i32;
+    pub fn shim_dlpack_export(
+        tensor: *const C_tensor,
+        output: *mut *mut DLManagedTensorVersioned,
+        failure: *mut Failure,
+    ) -> i32;
+    pub fn shim_dlpack_release(managed: *mut DLManagedTensorVersioned, failure: *mut Failure) -> i32;
+    pub fn shim_generator_create(seed: u64, output: *mut *mut CGenerator, failure: *mut Failure) -> i32;
+    pub fn shim_generator_destroy(generator: *mut CGenerator);
+    pub fn shim_generator_normal(
+        generator: *mut CGenerator,
+        tensor: *const C_tensor,
+        mean: f64,
+        deviation: f64,
+        failure: *mut Failure,
+    ) -> i32;
+    pub fn shim_generator_uniform(
+        generator: *mut CGenerator,
+        tensor: *const C_tensor,
+        low: f64,
+        high: f64,
+        failure: *mut Failure,
+    ) -> i32;
+    pub fn shim_generator_state(generator: *const CGenerator, output: *mut *mut C_tensor, failure: *mut Failure)
+        -> i32;
+    pub fn shim_generator_set_state(generator: *mut CGenerator, state: *const C_tensor, failure: *mut Failure) -> i32;
 }
 
 /// Runs one call of the shim and turns its outcome into a result.

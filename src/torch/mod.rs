@@ -5,39 +5,25 @@
 //! and the exit handler. Knows nothing of models, sessions or the C ABI. Every C++ entry ends in `catch(...)`.
 
 mod attention;
+pub mod callback;
+pub mod cuda;
+pub mod dlpack;
+mod exit;
+mod external;
 mod foreign;
+mod generator;
 mod gradient;
 mod log_probs;
 mod optimizer;
+mod process;
 mod threads;
 
 pub use attention::decode_attention;
+pub use exit::{on_exit, warm_up};
+pub use external::external;
+pub use generator::Generator;
 pub use gradient::{clip_gradient, set_gradient};
 pub use log_probs::token_log_probs;
 pub use optimizer::{fused_adamw, AdamW};
 pub use process::{initialise, library_directory};
 pub use threads::ThreadScope;
-
-mod process;
-
-pub mod cuda {
-    pub fn available() -> bool {
-        false
-    }
-    pub fn device_count() -> i64 {
-        0
-    }
-}
-
-pub struct Generator;
-
-impl Generator {
-    pub fn new(seed: u64) -> crate::error::Result<Self> {
-        tch::manual_seed(seed as i64);
-        Ok(Generator)
-    }
-    pub fn normal(&mut self, tensor: &tch::Tensor, mean: f64, deviation: f64) -> crate::error::Result<()> {
-        let _ = tensor.shallow_clone().f_normal_(mean, deviation)?;
-        Ok(())
-    }
-}

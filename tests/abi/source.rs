@@ -5,8 +5,23 @@ use syn::{Attribute, Expr, FnArg, Item, ItemFn, Lit, Meta, Pat, ReturnType, Stmt
 
 /// What may cross by value, next to pointers.
 const SCALARS: [&str; 17] = [
-    "i32", "u32", "i64", "u64", "u8", "f32", "f64", "usize", "keel_status", "keel_runtime", "keel_model", "keel_batch",
-    "keel_session", "keel_job", "keel_blob", "keel_reward_callback", "c_char",
+    "i32",
+    "u32",
+    "i64",
+    "u64",
+    "u8",
+    "f32",
+    "f64",
+    "usize",
+    "keel_status",
+    "keel_runtime",
+    "keel_model",
+    "keel_batch",
+    "keel_session",
+    "keel_job",
+    "keel_blob",
+    "keel_reward_callback",
+    "c_char",
 ];
 
 pub struct Export {
@@ -87,7 +102,9 @@ fn crosses(one: &Type) -> bool {
 
 fn spelled(one: &Type) -> String {
     match one {
-        Type::Path(path) => path.path.segments.iter().map(|segment| segment.ident.to_string()).collect::<Vec<_>>().join("::"),
+        Type::Path(path) => {
+            path.path.segments.iter().map(|segment| segment.ident.to_string()).collect::<Vec<_>>().join("::")
+        }
         Type::Reference(reference) => format!("& {}", spelled(&reference.elem)),
         _ => "something else".to_string(),
     }

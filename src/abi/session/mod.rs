@@ -172,7 +172,7 @@ pub unsafe extern "C" fn keel_session_set_callback(
 /// session: 0 and what was destroyed before are ignored. Threads: any; never waits. Status: none, cannot fail. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_session_destroy(session: keel_session) {
-    guard!(or (), { handle::retire::<Session>(session) })
+    guard!(or(), { handle::retire::<Session>(session) })
 }
 
 /// The role, of which there is one model today.

@@ -37,7 +37,8 @@ pub(super) struct Prefill<'a> {
 impl Attention for Prefill<'_> {
     fn attend(&mut self, layer: usize, query: &Tensor, key: &Tensor, value: &Tensor, scale: f64) -> Result<Tensor> {
         for run in self.runs.iter().filter(|run| !run.members.is_empty()) {
-            let (key, value) = (heads_of(run, key)?, heads_of(run, value)?);
+            let part = |rows: &Tensor| heads_of(run, &rows.f_narrow(0, run.start, run.count * run.length)?);
+            let (key, value) = (part(key)?, part(value)?);
             for sample in 0..self.samples {
                 let rows: Vec<i64> = run.members.iter().map(|member| self.first_rows[*member] + sample).collect();
                 let rows = Tensor::f_from_slice(&rows)?.f_to_device(query.device())?;

@@ -161,8 +161,12 @@ pub(super) struct PackedAttention<'a> {
 
 impl Attention for PackedAttention<'_> {
     fn attend(&mut self, _layer: usize, query: &Tensor, key: &Tensor, value: &Tensor, scale: f64) -> Result<Tensor> {
-        let results: Vec<Tensor> =
-            self.runs.iter().map(|run| attend_run(run, query, key, value, scale)).collect::<Result<_>>()?;
+        let sizes: Vec<i64> = self.runs.iter().map(|run| run.count * run.length).collect();
+        // a split has one backward for all parts, narrow one of full size for each
+        let parts = |rows: &Tensor| rows.f_split_with_sizes(sizes.as_slice(), 0);
+        let rows = parts(query)?.into_iter().zip(parts(key)?).zip(parts(value)?);
+        let attended = |(run, ((query, key), value))| attend_run(run, &query, &key, &value, scale);
+        let results: Vec<Tensor> = self.runs.iter().zip(rows).map(attended).collect::<Result<_>>()?;
         match results.as_slice() {
             [] => Err(Error::new(Status::Internal, "attention over no rows")),
             [single] => Ok(single.shallow_clone()),
@@ -171,11 +175,10 @@ impl Attention for PackedAttention<'_> {
     }
 }
 
-/// The rows of `run` in the form of attention kernels, [count, heads, length, D].
+/// A run's rows in the form of attention kernels, [count, heads, length, D].
 pub(super) fn heads_of(run: &Run, rows: &Tensor) -> Result<Tensor> {
     let shape = rows.size();
-    let part = rows.f_narrow(0, run.start, run.count * run.length)?;
-    Ok(part.f_view([run.count, run.length, shape[1], shape[2]])?.f_transpose(1, 2)?)
+    Ok(rows.f_view([run.count, run.length, shape[1], shape[2]])?.f_transpose(1, 2)?)
 }
 
 fn attend_run(run: &Run, query: &Tensor, key: &Tensor, value: &Tensor, scale: f64) -> Result<Tensor> {

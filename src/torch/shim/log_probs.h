@@ -13,10 +13,11 @@ struct Summary {
     at::Tensor log_probs, peak, log_mass, entropy;
 };
 
-// Gathers a row's softmax over its tiles, in any number of them (online log-sum-exp).
+// Gathers a row's softmax over its tiles, in any number of them (online log-sum-exp), the first one first.
 class Statistics {
 public:
-    Statistics(const at::Tensor& hidden, const at::Tensor& labels, double scale);
+    // The first `count` rows are real, the rest padding; scale = 1 / temperature.
+    Statistics(const at::Tensor& hidden, const at::Tensor& labels, int64_t count, double scale);
     void add(const at::Tensor& logits, int64_t start, int64_t offset);
     Summary finish() const;
 
@@ -25,6 +26,7 @@ private:
     void add_composite(const at::Tensor& logits, int64_t start, int64_t offset);
 
     at::Tensor labels_, peak_, mass_, moment_, target_;
+    int64_t count_;
     double scale_;
     bool loops_;
 };
@@ -32,9 +34,14 @@ private:
 // What a tile's logits become in the backward pass: d loss / d logits = g (1[y] - p) - h p (log p + H), / temperature.
 struct Slopes {
     at::Tensor labels, peak, log_mass, entropy, given, entropy_given;
+    int64_t count;
     double scale;
 
-    at::Tensor of(at::Tensor logits, int64_t start, int64_t offset) const;
+    at::Tensor of(const at::Tensor& logits, int64_t start, int64_t offset) const;
+
+private:
+    void loops(const at::Tensor& logits, int64_t start, int64_t offset) const;
+    at::Tensor composite(const at::Tensor& logits, int64_t start, int64_t offset) const;
 };
 
 }  // namespace keel

@@ -5,6 +5,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/maximum.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
@@ -80,11 +81,11 @@ namespace keel {
 
 bool has_loops(const Tensor& hidden) { return hidden.is_cpu() && hidden.scalar_type() == at::kFloat; }
 
-Statistics::Statistics(const Tensor& hidden, const Tensor& labels, double scale)
-    : labels_(labels), scale_(scale), loops_(has_loops(hidden)) {
+Statistics::Statistics(const Tensor& hidden, const Tensor& labels, int64_t count, double scale)
+    : labels_(labels), count_(count), scale_(scale), loops_(has_loops(hidden)) {
     const auto options = loops_ ? hidden.options().dtype(at::kDouble) : hidden.options();
     peak_ = at::zeros({hidden.size(0)}, options);
-    mass_ = at::zeros({hidden.size(0)}, options);
+    mass_ = at::ones({hidden.size(0)}, options);
     moment_ = at::zeros({hidden.size(0)}, options);
     target_ = at::zeros({hidden.size(0)}, options);
 }
@@ -99,16 +100,21 @@ void Statistics::add_loops(const Tensor& logits, int64_t start, int64_t offset) 
     const int64_t* label = labels_.const_data_ptr<int64_t>() + start;
     double *peaks = peak_.mutable_data_ptr<double>() + start, *masses = mass_.mutable_data_ptr<double>() + start;
     double *moments = moment_.mutable_data_ptr<double>() + start, *target = target_.mutable_data_ptr<double>() + start;
-    keel::parallel(logits.size(0), 20.0 * logits.numel(), [=](int64_t i, int) {
+    const double scale = scale_;
+    parallel(std::min(logits.size(0), count_ - start), 20.0 * logits.numel(), [=](int64_t i, int) {
         const float* row = values + i * width;
         double mass, moment;
         const float top = tile_peak(row, width);
-        tile_moments(row, width, top, static_cast<float>(scale_), &mass, &moment);
-        const double peak = offset == 0 ? top : std::max<double>(peaks[i], top);
-        const double old = (peaks[i] - peak) * scale_, fresh = (top - peak) * scale_;
-        moments[i] = std::exp(old) * (moments[i] + old * masses[i]) + std::exp(fresh) * (moment + fresh * mass);
-        masses[i] = std::exp(old) * masses[i] + std::exp(fresh) * mass;
-        peaks[i] = peak;
+        tile_moments(row, width, top, static_cast<float>(scale), &mass, &moment);
+        if (offset == 0) {
+            peaks[i] = top, masses[i] = mass, moments[i] = moment;
+        } else {
+            const double peak = std::max<double>(peaks[i], top);
+            const double old = (peaks[i] - peak) * scale, fresh = (top - peak) * scale;
+            moments[i] = std::exp(old) * (moments[i] + old * masses[i]) + std::exp(fresh) * (moment + fresh * mass);
+            masses[i] = std::exp(old) * masses[i] + std::exp(fresh) * mass;
+            peaks[i] = peak;
+        }
         if (label[i] >= offset && label[i] < offset + width) target[i] = row[label[i] - offset];
     });
 }
@@ -117,10 +123,15 @@ void Statistics::add_composite(const Tensor& logits, int64_t start, int64_t offs
     const int64_t rows = logits.size(0), width = logits.size(1);
     const auto part = [&](const Tensor& tensor) { return tensor.narrow(0, start, rows); };
     const Tensor top = logits.amax(1), peak = offset == 0 ? top : at::maximum(part(peak_), top);
-    const Tensor old = offset == 0 ? at::zeros_like(top) : (part(peak_) - peak) * scale_;
     const Tensor z = (logits - peak.unsqueeze(1)) * scale_, e = z.exp();
-    part(moment_).copy_(old.exp() * (part(moment_) + old * part(mass_)) + (e * z).sum(1));
-    part(mass_).copy_(old.exp() * part(mass_) + e.sum(1));
+    Tensor mass = e.sum(1), moment = (e * z).sum(1);
+    if (offset > 0) {
+        const Tensor old = (part(peak_) - peak) * scale_;
+        moment += old.exp() * (part(moment_) + old * part(mass_));
+        mass += old.exp() * part(mass_);
+    }
+    part(moment_).copy_(moment);
+    part(mass_).copy_(mass);
     part(peak_).copy_(peak);
     const Tensor place = part(labels_) - offset, inside = place.ge(0).logical_and(place.lt(width));
     const Tensor found = logits.gather(1, place.clamp(0, width - 1).unsqueeze(1)).squeeze(1);
@@ -133,30 +144,36 @@ Summary Statistics::finish() const {
     return {((target_ - peak_) * scale_ - log_mass).to(type), peak_, log_mass, log_mass - moment_ / mass_};
 }
 
-Tensor Slopes::of(Tensor logits, int64_t start, int64_t offset) const {
-    const int64_t rows = logits.size(0), width = logits.size(1);
-    if (!has_loops(logits)) {
-        const auto part = [&](const Tensor& tensor) { return tensor.narrow(0, start, rows).unsqueeze(1); };
-        const Tensor place = part(labels) - offset, inside = place.ge(0).logical_and(place.lt(width));
-        const Tensor z = logits.sub_(part(peak)).mul_(scale).sub_(part(log_mass));
-        const Tensor slope = (part(entropy_given) * (z + part(entropy)) + part(given)).mul_(z.exp()).mul_(-scale);
-        const Tensor own = at::where(inside, part(given) * scale, at::zeros_like(part(given)));
-        return slope.scatter_add_(1, place.clamp(0, width - 1), own);
-    }
+Tensor Slopes::of(const Tensor& logits, int64_t start, int64_t offset) const {
+    if (!has_loops(logits)) return composite(logits, start, offset);
+    loops(logits, start, offset);
+    return logits;
+}
+
+void Slopes::loops(const Tensor& logits, int64_t start, int64_t offset) const {
+    const int64_t width = logits.size(1), real = std::min(logits.size(0), count - start);
     float* values = logits.mutable_data_ptr<float>();
     const int64_t* label = labels.const_data_ptr<int64_t>() + start;
     const double *peaks = peak.const_data_ptr<double>() + start, *masses = log_mass.const_data_ptr<double>() + start;
     const double* entropies = entropy.const_data_ptr<double>() + start;
-    const float* outer = given.const_data_ptr<float>() + start;
-    const float* spread = entropy_given.const_data_ptr<float>() + start;
+    const float *outer = given.const_data_ptr<float>() + start, *spread = entropy_given.const_data_ptr<float>() + start;
     const float factor = static_cast<float>(scale);
-    keel::parallel(rows, 20.0 * logits.numel(), [=](int64_t i, int) {
+    parallel(real, 20.0 * logits.numel(), [=](int64_t i, int) {
         float* row = values + i * width;
         tile_gradient(row, width, {static_cast<float>(peaks[i]), factor, static_cast<float>(masses[i]),
                                    static_cast<float>(entropies[i]), outer[i], spread[i]});
         if (label[i] >= offset && label[i] < offset + width) row[label[i] - offset] += outer[i] * factor;
     });
-    return logits;
+    std::fill(values + real * width, values + logits.numel(), 0.0f);
+}
+
+Tensor Slopes::composite(const Tensor& logits, int64_t start, int64_t offset) const {
+    const auto part = [&](const Tensor& tensor) { return tensor.narrow(0, start, logits.size(0)).unsqueeze(1); };
+    const Tensor place = part(labels) - offset, inside = place.ge(0).logical_and(place.lt(logits.size(1)));
+    const Tensor z = (logits - part(peak)).mul_(scale).sub_(part(log_mass));
+    const Tensor slope = (part(entropy_given) * (z + part(entropy)) + part(given)).mul_(z.exp()).mul_(-scale);
+    const Tensor own = at::where(inside, part(given) * scale, at::zeros_like(part(given)));
+    return slope.scatter_add_(1, place.clamp(0, logits.size(1) - 1), own);
 }
 
 }  // namespace keel

@@ -2,6 +2,7 @@
 // Every entry ends in SHIM_TRY: no exception leaves it; the sentence of the failure goes to the caller's Failure.
 #pragma once
 
+#include <ATen/core/Generator.h>
 #include <ATen/core/Tensor.h>
 #include <c10/util/Exception.h>
 
@@ -25,6 +26,8 @@ inline int32_t fail(Failure* failure, Outcome outcome, const char* sentence) noe
 }
 
 }  // namespace keel
+
+struct DLManagedTensorVersioned;
 
 #define SHIM_TRY(failure, ...)                                                         \
     try {                                                                              \
@@ -71,4 +74,20 @@ int32_t shim_token_log_probs(const at::Tensor* hidden, const at::Tensor* head, c
 int32_t shim_decode_attention(const at::Tensor* query, const at::Tensor* keys, const at::Tensor* values,
                               const at::Tensor* rows, const at::Tensor* lengths, double scale, at::Tensor** output,
                               keel::Failure* failure);
+
+// memory.cpp
+int32_t shim_external(void* data, const int64_t* sizes, const int64_t* strides, size_t dimensions, int32_t type,
+                      void* owner, void (*release)(void*), at::Tensor** output, keel::Failure* failure);
+int32_t shim_dlpack_export(const at::Tensor* tensor, DLManagedTensorVersioned** output, keel::Failure* failure);
+int32_t shim_dlpack_release(DLManagedTensorVersioned* managed, keel::Failure* failure);
+
+// generator.cpp
+int32_t shim_generator_create(uint64_t seed, at::Generator** output, keel::Failure* failure);
+void shim_generator_destroy(at::Generator* generator);
+int32_t shim_generator_normal(at::Generator* generator, at::Tensor* tensor, double mean, double deviation,
+                              keel::Failure* failure);
+int32_t shim_generator_uniform(at::Generator* generator, at::Tensor* tensor, double low, double high,
+                               keel::Failure* failure);
+int32_t shim_generator_state(const at::Generator* generator, at::Tensor** output, keel::Failure* failure);
+int32_t shim_generator_set_state(at::Generator* generator, const at::Tensor* state, keel::Failure* failure);
 }
