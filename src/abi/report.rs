@@ -1,6 +1,6 @@
 //! The struct that says how far a job is: checked before the work, filled after it.
 
-use super::status::{keel_status, KEEL_OK, KEEL_PENDING};
+use super::status::{keel_status, KEEL_NEED_DATA, KEEL_OK, KEEL_PENDING};
 use crate::error::{Error, Result};
 use crate::session::{Report, State};
 
@@ -39,6 +39,17 @@ pub struct keel_report {
 
 /// More than any struct of any version of keel is long; a larger `struct_size` was never set.
 const LARGEST: usize = 4096;
+
+const NOTHING: keel_report = keel_report {
+    struct_size: size_of::<keel_report>() as u32,
+    state: 0,
+    slices: 0,
+    elapsed_us: 0,
+    longest_slice_us: 0,
+    optimizer_steps: 0,
+    progress: 0.0,
+    reserved: 0,
+};
 
 /// A caller's report, nullable.
 pub(super) struct ReportOut {
@@ -81,6 +92,12 @@ impl ReportOut {
         }
     }
 
+    /// Says that there is nothing to drive yet.
+    pub fn needs_data(&self) -> keel_status {
+        self.fill(&keel_report { state: KEEL_JOB_NEED_DATA, ..NOTHING });
+        KEEL_NEED_DATA
+    }
+
     fn fill(&self, report: &keel_report) {
         let header = size_of::<u32>();
         if self.size <= header {
@@ -97,7 +114,6 @@ impl ReportOut {
 impl From<&Report> for keel_report {
     fn from(report: &Report) -> keel_report {
         keel_report {
-            struct_size: size_of::<keel_report>() as u32,
             state: match report.state {
                 State::Pending => KEEL_JOB_PENDING,
                 State::Done => KEEL_JOB_DONE,
@@ -109,7 +125,7 @@ impl From<&Report> for keel_report {
             longest_slice_us: report.longest_slice_us,
             optimizer_steps: report.optimizer_steps,
             progress: report.progress,
-            reserved: 0,
+            ..NOTHING
         }
     }
 }

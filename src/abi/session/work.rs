@@ -85,7 +85,7 @@ pub unsafe extern "C" fn keel_session_step(
         let report = ReportOut::new(report)?;
         match handle::get::<Session>("session", session)?.update()? {
             Some(job) => report.write(job.run()),
-            None => Ok(KEEL_NEED_DATA),
+            None => Ok(report.needs_data()),
         }
     })
 }
