@@ -6,7 +6,7 @@ namespace {
 
 constexpr int PAIRS_A_HELD_OUT_PROMPT = 2;
 
-void push(const Inn &inn, const keel::Session &session, const std::vector<Pair> &pairs, std::uint8_t split) {
+void push(const Inn &inn, const keel::Session &session, const std::vector<Pair> &pairs, std::int32_t split) {
   std::vector<std::string> prompts, chosen, rejected;
   for (const Pair &pair : pairs) {
     prompts.push_back(pair.prompt);
@@ -17,7 +17,7 @@ void push(const Inn &inn, const keel::Session &session, const std::vector<Pair> 
   rows.set("prompt", prompts);
   rows.set("chosen", chosen);
   rows.set("rejected", rejected);
-  rows.set("split", std::vector<std::uint8_t>(pairs.size(), split));
+  rows.set("split", std::vector<std::int32_t>(pairs.size(), split));
   session.push(rows);
 }
 

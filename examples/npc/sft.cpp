@@ -5,13 +5,13 @@ namespace npc {
 namespace {
 
 void push(const Inn &inn, const keel::Session &session, const std::vector<Question> &questions, Dice &dice,
-          std::uint8_t split) {
+          std::int32_t split) {
   std::vector<std::string> answers;
   for (const Question &question : questions) answers.push_back(answer(question, draw_answer(question, dice)));
   keel::Batch rows = keel::Batch::create(inn.runtime, KEEL_BATCH_DEMONSTRATIONS, questions.size());
   rows.set("prompt", prompts(questions));
   rows.set("response", answers);
-  rows.set("split", std::vector<std::uint8_t>(questions.size(), split));
+  rows.set("split", std::vector<std::int32_t>(questions.size(), split));
   session.push(rows);
 }
 
@@ -27,7 +27,7 @@ std::string configuration(const Inn &inn) {
 
 double held_out_loss(const keel::Session &session) {
   session.evaluate()->run();
-  return metric(session, "evaluation/nll");
+  return metric(session, "evaluation/loss_nll");
 }
 
 }  // namespace

@@ -59,14 +59,8 @@ fn exercise() -> Result<()> {
     step(&data, &head.f_grad()?)?;
     let cache = normed.f_detach()?;
     let rows = Tensor::f_from_slice(&[0i64])?;
-    let _ = decode_attention(
-        &cache.f_view([4, 1, 4])?.f_narrow(0, 0, 1)?,
-        &cache,
-        &cache,
-        &rows,
-        &rows.f_ones_like()?,
-        1.0,
-    )?;
+    let query = cache.f_view([4, 1, 4])?.f_narrow(0, 0, 1)?;
+    let _ = decode_attention(&query, &cache, &cache, &rows, &rows.f_ones_like()?, 1.0)?;
     Ok(())
 }
 

@@ -43,13 +43,10 @@ pub(super) unsafe fn strided(
     owner: Box<dyn Any + Send>,
 ) -> Result<Tensor> {
     let size = kind.elt_size_in_bytes() as i64;
-    let elements = shape.iter().try_fold(1i64, |total, &extent| total.checked_mul(extent));
-    // libtorch computes the same extent where it cannot throw, and would end the process
-    let Some(elements) = elements.filter(|_| reach(shape, strides).and_then(|last| last.checked_mul(size)).is_some())
-    else {
+    let Some(elements) = reach(shape, strides).filter(|&reach| reach.checked_mul(size).is_some()) else {
         return Err(Error::shape(format!("memory of shape {shape:?} with strides {strides:?} cannot exist")));
     };
-    if elements != 0 && (pointer.is_null() || pointer as usize % size as usize != 0) {
+    if elements > 0 && (pointer.is_null() || pointer as usize % size as usize != 0) {
         return Err(Error::argument(format!("data: expected memory aligned to {size} bytes, got {pointer:?}")));
     }
     let code = type_code(kind)?;
@@ -61,13 +58,18 @@ pub(super) unsafe fn strided(
     })
 }
 
-/// How many elements lie between the first and the last one that the strides reach, both counted.
+/// How many elements lie between the first and the last one of such a tensor, if they can exist at all. libtorch ends
+/// the process where this overflows, so it is settled before.
 fn reach(shape: &[i64], strides: &[i64]) -> Option<i64> {
-    if shape.len() != strides.len() || shape.iter().chain(strides).any(|&number| number < 0) {
+    if shape.len() != strides.len() || shape.iter().chain(strides).any(|&value| value < 0) {
         return None;
     }
-    let step = |last: i64, (&extent, &stride): (&i64, &i64)| last.checked_add((extent - 1).max(0).checked_mul(stride)?);
-    shape.iter().zip(strides).try_fold(1, step)
+    shape.iter().try_fold(1i64, |total, &extent| total.checked_mul(extent.max(1)))?;
+    if shape.contains(&0) {
+        return Some(0);
+    }
+    let steps = shape.iter().zip(strides);
+    steps.map(|(extent, stride)| (extent - 1).checked_mul(*stride)).try_fold(1i64, |last, step| last.checked_add(step?))
 }
 
 /// Drops the owner. A panic of its destructor ends here: the caller is a C++ destructor.
@@ -160,14 +162,19 @@ mod tests {
     }
 
     #[test]
-    fn strides_that_libtorch_could_not_measure_are_refused_before_it() {
-        for (shape, strides) in [([2i64, 2], [-1i64, 1]), ([2, 2], [i64::MAX, 1]), ([i64::MAX, 1], [4, 1])] {
+    fn strides_that_no_memory_holds_are_refused_before_libtorch_sees_them() {
+        let cases: [(&[i64], &[i64]); 5] =
+            [(&[2], &[-1]), (&[3], &[i64::MAX]), (&[2, 2], &[i64::MAX, 2]), (&[3], &[i64::MAX / 4]), (&[2], &[1, 1])];
+        for (shape, strides) in cases {
             let (drops, pointer, owner) = owned(vec![0.0; 4]);
             // SAFETY: refused before a byte is read.
-            let refused = unsafe { strided(pointer, &shape, &strides, Kind::Float, owner) };
+            let refused = unsafe { strided(pointer, shape, strides, Kind::Float, owner) };
             assert_eq!(refused.unwrap_err().status, Status::Shape, "{shape:?} {strides:?}");
             assert_eq!(drops.load(Ordering::SeqCst), 1);
         }
+        assert_eq!(reach(&[2, 3], &[3, 1]), Some(6));
+        assert_eq!(reach(&[2, 3], &[10, 2]), Some(15));
+        assert_eq!(reach(&[5], &[0]), Some(1));
     }
 
     #[test]

@@ -118,7 +118,8 @@ void check(const Tensor& hidden, const Tensor& head, const Tensor& targets, doub
     TORCH_CHECK(targets.dim() == 1 && targets.size(0) == hidden.size(0) && targets.scalar_type() == at::kLong,
                 "token_log_probs: expected targets as int64 [", hidden.size(0), "], got ", targets.sizes());
     TORCH_CHECK(hidden.is_floating_point() && head.is_floating_point(), "token_log_probs: expected floating point");
-    TORCH_CHECK(temperature > 0 && temperature < 1e30, "token_log_probs: temperature ", temperature, " is not positive");
+    TORCH_CHECK(temperature >= 1e-6 && temperature <= 1e6, "token_log_probs: expected a temperature in [1e-6, 1e6], got ",
+                temperature);
     if (!targets.is_cpu()) return;
     const Tensor labels = targets.contiguous();
     const int64_t* label = labels.const_data_ptr<int64_t>();

@@ -68,7 +68,12 @@ int32_t shim_clip_gradient(at::Tensor* gradient, double max_norm, double* norm, 
 
 int32_t shim_set_gradient(at::Tensor* parameter, const at::Tensor* gradient, keel::Failure* failure) {
     SHIM_TRY(failure, {
-        TORCH_CHECK(parameter->is_leaf() && parameter->requires_grad(), "the parameter is no leaf that needs a gradient");
+        TORCH_CHECK(parameter->is_leaf() && parameter->requires_grad(),
+                    "set_gradient: expected a leaf that requires a gradient");
+        TORCH_CHECK(parameter->sizes() == gradient->sizes() && parameter->device() == gradient->device() &&
+                        parameter->scalar_type() == gradient->scalar_type(),
+                    "set_gradient: expected ", parameter->scalar_type(), " ", parameter->sizes(), " like the parameter, got ",
+                    gradient->scalar_type(), " ", gradient->sizes());
         parameter->mutable_grad() = gradient->detach();
     })
 }
