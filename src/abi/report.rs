@@ -2,7 +2,7 @@
 
 use super::status::{keel_status, KEEL_NEED_DATA, KEEL_OK, KEEL_PENDING};
 use crate::error::{Error, Result};
-use crate::session::{Report, State};
+use crate::session::{Job, Report, State};
 
 /// keel_report.state: the job has more to do.
 pub const KEEL_JOB_PENDING: i32 = 1;
@@ -81,15 +81,11 @@ impl ReportOut {
         Ok(ReportOut { target, size: size.min(known) })
     }
 
-    /// Fills the report and says its state as a status; a failure is passed on.
-    pub fn write(&self, report: Result<Report>) -> Result<keel_status> {
-        match report {
-            Ok(report) => {
-                self.fill(&keel_report::from(&report));
-                Ok(if report.state == State::Pending { KEEL_PENDING } else { KEEL_OK })
-            }
-            Err(error) => Err(error),
-        }
+    /// Fills the report with what a call on the job left, and says its state as a status; a failure is passed on.
+    pub fn write(&self, driven: Result<Report>, job: &Job) -> Result<keel_status> {
+        let report = *driven.as_ref().unwrap_or(&job.report());
+        self.fill(&keel_report::from(&report));
+        driven.map(|report| if report.state == State::Pending { KEEL_PENDING } else { KEEL_OK })
     }
 
     /// Says that there is nothing to drive yet.

@@ -192,6 +192,11 @@ impl Job {
         Ok(())
     }
 
+    /// Where the job stands, also when it failed.
+    pub fn report(&self) -> Report {
+        *self.progress.lock()
+    }
+
     /// The error that ended the job.
     pub fn error(&self) -> Option<Error> {
         match self.driver.try_lock().as_deref() {

@@ -190,7 +190,9 @@ TEST(Session, ACallbackRewardsAndAThrowingOneLeavesItReady) {
 
   const keel_job on_a_thread = update(world.session);
   EXPECT_EQ(keel_job_start(on_a_thread, caught), KEEL_E_STATE) << "a callback comes on the host's threads only";
-  EXPECT_EQ(keel_job_run(on_a_thread, nullptr, caught), KEEL_E_CALLBACK);
+  keel_report report = KEEL_REPORT_INIT;
+  EXPECT_EQ(keel_job_run(on_a_thread, &report, caught), KEEL_E_CALLBACK);
+  EXPECT_EQ(report.state, KEEL_JOB_FAILED) << "a report is written on failure too";
   EXPECT_NE(caught.message().find("the judge left"), std::string::npos) << caught.message();
   EXPECT_EQ(keel_job_poll(on_a_thread, nullptr, caught), KEEL_E_CALLBACK) << "the failure stays on the job";
   EXPECT_EQ(keel_job_error(on_a_thread, caught), KEEL_E_CALLBACK);

@@ -84,7 +84,7 @@ pub unsafe extern "C" fn keel_session_step(
     guard!(error, {
         let report = ReportOut::new(report)?;
         match handle::get::<Session>("session", session)?.update()? {
-            Some(job) => report.write(job.run()),
+            Some(job) => report.write(job.run(), &job),
             None => Ok(report.needs_data()),
         }
     })
