@@ -44,7 +44,7 @@ pub unsafe extern "C" fn keel_job_run(job: keel_job, report: *mut keel_report, e
 /// runtime was shut down. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_job_start(job: keel_job, error: *mut keel_error) -> keel_status {
-    guard!(error, { handle::get::<Job>("job", job)?.start() }, &job)
+    guard!(error, { handle::get::<Job>("job", job)?.start() })
 }
 
 /// Drives the job on the calling thread for about budget_us microseconds: those slices that are expected to fit, at least
@@ -64,7 +64,7 @@ pub unsafe extern "C" fn keel_job_pump(
         let report = ReportOut::new(report)?;
         let job = handle::get::<Job>("job", job)?;
         report.write(job.pump(Duration::from_micros(budget_us)), &job)
-    }, &job)
+    })
 }
 
 /// Where the job stands. Does no slice and waits for none.
@@ -77,7 +77,7 @@ pub unsafe extern "C" fn keel_job_poll(job: keel_job, report: *mut keel_report, 
         let report = ReportOut::new(report)?;
         let job = handle::get::<Job>("job", job)?;
         report.write(job.poll(), &job)
-    }, &job)
+    })
 }
 
 /// Waits for a started job.
@@ -96,7 +96,7 @@ pub unsafe extern "C" fn keel_job_wait(
         let report = ReportOut::new(report)?;
         let job = handle::get::<Job>("job", job)?;
         report.write(job.wait(Duration::from_micros(timeout_us)), &job)
-    }, &job)
+    })
 }
 
 /// Ends the job before its next slice. Optimiser steps that were applied stay; rows that were pushed stay.
