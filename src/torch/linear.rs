@@ -24,7 +24,7 @@ extern "C" {
 /// On the CPU in float32 a row's bits depend neither on N nor on the number of threads.
 /// Errors: shapes or types that do not fit, memory.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-    let bias = bias.map_or(std::ptr::null(), |bias| bias.as_ptr() as *const C_tensor);
+    let bias = bias.map_or(std::ptr::null(), |bias| bias.as_ptr());
     // SAFETY: the inputs are alive for the call; a null bias means none.
     foreign::tensor(|output, failure| unsafe { shim_linear(x.as_ptr(), weight.as_ptr(), bias, output, failure) })
 }

@@ -18,7 +18,7 @@ def declarations(header):
 
 
 def split(parameter):
-    kind, name = re.match(r"(.*?)(\w+)$", parameter).groups()
+    kind, name = re.match(r"(?:struct )?(.*?)(\w+)$", parameter).groups()
     return re.sub(r"\s+(\*+)$", r" \1", kind.strip()), name
 
 
