@@ -5,6 +5,9 @@
 //! returned, and optimises. Batches of named columns ([`data`]) come in, metrics and events ([`telemetry`]) go out.
 //! [`config`] reads every JSON configuration; [`torch`] holds what tch lacks. `tests/architecture.rs` keeps the rooms apart.
 
+// shapes stand in square brackets, [B, T], which rustdoc takes for links
+#![allow(rustdoc::broken_intra_doc_links)]
+
 pub mod abi;
 pub mod algorithm;
 pub mod config;

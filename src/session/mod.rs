@@ -1,7 +1,7 @@
 //! A session owns everything that changes: the policy in training, its optimiser, the rows to train on, what was
 //! measured.
 //!
-//! Long work is a [`Job`] over a plan of slices. The learner's state ([`Core`]) is locked for one slice at a time by
+//! Long work is a [`Job`] over a plan of slices. The learner's state (`Core`) is locked for one slice at a time by
 //! whoever drives; rows, metrics and callbacks lie beside it, so that pushing and reading never wait for the learner.
 
 mod buffer;

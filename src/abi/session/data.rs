@@ -9,7 +9,7 @@ use crate::session::Session;
 
 /// Adds the rows of a batch: all of them or none. Rows pushed while an update runs belong to the next one.
 ///
-/// session: changed. batch: borrowed; its rows are copied. first_id: out, nullable: the id of the first row, the others
+/// session: changed. batch: borrowed; its rows are copied. first_id: out, nullable, the id of the first row, the others
 /// follow one by one. error: nullable. Threads: any, also while a job runs. Status: KEEL_E_DATA, KEEL_E_SHAPE, KEEL_E_STATE,
 /// KEEL_E_CONCURRENT: the batch is being changed. Since 0.1.
 #[no_mangle]
