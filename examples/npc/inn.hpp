@@ -19,7 +19,7 @@ struct Recipe {
   int hidden = 128, layers = 5, heads = 4, feed_forward = 352;
   int sft_steps = 300, sft_batch = 32;
   int dpo_steps = 50, dpo_batch = 32;
-  int ppo_updates = 15, ppo_warm_up = 3, ppo_rollouts = 64;
+  int ppo_updates = 20, ppo_warm_up = 3, ppo_rollouts = 64;
   std::size_t held_out_prompts = 200, samples = 4, shown = 8;
   std::size_t control_samples = 12;  ///< answers per held-out prompt on each side of the control run
   bool full = true;

@@ -16,7 +16,7 @@ std::string configuration(const Inn &inn, int warm_up) {
                "discount": 1, "gae_lambda": 1, "advantages": "center", "clip_range": 0.2, "value_coef": 0.1,
                "value_warmup": {"updates": )" +
          std::to_string(warm_up) + R"(, "learning_rate": 0.01}}, "seed": )" + std::to_string(inn.options.seed) + ", " +
-         optimizer(4e-4) + "}";
+         optimizer(2e-4) + "}";
 }
 
 std::vector<Verdict> score_rollouts(keel::Batch &rollouts, const std::vector<Question> &questions, std::size_t samples,
