@@ -37,7 +37,6 @@
 //   keel_session_push(session, demonstrations, NULL, &error);
 //   while (keel_session_step(session, NULL, &error) == KEEL_OK) { }
 
-
 #ifndef KEEL_KEEL_H
 #define KEEL_KEEL_H
 
@@ -59,7 +58,6 @@
 // A tensor in the exchange format of DLPack 1.x (dlpack.h, not needed here).
 struct DLManagedTensorVersioned;
 
-
 // Done.
 #define KEEL_OK 0
 
@@ -76,76 +74,76 @@ struct DLManagedTensorVersioned;
 #define KEEL_FULL 4
 
 // An argument has a value that the function does not take.
-#define KEEL_E_INVALID_ARGUMENT -100
+#define KEEL_E_INVALID_ARGUMENT (-100)
 
 // A handle is 0, was destroyed, is of another type, or never came from this library.
-#define KEEL_E_INVALID_HANDLE -101
+#define KEEL_E_INVALID_HANDLE (-101)
 
 // A pointer that must not be NULL is NULL.
-#define KEEL_E_NULL_POINTER -102
+#define KEEL_E_NULL_POINTER (-102)
 
 // A text is not UTF-8, or a path contains a NUL.
-#define KEEL_E_INVALID_TEXT -103
+#define KEEL_E_INVALID_TEXT (-103)
 
 // The caller's buffer is too small; *needed says how large it must be; nothing was consumed.
-#define KEEL_E_CAPACITY -104
+#define KEEL_E_CAPACITY (-104)
 
 // Another thread is inside a call on the same object that admits one at a time; nothing was done.
-#define KEEL_E_CONCURRENT -105
+#define KEEL_E_CONCURRENT (-105)
 
 // The object is in use: an unfinished update, or a model that another session trains.
-#define KEEL_E_IN_USE -106
+#define KEEL_E_IN_USE (-106)
 
 // The object is not in the state that the call needs.
-#define KEEL_E_STATE -107
+#define KEEL_E_STATE (-107)
 
 // The header and the library do not fit.
-#define KEEL_E_VERSION -108
+#define KEEL_E_VERSION (-108)
 
 // The job was cancelled.
-#define KEEL_E_CANCELLED -109
+#define KEEL_E_CANCELLED (-109)
 
 // The time given was not enough.
-#define KEEL_E_TIMEOUT -110
+#define KEEL_E_TIMEOUT (-110)
 
 // keel does not do this (yet).
-#define KEEL_E_UNSUPPORTED -111
+#define KEEL_E_UNSUPPORTED (-111)
 
 // A configuration is not valid; the message begins with the JSON pointer of the value at fault.
-#define KEEL_E_CONFIG -200
+#define KEEL_E_CONFIG (-200)
 
 // A number is NaN or infinite where it must be finite.
-#define KEEL_E_NON_FINITE -300
+#define KEEL_E_NON_FINITE (-300)
 
 // A length, shape or offset does not fit the others.
-#define KEEL_E_SHAPE -301
+#define KEEL_E_SHAPE (-301)
 
 // The device does not exist or failed.
-#define KEEL_E_DEVICE -400
+#define KEEL_E_DEVICE (-400)
 
 // Memory ran out, on the host or on the device.
-#define KEEL_E_OUT_OF_MEMORY -401
+#define KEEL_E_OUT_OF_MEMORY (-401)
 
 // A file or directory could not be read or written.
-#define KEEL_E_FILE -500
+#define KEEL_E_FILE (-500)
 
 // A file was read but is not what it should be.
-#define KEEL_E_FORMAT -501
+#define KEEL_E_FORMAT (-501)
 
 // Rows are missing a column, or a column holds what it must not.
-#define KEEL_E_DATA -600
+#define KEEL_E_DATA (-600)
 
 // libtorch or keel failed in a way that is a bug of keel's.
-#define KEEL_E_INTERNAL -900
+#define KEEL_E_INTERNAL (-900)
 
 // keel panicked; the panic was contained, but it is a bug of keel's.
-#define KEEL_E_PANIC -901
+#define KEEL_E_PANIC (-901)
 
 // A panic in mid-step left the session's weights in doubt; restore it.
-#define KEEL_E_POISONED -902
+#define KEEL_E_POISONED (-902)
 
 // The host's callback threw or returned non-zero.
-#define KEEL_E_CALLBACK -903
+#define KEEL_E_CALLBACK (-903)
 
 // The ABI that this header describes: major << 16 | minor. Give it to keel_runtime_create.
 #define KEEL_ABI_VERSION 1
@@ -305,81 +303,56 @@ KEEL_API uint32_t KEEL_CALL keel_abi_version(void);
 // The version of the loaded library, e.g. "0.1.0".
 //
 // The result is a constant of the library: never NULL, not to be freed. Threads: any. Status: none, cannot fail. Since 0.1.
-KEEL_API
-const char *keel_version(void);
+KEEL_API const char *KEEL_CALL keel_version(void);
 
 // What was loaded, as JSON: versions of keel, of its ABI and of libtorch, the build's profile, and the absolute paths of
 // the two libraries.
 //
 // buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL, nullable.
 // error: nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
-KEEL_API
-keel_status keel_build_info(char *buffer,
-                            size_t capacity,
-                            size_t *needed,
-                            struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_build_info(char *buffer, size_t capacity, size_t *needed, struct keel_error *error);
 
 // Makes a runtime. The first one of a process decides whether CUDA is loaded; a process needs only one.
 //
 // header_abi: KEEL_ABI_VERSION of the header that the host was compiled against. json: the configuration "runtime", copied;
 // NULL with length 0 for the defaults. runtime: out, the caller ends it with keel_runtime_destroy. error: nullable.
 // Threads: any. Status: KEEL_E_VERSION, KEEL_E_CONFIG, KEEL_E_DEVICE. Since 0.1.
-KEEL_API
-keel_status keel_runtime_create(uint32_t header_abi,
-                                const char *json,
-                                size_t json_length,
-                                keel_runtime *runtime,
-                                struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_runtime_create(uint32_t header_abi, const char *json, size_t json_length,
+    keel_runtime *runtime, struct keel_error *error);
 
 // Stops the jobs that run on keel's threads at their next slice and waits for those threads; afterwards none runs.
 //
 // runtime: stays valid, but no job can be started on a thread again. timeout_us: how long to wait at most. error: nullable.
 // Threads: any. Status: KEEL_E_TIMEOUT: a slice still runs, call again. Since 0.1.
-KEEL_API
-keel_status keel_runtime_shutdown(keel_runtime runtime,
-                                  uint64_t timeout_us,
-                                  struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_runtime_shutdown(keel_runtime runtime, uint64_t timeout_us,
+    struct keel_error *error);
 
 // Takes the oldest event, as JSON.
 //
 // runtime: borrowed. source: the handle of the session or job whose events are wanted, 0 for any. buffer: room for capacity
 // bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL, nullable. error: nullable.
 // Threads: any. Status: KEEL_EMPTY: there is none; KEEL_E_CAPACITY: it stays the oldest. Since 0.1.
-KEEL_API
-keel_status keel_runtime_next_event(keel_runtime runtime,
-                                    uint64_t source,
-                                    char *buffer,
-                                    size_t capacity,
-                                    size_t *needed,
-                                    struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_runtime_next_event(keel_runtime runtime, uint64_t source, char *buffer,
+    size_t capacity, size_t *needed, struct keel_error *error);
 
 // The devices that a configuration may name, as a JSON array: ["cpu", "cuda:0"].
 //
 // runtime: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL,
 // nullable. error: nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
-KEEL_API
-keel_status keel_runtime_devices(keel_runtime runtime,
-                                 char *buffer,
-                                 size_t capacity,
-                                 size_t *needed,
-                                 struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_runtime_devices(keel_runtime runtime, char *buffer, size_t capacity, size_t *needed,
+    struct keel_error *error);
 
 // What memory the process uses, as JSON, in bytes.
 //
 // runtime: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL,
 // nullable. error: nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
-KEEL_API
-keel_status keel_runtime_memory(keel_runtime runtime,
-                                char *buffer,
-                                size_t capacity,
-                                size_t *needed,
-                                struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_runtime_memory(keel_runtime runtime, char *buffer, size_t capacity, size_t *needed,
+    struct keel_error *error);
 
 // Ends the handle. What was made from the runtime goes on; its memory is freed with the last of it.
 //
 // runtime: 0 and what was destroyed before are ignored. Threads: any; never waits. Status: none, cannot fail. Since 0.1.
-KEEL_API
-void keel_runtime_destroy(keel_runtime runtime);
+KEEL_API void KEEL_CALL keel_runtime_destroy(keel_runtime runtime);
 
 // How many handles were made and not yet destroyed, of all types.
 //
@@ -391,13 +364,8 @@ KEEL_API uint64_t KEEL_CALL keel_live_handles(void);
 // kind: "runtime", "load", "create", "generate", "session", or "columns" for the table of columns of a batch. buffer: room
 // for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL, nullable. error: nullable.
 // Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
-KEEL_API
-keel_status keel_config_schema(const char *kind,
-                               size_t kind_length,
-                               char *buffer,
-                               size_t capacity,
-                               size_t *needed,
-                               struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_config_schema(const char *kind, size_t kind_length, char *buffer, size_t capacity,
+    size_t *needed, struct keel_error *error);
 
 // Makes a job that loads a directory in the Hugging Face layout (config.json, *.safetensors, tokenizer.json); the finished
 // job has the model, keel_job_model.
@@ -405,77 +373,46 @@ keel_status keel_config_schema(const char *kind,
 // runtime: borrowed. path: UTF-8, copied. json: the configuration "load", copied; NULL with length 0 for the defaults.
 // job: out, the caller ends it with keel_job_destroy. error: nullable. Threads: any. Status: KEEL_E_CONFIG, KEEL_E_DEVICE; files that are missing or
 // wrong fail the job with KEEL_E_FILE, KEEL_E_FORMAT. Since 0.1.
-KEEL_API
-keel_status keel_model_load(keel_runtime runtime,
-                            const char *path,
-                            size_t path_length,
-                            const char *json,
-                            size_t json_length,
-                            keel_job *job,
-                            struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_model_load(keel_runtime runtime, const char *path, size_t path_length,
+    const char *json, size_t json_length, keel_job *job, struct keel_error *error);
 
 // Makes a model with random weights from a configuration.
 //
 // runtime: borrowed. json: the configuration "create", copied. model: out, the caller ends it with keel_model_destroy.
 // error: nullable. Threads: any. Status: KEEL_E_CONFIG, KEEL_E_DEVICE, KEEL_E_UNSUPPORTED. Since 0.1.
-KEEL_API
-keel_status keel_model_create(keel_runtime runtime,
-                              const char *json,
-                              size_t json_length,
-                              keel_model *model,
-                              struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_model_create(keel_runtime runtime, const char *json, size_t json_length,
+    keel_model *model, struct keel_error *error);
 
 // Writes the last published weights as a directory that transformers loads. A file that is there is replaced whole or not
 // at all.
 //
 // model: borrowed. path: UTF-8, copied; the directory is made if it is missing. error: nullable.
 // Threads: any. Status: KEEL_E_FILE. Since 0.1.
-KEEL_API
-keel_status keel_model_save(keel_model model,
-                            const char *path,
-                            size_t path_length,
-                            struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_model_save(keel_model model, const char *path, size_t path_length,
+    struct keel_error *error);
 
 // What the model is, as JSON: architecture, sizes, dtype, device, version of its weights, special tokens.
 //
 // model: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL,
 // nullable. error: nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
-KEEL_API
-keel_status keel_model_info(keel_model model,
-                            char *buffer,
-                            size_t capacity,
-                            size_t *needed,
-                            struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_model_info(keel_model model, char *buffer, size_t capacity, size_t *needed,
+    struct keel_error *error);
 
 // Turns text into tokens.
 //
 // model: borrowed. text: UTF-8, borrowed. flags: 0 or KEEL_ENCODE_SPECIAL. tokens: room for capacity tokens, NULL with
 // capacity 0 to ask for the count. needed: the count, nullable. error: nullable.
 // Threads: any. Status: KEEL_E_CAPACITY, KEEL_E_STATE: the model has no tokenizer. Since 0.1.
-KEEL_API
-keel_status keel_model_encode(keel_model model,
-                              const char *text,
-                              size_t text_length,
-                              uint32_t flags,
-                              int32_t *tokens,
-                              size_t capacity,
-                              size_t *needed,
-                              struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_model_encode(keel_model model, const char *text, size_t text_length, uint32_t flags,
+    int32_t *tokens, size_t capacity, size_t *needed, struct keel_error *error);
 
 // Turns tokens into text.
 //
 // model: borrowed. tokens: count of them, borrowed. flags: 0 or KEEL_DECODE_SKIP_SPECIAL. buffer: room for capacity bytes,
 // NULL with capacity 0 to ask for the size. needed: bytes without a NUL, nullable. error: nullable.
 // Threads: any. Status: KEEL_E_CAPACITY, KEEL_E_STATE: the model has no tokenizer. Since 0.1.
-KEEL_API
-keel_status keel_model_decode(keel_model model,
-                              const int32_t *tokens,
-                              size_t count,
-                              uint32_t flags,
-                              char *buffer,
-                              size_t capacity,
-                              size_t *needed,
-                              struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_model_decode(keel_model model, const int32_t *tokens, size_t count, uint32_t flags,
+    char *buffer, size_t capacity, size_t *needed, struct keel_error *error);
 
 // Ends the handle. Sessions that use the model keep it alive.
 //
@@ -486,12 +423,8 @@ KEEL_API void KEEL_CALL keel_model_destroy(keel_model model);
 //
 // runtime: borrowed. kind: KEEL_BATCH_…. rows: how many each column will have. batch: out, the caller ends it with
 // keel_batch_destroy. error: nullable. Threads: any. Status: no others. Since 0.1.
-KEEL_API
-keel_status keel_batch_create(keel_runtime runtime,
-                              int32_t kind,
-                              uint64_t rows,
-                              keel_batch *batch,
-                              struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_batch_create(keel_runtime runtime, int32_t kind, uint64_t rows, keel_batch *batch,
+    struct keel_error *error);
 
 // Sets a column, or replaces it whole. Views of the batch end.
 //
@@ -500,15 +433,8 @@ keel_status keel_batch_create(keel_runtime runtime,
 // 0, the last count, and row r is values[offsets[r]] up to values[offsets[r + 1]]. error: nullable.
 // Threads: any, but no other call on this batch meanwhile. Status: KEEL_E_DATA, KEEL_E_SHAPE, KEEL_E_NON_FINITE,
 // KEEL_E_INVALID_TEXT, KEEL_E_CONCURRENT. Since 0.1.
-KEEL_API
-keel_status keel_batch_set(keel_batch batch,
-                           const char *column,
-                           size_t column_length,
-                           int32_t type,
-                           const void *values,
-                           size_t count,
-                           const uint64_t *offsets,
-                           struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_batch_set(keel_batch batch, const char *column, size_t column_length, int32_t type,
+    const void *values, size_t count, const uint64_t *offsets, struct keel_error *error);
 
 // A view of a column.
 //
@@ -518,40 +444,24 @@ keel_status keel_batch_set(keel_batch batch,
 // or NULL if each row has count / rows values. error: nullable.
 // Threads: any. Status: KEEL_E_DATA: no such column; KEEL_E_INVALID_ARGUMENT: it holds another type; KEEL_E_STATE: tokens
 // without a tokenizer; KEEL_E_CONCURRENT. Since 0.1.
-KEEL_API
-keel_status keel_batch_get(keel_batch batch,
-                           const char *column,
-                           size_t column_length,
-                           int32_t *type,
-                           const void **values,
-                           size_t *count,
-                           const uint64_t **offsets,
-                           struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_batch_get(keel_batch batch, const char *column, size_t column_length, int32_t *type,
+    const void **values, size_t *count, const uint64_t **offsets, struct keel_error *error);
 
 // Sets a column from a DLPack tensor [rows] or [rows, width] of int32, int64, float32 or uint8.
 //
 // batch: changed; its views end. column: its name, UTF-8. tensor: keel owns it from here on, whatever the status: its
-// deleter is called exactly once. stream: the stream that the tensor's data is ready on, NULL for host memory. error:
+// deleter is called exactly once. stream: NULL, since only host memory is taken today. error:
 // nullable. Threads: any, but no other call on this batch meanwhile. Status: as keel_batch_set; KEEL_E_UNSUPPORTED: another type or layout. Since 0.1.
-KEEL_API
-keel_status keel_batch_set_dlpack(keel_batch batch,
-                                  const char *column,
-                                  size_t column_length,
-                                  struct DLManagedTensorVersioned *tensor,
-                                  void *stream,
-                                  struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_batch_set_dlpack(keel_batch batch, const char *column, size_t column_length,
+    struct DLManagedTensorVersioned *tensor, void *stream, struct keel_error *error);
 
-// A copy of a column as a DLPack tensor in host memory: [rows], [rows, width], or [count] if it is ragged.
+// A copy of a column as a DLPack tensor in host memory: [rows], or [count] if it is ragged.
 //
 // batch: borrowed. column: its name, UTF-8. tensor: out, the caller calls its deleter. error: nullable.
 // Threads: any. Status: KEEL_E_DATA: no such column; KEEL_E_UNSUPPORTED: it holds text or uint64; KEEL_E_CONCURRENT.
 // Since 0.1.
-KEEL_API
-keel_status keel_batch_get_dlpack(keel_batch batch,
-                                  const char *column,
-                                  size_t column_length,
-                                  struct DLManagedTensorVersioned **tensor,
-                                  struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_batch_get_dlpack(keel_batch batch, const char *column, size_t column_length,
+    struct DLManagedTensorVersioned **tensor, struct keel_error *error);
 
 // How many rows the batch has.
 //
@@ -568,101 +478,66 @@ KEEL_API void KEEL_CALL keel_batch_destroy(keel_batch batch);
 // runtime: borrowed. json: the configuration "session", copied; it names the algorithm, {"algorithm": {"type": "sft"}}.
 // session: out, the caller ends it with keel_session_destroy. error: nullable.
 // Threads: any. Status: KEEL_E_CONFIG, KEEL_E_DEVICE. Since 0.1.
-KEEL_API
-keel_status keel_session_create(keel_runtime runtime,
-                                const char *json,
-                                size_t json_length,
-                                keel_session *session,
-                                struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_session_create(keel_runtime runtime, const char *json, size_t json_length,
+    keel_session *session, struct keel_error *error);
 
 // Makes a session from a checkpoint, with its models, its optimiser and its rows, as keel_session_save left them.
 //
 // runtime: borrowed. path: UTF-8, copied. session: out, the caller ends it with keel_session_destroy. error: nullable.
 // Threads: any; reads the file before it returns. Status: KEEL_E_FILE, KEEL_E_FORMAT, KEEL_E_DEVICE. Since 0.1.
-KEEL_API
-keel_status keel_session_open(keel_runtime runtime,
-                              const char *path,
-                              size_t path_length,
-                              keel_session *session,
-                              struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_session_open(keel_runtime runtime, const char *path, size_t path_length,
+    keel_session *session, struct keel_error *error);
 
 // Gives the session a model for a role. The policy's weights belong to the session from then on; every other use of that
 // model reads the last published ones.
 //
 // session: changed. role: KEEL_ROLE_…. name: UTF-8, must be empty. model: kept alive by the session. error: nullable.
 // Threads: any. Status: KEEL_E_IN_USE: another session trains it; KEEL_E_STATE, KEEL_E_SHAPE, KEEL_E_DEVICE. Since 0.1.
-KEEL_API
-keel_status keel_session_set_model(keel_session session,
-                                   int32_t role,
-                                   const char *name,
-                                   size_t name_length,
-                                   keel_model model,
-                                   struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_session_set_model(keel_session session, int32_t role, const char *name,
+    size_t name_length, keel_model model, struct keel_error *error);
 
 // The model of a role.
 //
 // session: borrowed. role: KEEL_ROLE_…. name: UTF-8, must be empty. model: out, the caller ends it with keel_model_destroy.
 // error: nullable. Threads: any. Status: KEEL_E_STATE: the role has none. Since 0.1.
-KEEL_API
-keel_status keel_session_model(keel_session session,
-                               int32_t role,
-                               const char *name,
-                               size_t name_length,
-                               keel_model *model,
-                               struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_session_model(keel_session session, int32_t role, const char *name,
+    size_t name_length, keel_model *model, struct keel_error *error);
 
 // The whole configuration of the session as JSON, with every default filled in.
 //
 // session: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL,
 // nullable. error: nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
-KEEL_API
-keel_status keel_session_config(keel_session session,
-                                char *buffer,
-                                size_t capacity,
-                                size_t *needed,
-                                struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_session_config(keel_session session, char *buffer, size_t capacity, size_t *needed,
+    struct keel_error *error);
 
 // Sets, or with NULL removes, what the session calls when it needs something from the host.
 //
 // session: changed. kind: KEEL_CALLBACK_REWARD. callback: called in keel_job_run, keel_job_pump and keel_session_step, on
 // their thread; nullable. user_data: given to callback as it is, must stay valid until the callback is replaced. error:
 // nullable. Threads: any. Status: no others. Since 0.1.
-KEEL_API
-keel_status keel_session_set_callback(keel_session session,
-                                      int32_t kind,
-                                      keel_reward_callback callback,
-                                      void *user_data,
-                                      struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_session_set_callback(keel_session session, int32_t kind,
+    keel_reward_callback callback, void *user_data, struct keel_error *error);
 
 // Ends the handle. A job of the session that is still driven goes on to its end.
 //
 // session: 0 and what was destroyed before are ignored. Threads: any; never waits. Status: none, cannot fail. Since 0.1.
-KEEL_API
-void keel_session_destroy(keel_session session);
+KEEL_API void KEEL_CALL keel_session_destroy(keel_session session);
 
 // Adds the rows of a batch: all of them or none. Rows pushed while an update runs belong to the next one.
 //
 // session: changed. batch: borrowed; its rows are copied. first_id: out, nullable: the id of the first row, the others
 // follow one by one. error: nullable. Threads: any, also while a job runs. Status: KEEL_E_DATA, KEEL_E_SHAPE, KEEL_E_STATE,
 // KEEL_E_CONCURRENT: the batch is being changed. Since 0.1.
-KEEL_API
-keel_status keel_session_push(keel_session session,
-                              keel_batch batch,
-                              uint64_t *first_id,
-                              struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_session_push(keel_session session, keel_batch batch, uint64_t *first_id,
+    struct keel_error *error);
 
 // Rewards rows that were pushed without one.
 //
 // session: changed. ids: ids_count of them, from keel_session_push, copied. rewards: one per id, copied; rewards_count must
 // equal ids_count. error: nullable. Threads: any, also while a job runs.
 // Status: KEEL_E_SHAPE, KEEL_E_NON_FINITE, KEEL_E_DATA: an id that is not waiting. Since 0.1.
-KEEL_API
-keel_status keel_session_reward(keel_session session,
-                                const uint64_t *ids,
-                                size_t ids_count,
-                                const float *rewards,
-                                size_t rewards_count,
-                                struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_session_reward(keel_session session, const uint64_t *ids, size_t ids_count,
+    const float *rewards, size_t rewards_count, struct keel_error *error);
 
 // Drops all rows that no update has taken.
 //
@@ -674,24 +549,16 @@ KEEL_API keel_status KEEL_CALL keel_session_clear(keel_session session, struct k
 //
 // session: borrowed. path: UTF-8, copied. job: out, the caller ends it with keel_job_destroy. error: nullable.
 // Threads: any. Status: KEEL_E_STATE, KEEL_E_POISONED; the job fails with KEEL_E_FILE. Since 0.1.
-KEEL_API
-keel_status keel_session_save(keel_session session,
-                              const char *path,
-                              size_t path_length,
-                              keel_job *job,
-                              struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_session_save(keel_session session, const char *path, size_t path_length,
+    keel_job *job, struct keel_error *error);
 
 // Makes a job that puts the session into the state of a file of keel_session_save. All handles stay; a poisoned session is
 // sound again.
 //
 // session: changed by the job. path: UTF-8, copied. job: out, the caller ends it with keel_job_destroy. error: nullable.
 // Threads: any. Status: KEEL_E_IN_USE, KEEL_E_STATE; the job fails with KEEL_E_FILE, KEEL_E_FORMAT. Since 0.1.
-KEEL_API
-keel_status keel_session_restore(keel_session session,
-                                 const char *path,
-                                 size_t path_length,
-                                 keel_job *job,
-                                 struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_session_restore(keel_session session, const char *path, size_t path_length,
+    keel_job *job, struct keel_error *error);
 
 // What keel_session_save would write, in memory.
 //
@@ -703,11 +570,8 @@ KEEL_API keel_status KEEL_CALL keel_session_export(keel_session session, keel_bl
 //
 // session: changed. bytes: size of them, borrowed. error: nullable. Threads: any.
 // Status: KEEL_E_FORMAT, KEEL_E_IN_USE, KEEL_E_STATE. Since 0.1.
-KEEL_API
-keel_status keel_session_import(keel_session session,
-                                const void *bytes,
-                                size_t size,
-                                struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_session_import(keel_session session, const void *bytes, size_t size,
+    struct keel_error *error);
 
 // A number that is equal for equal states: weights, optimiser, rows, random streams.
 //
@@ -719,23 +583,15 @@ KEEL_API keel_status KEEL_CALL keel_session_state_hash(keel_session session, uin
 // session: borrowed. job: out, the caller ends it with keel_job_destroy; 0 with KEEL_NEED_DATA. error: nullable.
 // Threads: any. Status: KEEL_NEED_DATA: push or reward rows first; KEEL_E_IN_USE: an update is unfinished; KEEL_E_STATE,
 // KEEL_E_POISONED. Since 0.1.
-KEEL_API
-keel_status keel_session_update(keel_session session,
-                                keel_job *job,
-                                struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_session_update(keel_session session, keel_job *job, struct keel_error *error);
 
 // Makes a job that samples responses; the finished job has the rollouts, keel_job_batch, ready to be rewarded and pushed.
 //
 // session: borrowed. prompts: a batch of kind KEEL_BATCH_PROMPTS, copied. json: the configuration "generate", copied; NULL
 // with length 0 for the defaults. job: out, the caller ends it with keel_job_destroy. error: nullable.
 // Threads: any. Status: KEEL_E_CONFIG, KEEL_E_DATA, KEEL_E_STATE, KEEL_E_CONCURRENT: the batch is being changed. Since 0.1.
-KEEL_API
-keel_status keel_session_generate(keel_session session,
-                                  keel_batch prompts,
-                                  const char *json,
-                                  size_t json_length,
-                                  keel_job *job,
-                                  struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_session_generate(keel_session session, keel_batch prompts, const char *json,
+    size_t json_length, keel_job *job, struct keel_error *error);
 
 // Makes a job that measures the policy on the rows of split KEEL_SPLIT_EVALUATION; its numbers appear in
 // keel_session_metrics and as an event.
@@ -748,42 +604,31 @@ KEEL_API keel_status KEEL_CALL keel_session_evaluate(keel_session session, keel_
 //
 // session: changed. report: out, nullable, written also on failure. error: nullable. Threads: any.
 // Status: KEEL_NEED_DATA: push or reward rows first; those of keel_session_update and keel_job_run. Since 0.1.
-KEEL_API keel_status KEEL_CALL keel_session_step(keel_session session, struct keel_report *report, struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_session_step(keel_session session, struct keel_report *report,
+    struct keel_error *error);
 
 // The numbers of the last finished update and evaluation, as JSON; names, units and meanings: docs/metrics.md.
 //
 // session: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL,
 // nullable. error: nullable. Threads: any, also while a job runs. Status: KEEL_E_CAPACITY. Since 0.1.
-KEEL_API
-keel_status keel_session_metrics(keel_session session,
-                                 char *buffer,
-                                 size_t capacity,
-                                 size_t *needed,
-                                 struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_session_metrics(keel_session session, char *buffer, size_t capacity, size_t *needed,
+    struct keel_error *error);
 
 // Adds the rows of a batch: all of them or none. Rows pushed while an update runs belong to the next one.
 //
 // session: changed. batch: borrowed; its rows are copied. first_id: out, nullable: the id of the first row, the others
 // follow one by one. error: nullable. Threads: any, also while a job runs. Status: KEEL_E_DATA, KEEL_E_SHAPE, KEEL_E_STATE,
 // KEEL_E_CONCURRENT: the batch is being changed. Since 0.1.
-KEEL_API
-keel_status keel_session_push(keel_session session,
-                              keel_batch batch,
-                              uint64_t *first_id,
-                              struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_session_push(keel_session session, keel_batch batch, uint64_t *first_id,
+    struct keel_error *error);
 
 // Rewards rows that were pushed without one.
 //
 // session: changed. ids: ids_count of them, from keel_session_push, copied. rewards: one per id, copied; rewards_count must
 // equal ids_count. error: nullable. Threads: any, also while a job runs.
 // Status: KEEL_E_SHAPE, KEEL_E_NON_FINITE, KEEL_E_DATA: an id that is not waiting. Since 0.1.
-KEEL_API
-keel_status keel_session_reward(keel_session session,
-                                const uint64_t *ids,
-                                size_t ids_count,
-                                const float *rewards,
-                                size_t rewards_count,
-                                struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_session_reward(keel_session session, const uint64_t *ids, size_t ids_count,
+    const float *rewards, size_t rewards_count, struct keel_error *error);
 
 // Drops all rows that no update has taken.
 //
@@ -795,23 +640,15 @@ KEEL_API keel_status KEEL_CALL keel_session_clear(keel_session session, struct k
 // session: borrowed. job: out, the caller ends it with keel_job_destroy; 0 with KEEL_NEED_DATA. error: nullable.
 // Threads: any. Status: KEEL_NEED_DATA: push or reward rows first; KEEL_E_IN_USE: an update is unfinished; KEEL_E_STATE,
 // KEEL_E_POISONED. Since 0.1.
-KEEL_API
-keel_status keel_session_update(keel_session session,
-                                keel_job *job,
-                                struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_session_update(keel_session session, keel_job *job, struct keel_error *error);
 
 // Makes a job that samples responses; the finished job has the rollouts, keel_job_batch, ready to be rewarded and pushed.
 //
 // session: borrowed. prompts: a batch of kind KEEL_BATCH_PROMPTS, copied. json: the configuration "generate", copied; NULL
 // with length 0 for the defaults. job: out, the caller ends it with keel_job_destroy. error: nullable.
 // Threads: any. Status: KEEL_E_CONFIG, KEEL_E_DATA, KEEL_E_STATE, KEEL_E_CONCURRENT: the batch is being changed. Since 0.1.
-KEEL_API
-keel_status keel_session_generate(keel_session session,
-                                  keel_batch prompts,
-                                  const char *json,
-                                  size_t json_length,
-                                  keel_job *job,
-                                  struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_session_generate(keel_session session, keel_batch prompts, const char *json,
+    size_t json_length, keel_job *job, struct keel_error *error);
 
 // Makes a job that measures the policy on the rows of split KEEL_SPLIT_EVALUATION; its numbers appear in
 // keel_session_metrics and as an event.
@@ -824,42 +661,31 @@ KEEL_API keel_status KEEL_CALL keel_session_evaluate(keel_session session, keel_
 //
 // session: changed. report: out, nullable, written also on failure. error: nullable. Threads: any.
 // Status: KEEL_NEED_DATA: push or reward rows first; those of keel_session_update and keel_job_run. Since 0.1.
-KEEL_API keel_status KEEL_CALL keel_session_step(keel_session session, struct keel_report *report, struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_session_step(keel_session session, struct keel_report *report,
+    struct keel_error *error);
 
 // The numbers of the last finished update and evaluation, as JSON; names, units and meanings: docs/metrics.md.
 //
 // session: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL,
 // nullable. error: nullable. Threads: any, also while a job runs. Status: KEEL_E_CAPACITY. Since 0.1.
-KEEL_API
-keel_status keel_session_metrics(keel_session session,
-                                 char *buffer,
-                                 size_t capacity,
-                                 size_t *needed,
-                                 struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_session_metrics(keel_session session, char *buffer, size_t capacity, size_t *needed,
+    struct keel_error *error);
 
 // Makes a job that writes the whole session, as of the last optimiser step, to one file: models, optimiser, rows, random
 // streams. A file that is there is replaced whole or not at all.
 //
 // session: borrowed. path: UTF-8, copied. job: out, the caller ends it with keel_job_destroy. error: nullable.
 // Threads: any. Status: KEEL_E_STATE, KEEL_E_POISONED; the job fails with KEEL_E_FILE. Since 0.1.
-KEEL_API
-keel_status keel_session_save(keel_session session,
-                              const char *path,
-                              size_t path_length,
-                              keel_job *job,
-                              struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_session_save(keel_session session, const char *path, size_t path_length,
+    keel_job *job, struct keel_error *error);
 
 // Makes a job that puts the session into the state of a file of keel_session_save. All handles stay; a poisoned session is
 // sound again.
 //
 // session: changed by the job. path: UTF-8, copied. job: out, the caller ends it with keel_job_destroy. error: nullable.
 // Threads: any. Status: KEEL_E_IN_USE, KEEL_E_STATE; the job fails with KEEL_E_FILE, KEEL_E_FORMAT. Since 0.1.
-KEEL_API
-keel_status keel_session_restore(keel_session session,
-                                 const char *path,
-                                 size_t path_length,
-                                 keel_job *job,
-                                 struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_session_restore(keel_session session, const char *path, size_t path_length,
+    keel_job *job, struct keel_error *error);
 
 // What keel_session_save would write, in memory.
 //
@@ -871,11 +697,8 @@ KEEL_API keel_status KEEL_CALL keel_session_export(keel_session session, keel_bl
 //
 // session: changed. bytes: size of them, borrowed. error: nullable. Threads: any.
 // Status: KEEL_E_FORMAT, KEEL_E_IN_USE, KEEL_E_STATE. Since 0.1.
-KEEL_API
-keel_status keel_session_import(keel_session session,
-                                const void *bytes,
-                                size_t size,
-                                struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_session_import(keel_session session, const void *bytes, size_t size,
+    struct keel_error *error);
 
 // A number that is equal for equal states: weights, optimiser, rows, random streams.
 //
@@ -892,9 +715,7 @@ KEEL_API keel_status KEEL_CALL keel_job_run(keel_job job, struct keel_report *re
 //
 // job: borrowed. error: nullable. Threads: any. Status: KEEL_E_CONCURRENT, KEEL_E_STATE: it would call the host back, or the
 // runtime was shut down. Since 0.1.
-KEEL_API
-keel_status keel_job_start(keel_job job,
-                           struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_job_start(keel_job job, struct keel_error *error);
 
 // Drives the job on the calling thread for about budget_us microseconds: those slices that are expected to fit, at least
 // one.
@@ -902,11 +723,8 @@ keel_status keel_job_start(keel_job job,
 // job: borrowed. budget_us: 0 for a single slice. report: out, nullable, written also on failure. error: nullable.
 // Threads: any, one driver at a time. Status: KEEL_PENDING: call again; KEEL_NEED_DATA, KEEL_E_CONCURRENT,
 // KEEL_E_CANCELLED, or the job's own error. Since 0.1.
-KEEL_API
-keel_status keel_job_pump(keel_job job,
-                          uint64_t budget_us,
-                          struct keel_report *report,
-                          struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_job_pump(keel_job job, uint64_t budget_us, struct keel_report *report,
+    struct keel_error *error);
 
 // Where the job stands. Does no slice and waits for none.
 //
@@ -919,18 +737,13 @@ KEEL_API keel_status KEEL_CALL keel_job_poll(keel_job job, struct keel_report *r
 // job: borrowed. timeout_us: how long at most. report: out, nullable, written also on failure. error: nullable.
 // Threads: any. Status: KEEL_PENDING: not done yet, or nobody drives it; KEEL_NEED_DATA, KEEL_E_CANCELLED, or the job's own
 // error. Since 0.1.
-KEEL_API
-keel_status keel_job_wait(keel_job job,
-                          uint64_t timeout_us,
-                          struct keel_report *report,
-                          struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_job_wait(keel_job job, uint64_t timeout_us, struct keel_report *report,
+    struct keel_error *error);
 
 // Ends the job before its next slice. Optimiser steps that were applied stay; rows that were pushed stay.
 //
 // job: borrowed; a finished one is left as it is. error: nullable. Threads: any; never waits. Status: no others. Since 0.1.
-KEEL_API
-keel_status keel_job_cancel(keel_job job,
-                            struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_job_cancel(keel_job job, struct keel_error *error);
 
 // The error that ended the job, as the status of this call and in `error`.
 //
@@ -958,7 +771,8 @@ KEEL_API void KEEL_CALL keel_job_destroy(keel_job job);
 //
 // blob: borrowed; the view is valid until it is destroyed. data: out, *size bytes. size: out. error: nullable.
 // Threads: any. Status: no others. Since 0.1.
-KEEL_API keel_status KEEL_CALL keel_blob_data(keel_blob blob, const uint8_t **data, size_t *size, struct keel_error *error);
+KEEL_API keel_status KEEL_CALL keel_blob_data(keel_blob blob, const uint8_t **data, size_t *size,
+    struct keel_error *error);
 
 // Ends the handle and its view.
 //

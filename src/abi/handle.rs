@@ -1,8 +1,8 @@
 //! Handles: numbers that stand for objects, checked at every call.
 //!
-//! A handle is slot index | type | generation, below 2^53, so that it fits a double. One table holds every object behind an
-//! `Arc`: a call that is inside an object keeps it alive while another thread destroys its handle. A number that is stale,
-//! of another type, or was never issued gets a sentence, never undefined behaviour.
+//! A handle is slot index | type | generation, below 2^53, so that it fits a double. One table holds every object
+//! behind an `Arc`: a call that is inside an object keeps it alive while another thread destroys its handle. A number
+//! that is stale, of another type, or was never issued gets a sentence, never undefined behaviour.
 
 use crate::error::{Error, Result, Status};
 use parking_lot::RwLock;

@@ -40,15 +40,15 @@ pub unsafe extern "C" fn keel_job_run(job: keel_job, report: *mut keel_report, e
 
 /// Hands the job to a thread of keel's. What it publishes appears with the next keel_job_poll or keel_job_wait.
 ///
-/// job: borrowed. error: nullable. Threads: any. Status: KEEL_E_CONCURRENT, KEEL_E_STATE: it would call the host back, or the
-/// runtime was shut down. Since 0.1.
+/// job: borrowed. error: nullable. Threads: any. Status: KEEL_E_CONCURRENT, KEEL_E_STATE: it would call the host back,
+/// or the runtime was shut down. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_job_start(job: keel_job, error: *mut keel_error) -> keel_status {
-    guard!(error, { handle::get::<Job>("job", job)?.start() }, &job)
+    guard!(error, { handle::get::<Job>("job", job)?.start() })
 }
 
-/// Drives the job on the calling thread for about budget_us microseconds: those slices that are expected to fit, at least
-/// one.
+/// Drives the job on the calling thread for about budget_us microseconds: those slices that are expected to fit, at
+/// least one.
 ///
 /// job: borrowed. budget_us: 0 for a single slice. report: out, nullable, written also on failure. error: nullable.
 /// Threads: any, one driver at a time. Status: KEEL_PENDING: call again; KEEL_NEED_DATA, KEEL_E_CONCURRENT,
@@ -64,7 +64,7 @@ pub unsafe extern "C" fn keel_job_pump(
         let report = ReportOut::new(report)?;
         let job = handle::get::<Job>("job", job)?;
         report.write(job.pump(Duration::from_micros(budget_us)), &job)
-    }, &job)
+    })
 }
 
 /// Where the job stands. Does no slice and waits for none.
@@ -77,14 +77,14 @@ pub unsafe extern "C" fn keel_job_poll(job: keel_job, report: *mut keel_report, 
         let report = ReportOut::new(report)?;
         let job = handle::get::<Job>("job", job)?;
         report.write(job.poll(), &job)
-    }, &job)
+    })
 }
 
 /// Waits for a started job.
 ///
 /// job: borrowed. timeout_us: how long at most. report: out, nullable, written also on failure. error: nullable.
-/// Threads: any. Status: KEEL_PENDING: not done yet, or nobody drives it; KEEL_NEED_DATA, KEEL_E_CANCELLED, or the job's own
-/// error. Since 0.1.
+/// Threads: any. Status: KEEL_PENDING: not done yet, or nobody drives it; KEEL_NEED_DATA, KEEL_E_CANCELLED, or the
+/// job's own error. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_job_wait(
     job: keel_job,
@@ -96,12 +96,13 @@ pub unsafe extern "C" fn keel_job_wait(
         let report = ReportOut::new(report)?;
         let job = handle::get::<Job>("job", job)?;
         report.write(job.wait(Duration::from_micros(timeout_us)), &job)
-    }, &job)
+    })
 }
 
 /// Ends the job before its next slice. Optimiser steps that were applied stay; rows that were pushed stay.
 ///
-/// job: borrowed; a finished one is left as it is. error: nullable. Threads: any; never waits. Status: no others. Since 0.1.
+/// job: borrowed; a finished one is left as it is. error: nullable. Threads: any; never waits. Status: no others. Since
+/// 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_job_cancel(job: keel_job, error: *mut keel_error) -> keel_status {
     guard!(error, { handle::get::<Job>("job", job)?.cancel() })

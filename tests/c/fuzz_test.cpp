@@ -1,5 +1,5 @@
-// 10^5 calls of all exported functions in random order with random arguments, valid and not. The process lives, and when
-// everything is destroyed no handle is left.
+// 10^5 calls of all exported functions in random order with random arguments, valid and not. The process lives, and
+// when everything is destroyed no handle is left.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -33,7 +33,8 @@ class Fuzz {
   void step(const Function &function) {
     if (function.name == "keel_runtime_create" && keel_live_handles() > 400) return destroy_all();
     std::vector<uint64_t> values;
-    for (size_t index = 0; index < function.parameters.size(); ++index) values.push_back(value(function, index, values));
+    for (size_t index = 0; index < function.parameters.size(); ++index)
+      values.push_back(value(function, index, values));
     std::fill(std::begin(output_), std::end(output_), 0);
     error_ = KEEL_ERROR_INIT;
     const keel_status status = function.call(values.data());
@@ -64,16 +65,26 @@ class Fuzz {
   uint64_t length(const Function &function, size_t index, const std::vector<uint64_t> &values) {
     if (random_() % 16 == 0) return UINT64_MAX - random_() % 4;
     const Parameter &before = function.parameters[index - 1];
-    if (before.text()) return values[index - 1] == 0 ? random_() % 2 : std::string(as<const char *>(values[index - 1])).size();
+    if (before.text())
+      return values[index - 1] == 0 ? random_() % 2 : std::string(as<const char *>(values[index - 1])).size();
     return random_() % 4 ? random_() % 9 : random_() % (ROOM / 8);
   }
 
   uint64_t text(const std::string &name) {
-    static const std::vector<std::string> names = {"", "prompt", "response", "chosen", "reward", "weight", "a b c", "\xff\xfe", "load", "session"};
+    static const std::vector<std::string> names = {"",       "prompt", "response", "chosen", "reward",
+                                                   "weight", "a b c",  "\xff\xfe", "load",   "session"};
     static const std::vector<std::string> json = {
-        "", "{}", "{", "nul", R"({"cuda": "cpu"})", R"({"algorithm": {"type": "sft", "batch_size": 1, "epochs": 0}, "threads": 1})",
-        R"({"algorithm": {"type": "dpo", "batch_size": 1}})", R"({"algorithm": {"type": "ppo"}})", R"({"max_new_tokens": 2})",
-        R"({"max_new_tokens": -2})", R"({"seed": 1e400})"};
+        "",
+        "{}",
+        "{",
+        "nul",
+        R"({"cuda": "cpu"})",
+        R"({"algorithm": {"type": "sft", "batch_size": 1, "epochs": 0}, "threads": 1})",
+        R"({"algorithm": {"type": "dpo", "batch_size": 1}})",
+        R"({"algorithm": {"type": "ppo"}})",
+        R"({"max_new_tokens": 2})",
+        R"({"max_new_tokens": -2})",
+        R"({"seed": 1e400})"};
     static const std::string model = tiny_model();
     if (random_() % 16 == 0) return 0;
     if (name == "path") return from(files_.data());
@@ -107,7 +118,8 @@ class Fuzz {
   void keep(const Function &function, const std::vector<uint64_t> &values) {
     for (size_t index = 0; index < values.size(); ++index) {
       const Parameter &one = function.parameters[index];
-      if (one.type.rfind("keel_", 0) != 0 || one.type.back() != '*' || one.error() || one.type == "keel_report *") continue;
+      if (one.type.rfind("keel_", 0) != 0 || one.type.back() != '*' || one.error() || one.type == "keel_report *")
+        continue;
       uint64_t made = 0;
       std::memcpy(&made, as<const void *>(values[index]), sizeof made);
       if (made != 0) alive_.emplace_back(one.type.substr(5, one.type.size() - 7), made);

@@ -27,7 +27,8 @@ int run(const std::vector<std::string> &command, std::string &printed) {
   }
   close(pipes[1]);
   char buffer[4096];
-  for (ssize_t got; (got = read(pipes[0], buffer, sizeof buffer)) > 0;) printed.append(buffer, static_cast<size_t>(got));
+  for (ssize_t got; (got = read(pipes[0], buffer, sizeof buffer)) > 0;)
+    printed.append(buffer, static_cast<size_t>(got));
   close(pipes[0]);
   int status = 0;
   waitpid(child, &status, 0);
@@ -38,7 +39,8 @@ int run(const std::vector<std::string> &command, std::string &printed) {
 
 TEST(Process, ReturnsFromMainInTheMiddleOfAJob) {
   for (const std::string kind : {"update", "generate", "load"}) {
-    for (const std::string microseconds : {"0", "100", "1000", "3000", "5000", "20000", "60000", "150000", "300000", "600000"}) {
+    for (const std::string microseconds :
+         {"0", "100", "1000", "3000", "5000", "20000", "60000", "150000", "300000", "600000"}) {
       std::string printed;
       EXPECT_EQ(run({EXIT_HOST, kind, microseconds}, printed), 0) << kind << " after " << microseconds << " us";
       EXPECT_EQ(printed, "") << kind << " after " << microseconds << " us";

@@ -16,12 +16,14 @@
 
 namespace {
 
-const char *const MODEL = R"({"config": {"model_type": "llama", "vocab_size": 512, "hidden_size": 128, "intermediate_size": 512,
+const char *const MODEL =
+    R"({"config": {"model_type": "llama", "vocab_size": 512, "hidden_size": 128, "intermediate_size": 512,
   "num_hidden_layers": 2, "num_attention_heads": 4, "max_position_embeddings": 64}})";
 
 keel::Session make_session(const keel::Runtime &runtime, const keel::Model &model) {
   keel::Session session = keel::Session::create(
-      runtime, R"({"algorithm": {"type": "sft", "batch_size": 1, "epochs": 0}, "optimizer": {"learning_rate": 0.001}, "threads": 1})");
+      runtime,
+      R"({"algorithm": {"type": "sft", "batch_size": 1, "epochs": 0}, "optimizer": {"learning_rate": 0.001}, "threads": 1})");
   session.set_model(KEEL_ROLE_POLICY, model);
   keel::Batch batch = keel::Batch::create(runtime, KEEL_BATCH_DEMONSTRATIONS, 2);
   batch.set("response", std::vector<std::vector<int32_t>>{{1, 2, 3}, {4, 5}});

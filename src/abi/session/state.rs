@@ -10,8 +10,8 @@ use crate::session::Session;
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
-/// Makes a job that writes the whole session, as of the last optimiser step, to one file: models, optimiser, rows, random
-/// streams. A file that is there is replaced whole or not at all.
+/// Makes a job that writes the whole session, as of the last optimiser step, to one file: models, optimiser, rows,
+/// random streams. A file that is there is replaced whole or not at all.
 ///
 /// session: borrowed. path: UTF-8, copied. job: out, the caller ends it with keel_job_destroy. error: nullable.
 /// Threads: any. Status: KEEL_E_STATE, KEEL_E_POISONED; the job fails with KEEL_E_FILE. Since 0.1.
@@ -31,11 +31,12 @@ pub unsafe extern "C" fn keel_session_save(
     })
 }
 
-/// Makes a job that puts the session into the state of a file of keel_session_save. All handles stay; a poisoned session is
-/// sound again.
+/// Makes a job that puts the session into the state of a file of keel_session_save. All handles stay; a poisoned
+/// session is sound again.
 ///
-/// session: changed by the job. path: UTF-8, copied. job: out, the caller ends it with keel_job_destroy. error: nullable.
-/// Threads: any. Status: KEEL_E_IN_USE, KEEL_E_STATE; the job fails with KEEL_E_FILE, KEEL_E_FORMAT. Since 0.1.
+/// session: changed by the job. path: UTF-8, copied. job: out, the caller ends it with keel_job_destroy. error:
+/// nullable. Threads: any. Status: KEEL_E_IN_USE, KEEL_E_STATE; the job fails with KEEL_E_FILE, KEEL_E_FORMAT. Since
+/// 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_session_restore(
     session: keel_session,
