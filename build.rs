@@ -69,10 +69,8 @@ fn compile_shim() {
         build.define("_GLIBCXX_USE_CXX11_ABI", "1").include(&include).include(include.join("torch/csrc/api/include"));
         build
     };
-    let files = ["attention", "generator", "log_probs", "log_probs_tile", "memory", "optimizer", "process"];
-    compiler().files(files.map(source)).compile("keel_shim");
+    compiler().file(source("all")).compile("keel_shim");
     compiler().file(source("throwing")).cargo_metadata(false).compile("keel_throwing");
     println!("cargo:rustc-link-search=native={}", library.display());
     println!("cargo:rustc-link-lib=dylib:+verbatim=libgomp.so.1");
-    println!("cargo:rustc-link-arg=-Wl,-rpath,$ORIGIN/../../libtorch/torch/lib");
 }

@@ -187,11 +187,11 @@ pub unsafe extern "C" fn keel_batch_set_dlpack(
     error: *mut keel_error,
 ) -> keel_status {
     guard!(error, {
-        let tensor = tensor::take(tensor, stream)?;
+        let tensor = tensor::take(tensor, stream);
         let batch = handle::get::<Batch>("batch", batch)?;
         let name = text::utf8("column", column, column_length)?;
         let rows = batch.read()?.rows();
-        batch.set(name, tensor::column(name, &tensor, rows)?)
+        batch.set(name, tensor::column(name, &tensor?, rows)?)
     })
 }
 

@@ -98,7 +98,7 @@ fn entry(name: &str, value: &Value, available: usize) -> Result<Entry, String> {
 
 /// Each byte of the data section belongs to exactly one tensor.
 fn check_coverage(entries: &mut [Entry], available: usize) -> Result<(), String> {
-    entries.sort_by(|a, b| (a.begin, a.end).cmp(&(b.begin, b.end)));
+    entries.sort_by_key(|entry| (entry.begin, entry.end));
     let mut covered = 0;
     for entry in entries.iter() {
         if entry.begin < covered {

@@ -168,7 +168,8 @@ impl Model {
             Some(buffer) => buffer,
             None => Tensor::f_empty([self.layout.len], (self.kind, self.device))?,
         };
-        tch::no_grad(|| target.f_copy_(&source))?;
+        let _no_grad = tch::no_grad_guard();
+        target.f_copy_(&source)?;
         *current = Arc::new(Weights::new(self.layout.clone(), version, target));
         Ok(version)
     }

@@ -156,7 +156,7 @@ impl Shard {
         if bytes.is_empty() {
             return Ok(());
         }
-        if bytes.as_ptr() as usize % 4 != 0 {
+        if !(bytes.as_ptr() as usize).is_multiple_of(4) {
             target.f_copy_(&Tensor::f_from_data_size(bytes, &entry.shape, kind)?)?;
             return Ok(());
         }

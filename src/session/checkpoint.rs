@@ -9,6 +9,7 @@ use super::{Role, Session};
 use crate::config as settings;
 use crate::error::{Error, Result, Status};
 use crate::model::{Model, Parts};
+use parking_lot::Mutex;
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
@@ -206,11 +207,15 @@ pub(super) fn write(session: &Session, path: &Path) -> Result<()> {
     let bytes = to_bytes(session)?;
     let name = path.file_name().ok_or_else(|| Error::file(path, "expected the path of a file"))?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let temporary = folder.join(format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id()));
+    // one name for all writers: what a killed process leaves behind is overwritten by the next save
+    let temporary = folder.join(format!(".{}.tmp", name.to_string_lossy()));
+    static WRITER: Mutex<()> = Mutex::new(());
+    let writing = WRITER.lock();
     let replaced = replace(&temporary, path, folder, &bytes);
     if replaced.is_err() {
         let _ = std::fs::remove_file(&temporary);
     }
+    drop(writing);
     replaced.map_err(|error| Error::file(path, format!("could not be written: {error}")))
 }
 

@@ -37,6 +37,9 @@ mod tests {
     }
 
     /// Writes 10 × handle + index, and returns what `user_data` points to.
+    ///
+    /// # Safety
+    /// `rewards` holds `count` values and `user_data` is an i32.
     unsafe extern "C" fn judge(rollouts: u64, rewards: *mut f32, count: usize, user_data: *mut c_void) -> i32 {
         for index in 0..count {
             // SAFETY: `reward` promises `count` values.

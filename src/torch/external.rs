@@ -46,7 +46,7 @@ pub(super) unsafe fn strided(
     let Some(elements) = reach(shape, strides).filter(|&reach| reach.checked_mul(size).is_some()) else {
         return Err(Error::shape(format!("memory of shape {shape:?} with strides {strides:?} cannot exist")));
     };
-    if elements > 0 && (pointer.is_null() || pointer as usize % size as usize != 0) {
+    if elements > 0 && (pointer.is_null() || !(pointer as usize).is_multiple_of(size as usize)) {
         return Err(Error::argument(format!("data: expected memory aligned to {size} bytes, got {pointer:?}")));
     }
     let code = type_code(kind)?;

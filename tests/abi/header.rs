@@ -13,6 +13,7 @@ const FILES: [&str; 12] = [
     "batch.rs",
     "tensor.rs",
     "callback.rs",
+    // cbindgen follows its modules
     "session/mod.rs",
     "report.rs",
     "job.rs",

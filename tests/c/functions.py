@@ -18,7 +18,7 @@ def declarations(header):
 
 
 def split(parameter):
-    kind, name = re.match(r"(.*?)(\w+)$", parameter.replace("struct keel_", "keel_")).groups()
+    kind, name = re.match(r"(?:struct )?(.*?)(\w+)$", parameter).groups()
     return re.sub(r"\s+(\*+)$", r" \1", kind.strip()), name
 
 
@@ -32,10 +32,9 @@ def row(name, returned, parameters, doc):
     listed = ", ".join(f'{{"{kind}", "{one}", {str(nullable(doc, one)).lower()}}}' for kind, one in parameters)
     values = ", ".join(f"as<{kind}>(values[{index}])" for index, (kind, _) in enumerate(parameters))
     call = f"{name}({values})"
-    fallible = returned == "keel_status"
-    body = f"return {call};" if fallible else f"(void){call}; return KEEL_OK;"
-    function = f"[](const uint64_t *values) -> keel_status {{ (void)values; {body} }}"
-    return f'  {{"{name}", {str(fallible).lower()}, {{{listed}}}, {function}}},'
+    body = f"return {call};" if returned == "keel_status" else f"(void){call}; return KEEL_OK;"
+    fallible = str(returned == "keel_status").lower()
+    return f'  {{"{name}", {fallible}, {{{listed}}}, [](const uint64_t *values) -> keel_status {{ (void)values; {body} }}}},'
 
 
 def main():

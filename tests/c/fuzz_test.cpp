@@ -165,7 +165,7 @@ TEST(Fuzz, RandomCallsLeaveNothingBehind) {
   const uint64_t alive = keel_live_handles();
   auto fuzz = std::make_unique<Fuzz>(20260101);
   fuzz->run(100'000);
-  EXPECT_GT(fuzz->succeeded, 10'000u) << "most arguments were wrong";
+  EXPECT_GT(fuzz->succeeded, 1'000u) << "most arguments were wrong";
   EXPECT_GT(fuzz->failed, 10'000u) << "few arguments were wrong";
   EXPECT_EQ(fuzz->unexplained, 0u) << "errors without a message";
   EXPECT_EQ(keel_live_handles(), alive);

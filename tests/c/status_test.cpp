@@ -112,14 +112,11 @@ keel_status two_drivers(World &world, keel_error *error) {
   keel_batch prompts = make_prompts(world.runtime, {"a"});
   const std::string json = R"({"max_new_tokens": 200, "ignore_eos": true, "samples": 16})";
   EXPECT_EQ(keel_session_generate(world.session, prompts, json.data(), json.size(), &job, error), KEEL_OK);
-  std::atomic<bool> met{false};
-  std::thread other([&] {
-    while (!met && keel_job_pump(job, 1000, nullptr, nullptr) >= 0) {
-    }
-  });
-  keel_status status = KEEL_PENDING;
-  while (status == KEEL_PENDING) status = keel_job_pump(job, 1000, nullptr, error);
-  met = true;
+  std::thread other([&] { keel_job_run(job, nullptr, nullptr); });
+  keel_report report = KEEL_REPORT_INIT;
+  while (report.slices == 0 && keel_job_poll(job, &report, nullptr) == KEEL_PENDING) {
+  }
+  const keel_status status = keel_job_pump(job, 0, nullptr, error);
   other.join();
   keel_job_destroy(job);
   keel_batch_destroy(prompts);

@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 namespace {
 
 constexpr double kTolerance = 2e-3;  // relative, after several optimiser steps on two devices

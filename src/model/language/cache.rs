@@ -34,18 +34,24 @@ pub(super) struct Prefill<'a> {
     pub samples: i64,
 }
 
+impl Prefill<'_> {
+    /// The cache rows of the responses to the packed prompt `member`.
+    fn rows_of(&self, member: usize) -> std::ops::Range<i64> {
+        self.first_rows[member]..self.first_rows[member] + self.samples
+    }
+}
+
 impl Attention for Prefill<'_> {
     fn attend(&mut self, layer: usize, query: &Tensor, key: &Tensor, value: &Tensor, scale: f64) -> Result<Tensor> {
         for run in self.runs.iter().filter(|run| !run.members.is_empty()) {
-            let part = |rows: &Tensor| heads_of(run, &rows.f_narrow(0, run.start, run.count * run.length)?);
-            let (key, value) = (part(key)?, part(value)?);
-            for sample in 0..self.samples {
-                let rows: Vec<i64> = run.members.iter().map(|member| self.first_rows[*member] + sample).collect();
-                let rows = Tensor::f_from_slice(&rows)?.f_to_device(query.device())?;
-                let store =
-                    |cache: &Tensor, part: &Tensor| cache.f_narrow(2, 0, run.length)?.f_index_copy_(0, &rows, part);
-                let _ = store(&self.cache.keys[layer], &key)?;
-                let _ = store(&self.cache.values[layer], &value)?;
+            let rows: Vec<i64> = run.members.iter().flat_map(|member| self.rows_of(*member)).collect();
+            let rows = Tensor::f_from_slice(&rows)?.f_to_device(query.device())?;
+            for (cache, part) in [(&self.cache.keys[layer], key), (&self.cache.values[layer], value)] {
+                let part = heads_of(run, &part.f_narrow(0, run.start, run.count * run.length)?)?; // [count, heads, length, D]
+                let shape = part.size();
+                let repeated =
+                    part.f_unsqueeze(1)?.f_expand([shape[0], self.samples, shape[1], shape[2], shape[3]], false)?;
+                let _ = cache.f_narrow(2, 0, run.length)?.f_index_copy_(0, &rows, &repeated.f_flatten(0, 1)?)?;
             }
         }
         PackedAttention { runs: self.runs }.attend(layer, query, key, value, scale)

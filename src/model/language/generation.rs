@@ -184,23 +184,31 @@ impl Generation {
         let greedy = self.config.temperature == 0.0;
         let logits = self.transformer.project(hidden)?; // [R, V]
         let scaled = if greedy { logits } else { logits.f_div_scalar(self.config.temperature)? };
-        let log_probs = host_rows(&scaled.f_log_softmax(-1, None)?)?;
-        let weights = if greedy { host_rows(&scaled)? } else { host_rows(&scaled.f_softmax(-1, None)?)? };
+        let probabilities = scaled.f_softmax(-1, None)?;
+        let weights = host_values(if greedy { &scaled } else { &probabilities })?;
         let width = self.transformer.architecture().vocabulary as usize;
-        let filter = Filter { top_k: self.config.top_k as usize, top_p: self.config.top_p };
+        let mut places = Vec::with_capacity(pairs.len());
         for &(source, index) in pairs {
-            let part = source * width..(source + 1) * width;
-            let forbidden = self.forbidden(index);
-            let row = &mut self.rows[index];
-            let token = match greedy {
-                true => likeliest(&weights[part.clone()], &forbidden)?,
-                false => choose(&weights[part.clone()], &forbidden, filter, row.stream.uniform())?,
-            };
-            row.response.push(token as i32);
-            row.log_probs.push(log_probs[part][token]);
+            let token = self.next_token(index, &weights[source * width..(source + 1) * width], greedy)?;
+            places.push((source * width + token) as i64);
+            self.rows[index].response.push(token as i32);
+        }
+        let places = Tensor::f_from_slice(&places)?.f_to_device(self.device)?;
+        let chosen = host_values(&probabilities.f_view([-1])?.f_index_select(0, &places)?)?;
+        for (&(_, index), probability) in pairs.iter().zip(chosen) {
+            self.rows[index].log_probs.push(f64::from(probability).ln() as f32);
             self.rows[index].finish = self.ended(index)?;
         }
         Ok(())
+    }
+
+    fn next_token(&mut self, row: usize, weights: &[f32], greedy: bool) -> Result<usize> {
+        let forbidden = self.forbidden(row);
+        if greedy {
+            return likeliest(weights, &forbidden);
+        }
+        let filter = Filter { top_k: self.config.top_k as usize, top_p: self.config.top_p };
+        choose(weights, &forbidden, filter, self.rows[row].stream.uniform())
     }
 
     /// The tokens that may not come next: all that would end a response before `min_new_tokens`.
@@ -300,7 +308,7 @@ fn check_prompts(model: &Model, prompts: &[Vec<i32>], config: &config::Generate)
 }
 
 /// A float tensor's elements, row after row.
-fn host_rows(tensor: &Tensor) -> Result<Vec<f32>> {
+fn host_values(tensor: &Tensor) -> Result<Vec<f32>> {
     let tensor = tensor.f_to_device(Device::Cpu)?.f_contiguous()?;
     let mut values = vec![0f32; tensor.numel()];
     tensor.f_copy_data(&mut values, tensor.numel())?;

@@ -8,6 +8,7 @@ use crate::model::language::activation::activate;
 use crate::model::language::packed::Rows;
 use crate::model::language::transformer::Attention;
 use crate::model::language::Architecture;
+use crate::torch;
 use tch::Tensor;
 
 /// Every parameter in the order of the forward pass.
@@ -52,7 +53,7 @@ impl Pair {
     }
 
     fn project(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(self.bias.f_addmm(x, &self.weight)?)
+        torch::linear(x, &self.weight.f_transpose(0, 1)?, Some(&self.bias))
     }
 
     fn normalize(&self, a: &Architecture, x: &Tensor) -> Result<Tensor> {

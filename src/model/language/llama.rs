@@ -9,6 +9,7 @@ use crate::model::language::packed::Rows;
 use crate::model::language::rotary::{Angles, Rotary};
 use crate::model::language::transformer::Attention;
 use crate::model::language::Architecture;
+use crate::torch;
 use tch::Tensor;
 
 /// Every parameter in the order of the forward pass.
@@ -53,7 +54,7 @@ impl Linear {
     }
 
     fn apply(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(x.f_linear(&self.weight, self.bias.as_ref())?)
+        torch::linear(x, &self.weight, self.bias.as_ref())
     }
 }
 

@@ -106,7 +106,7 @@ impl Transformer {
 
     /// hidden [N, d] → logits [N, V] f32.
     pub(super) fn project(&self, hidden: &Tensor) -> Result<Tensor> {
-        Ok(hidden.f_linear(&self.head, None::<Tensor>)?.f_to_kind(Kind::Float)?)
+        Ok(torch::linear(hidden, &self.head, None)?.f_to_kind(Kind::Float)?)
     }
 
     pub(super) fn forward(&self, rows: &Rows, attention: &mut dyn Attention) -> Result<Tensor> {

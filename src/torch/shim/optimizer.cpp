@@ -11,7 +11,7 @@
 
 namespace {
 
-constexpr int64_t BLOCK = 16384;
+constexpr int64_t STRETCH = 16384;
 
 KEEL_KERNEL double block_squares(const float* values, int64_t count) {
     double lanes[8] = {0};
@@ -28,11 +28,11 @@ KEEL_KERNEL double block_squares(const float* values, int64_t count) {
 
 // Blocks of fixed size, summed in order: the norm does not depend on the number of threads.
 double flat_norm(const float* values, int64_t count) {
-    const int64_t blocks = (count + BLOCK - 1) / BLOCK;
+    const int64_t blocks = (count + STRETCH - 1) / STRETCH;
     std::vector<double> squares(static_cast<size_t>(blocks));
     keel::parallel(blocks, 2.0 * count, [&](int64_t block, int) {
-        const int64_t start = block * BLOCK;
-        squares[static_cast<size_t>(block)] = block_squares(values + start, std::min(BLOCK, count - start));
+        const int64_t start = block * STRETCH;
+        squares[static_cast<size_t>(block)] = block_squares(values + start, std::min(STRETCH, count - start));
     });
     double total = 0;
     for (double square : squares) total += square;
