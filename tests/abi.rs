@@ -1,5 +1,5 @@
-//! The boundary's own law: every export is guarded, the header says what the library exports, and nothing but plain scalars
-//! and pointers crosses. `KEEL_BLESS=1 cargo test --test abi` writes the header anew.
+//! The boundary's own law: every export is guarded, the header says what the library exports, and nothing but plain
+//! scalars and pointers crosses. `KEEL_BLESS=1 cargo test --test abi` writes the header anew.
 
 #[path = "abi/header.rs"]
 mod header;

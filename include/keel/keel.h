@@ -1,32 +1,33 @@
 // keel.h: the C ABI of keel, an embeddable alignment-training runtime. C99 and C++17; needs nothing but this file.
 //
-// OWNERSHIP. Objects are handles: numbers below 2^53, 0 is none. Who gets a handle ends it with the destroy function of its
-// noun; destroy takes any number any number of times, never waits, and what others still use lives on (a session keeps its
-// models, a job its session). A handle that was destroyed, has another type, or was never made gives KEEL_E_INVALID_HANDLE.
-// keel copies what it is given; pointers are borrowed for the call, unless a function says otherwise. What keel hands out is
-// either copied into the caller's buffer or a view into a handle, valid until that handle is changed or destroyed. There is
-// nothing to free.
+// OWNERSHIP. Objects are handles: numbers below 2^53, 0 is none. Who gets a handle ends it with the destroy function
+// of its noun; destroy takes any number any number of times, never waits, and what others still use lives on (a
+// session keeps its models, a job its session). A handle that was destroyed, has another type, or was never made gives
+// KEEL_E_INVALID_HANDLE. keel copies what it is given; pointers are borrowed for the call, unless a function says
+// otherwise. What keel hands out is either copied into the caller's buffer or a view into a handle, valid until that
+// handle is changed or destroyed. There is nothing to free.
 //
 // ERRORS. A fallible function returns keel_status: 0 success, above 0 a state that is no error (KEEL_PENDING,
-// KEEL_NEED_DATA, KEEL_EMPTY, KEEL_FULL), below 0 an error. The last parameter may be NULL or point to a keel_error of the
-// caller's, which gets the status and a sentence: what argument, what was expected, what was found. A failed call writes no
-// out-parameter, except *needed and a report. What every function can return is not repeated below: KEEL_E_INVALID_HANDLE,
-// KEEL_E_NULL_POINTER (a pointer may be NULL only where its function says "nullable", or with a length of 0),
-// KEEL_E_INVALID_ARGUMENT, KEEL_E_INVALID_TEXT, KEEL_E_OUT_OF_MEMORY, KEEL_E_INTERNAL, KEEL_E_PANIC. keel never prints, exits,
-// aborts, or changes the process's environment, signals, locale or floating-point mode. New statuses may appear: treat every
-// negative number as an error. A job's failure stays on the job.
+// KEEL_NEED_DATA, KEEL_EMPTY, KEEL_FULL), below 0 an error. The last parameter may be NULL or point to a keel_error of
+// the caller's, which gets the status and a sentence: what argument, what was expected, what was found. A failed call
+// writes no out-parameter, except *needed and a report. What every function can return is not repeated below:
+// KEEL_E_INVALID_HANDLE, KEEL_E_NULL_POINTER (a pointer may be NULL only where its function says "nullable", or with a
+// length of 0), KEEL_E_INVALID_ARGUMENT, KEEL_E_INVALID_TEXT, KEEL_E_OUT_OF_MEMORY, KEEL_E_INTERNAL, KEEL_E_PANIC.
+// keel never prints, exits, aborts, or changes the process's environment, signals, locale or floating-point mode. New
+// statuses may appear: treat every negative number as an error. A job's failure stays on the job.
 //
-// STRINGS. Text is UTF-8 with its length in bytes, paths too; no NUL is needed. Text out goes into the caller's buffer: *needed
-// is its length without a NUL, and a NUL follows if there is room; too little room is KEEL_E_CAPACITY, and nothing was consumed.
-// Configurations are JSON, read strictly: an unknown key, a wrong type or a value out of range is KEEL_E_CONFIG, and the
-// message begins with its JSON pointer. keel_config_schema lists every key with its range and default.
+// STRINGS. Text is UTF-8 with its length in bytes, paths too; no NUL is needed. Text out goes into the caller's
+// buffer: *needed is its length without a NUL, and a NUL follows if there is room; too little room is KEEL_E_CAPACITY,
+// and nothing was consumed. Configurations are JSON, read strictly: an unknown key, a wrong type or a value out of
+// range is KEEL_E_CONFIG, and the message begins with its JSON pointer. keel_config_schema lists every key with its
+// range and default.
 //
-// THREADS. Any thread may call any function; none needs the thread that made a handle. A job has one driver at a time and a
-// batch one writer: a second one gets KEEL_E_CONCURRENT and nothing is done. Everything else on a session (push, reward,
-// metrics, cancel) may be called while its job runs and does not wait for it. Long work is a job, driven in one of three ways
-// with the same result: keel_job_run (here, to the end), keel_job_pump (here, in pieces of a time budget), keel_job_start (on a
-// thread of keel's; look with keel_job_poll). Weights change for others only inside a call of the host's. Callbacks come on the
-// thread that drives the job; keel calls the host from no thread of its own.
+// THREADS. Any thread may call any function; none needs the thread that made a handle. A job has one driver at a time
+// and a batch one writer: a second one gets KEEL_E_CONCURRENT and nothing is done. Everything else on a session (push,
+// reward, metrics, cancel) may be called while its job runs and does not wait for it. Long work is a job, driven in
+// one of three ways with the same result: keel_job_run (here, to the end), keel_job_pump (here, in pieces of a time
+// budget), keel_job_start (on a thread of keel's; look with keel_job_poll). Weights change for others only inside a
+// call of the host's. Callbacks come on the thread that drives the job; keel calls the host from no thread of its own.
 //
 // A host in short (error checks left out):
 //   keel_runtime_create(KEEL_ABI_VERSION, NULL, 0, &runtime, &error);
@@ -229,8 +230,8 @@ struct DLManagedTensorVersioned;
 // What every fallible function returns: 0 is success, above 0 a state that is no error, below 0 an error.
 typedef int32_t keel_status;
 
-// Where a failed call says what went wrong. The caller owns it; initialise it with KEEL_ERROR_INIT and use it for as many
-// calls as you like: each call that gets it writes it.
+// Where a failed call says what went wrong. The caller owns it; initialise it with KEEL_ERROR_INIT and use it for as
+// many calls as you like: each call that gets it writes it.
 typedef struct keel_error {
   // sizeof(struct keel_error) of the caller; with 0, nothing is written.
   uint32_t struct_size;
@@ -257,9 +258,9 @@ typedef uint64_t keel_session;
 
 // Scores rollouts: writes one reward per row and returns 0, or another number to fail the update.
 //
-// rollouts: a batch of kind KEEL_BATCH_ROLLOUTS, borrowed until the callback returns. rewards: count of them, to be written.
-// user_data: as it was given to keel_session_set_callback. It may call keel, but not drive the job that calls it. A C++
-// exception that leaves it ends the update with KEEL_E_CALLBACK.
+// rollouts: a batch of kind KEEL_BATCH_ROLLOUTS, borrowed until the callback returns. rewards: count of them, to be
+// written. user_data: as it was given to keel_session_set_callback. It may call keel, but not drive the job that calls
+// it. A C++ exception that leaves it ends the update with KEEL_E_CALLBACK.
 typedef int32_t (KEEL_CALL *keel_reward_callback)(keel_batch rollouts, float *rewards, size_t count, void *user_data);
 
 // Bytes that keel made. Made by keel_session_export.
@@ -302,11 +303,12 @@ KEEL_API uint32_t KEEL_CALL keel_abi_version(void);
 
 // The version of the loaded library, e.g. "0.1.0".
 //
-// The result is a constant of the library: never NULL, not to be freed. Threads: any. Status: none, cannot fail. Since 0.1.
+// The result is a constant of the library: never NULL, not to be freed. Threads: any. Status: none, cannot fail.
+// Since 0.1.
 KEEL_API const char *KEEL_CALL keel_version(void);
 
-// What was loaded, as JSON: versions of keel, of its ABI and of libtorch, the build's profile, and the absolute paths of
-// the two libraries.
+// What was loaded, as JSON: versions of keel, of its ABI and of libtorch, the build's profile, and the absolute paths
+// of the two libraries.
 //
 // buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL, nullable.
 // error: nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
@@ -314,44 +316,45 @@ KEEL_API keel_status KEEL_CALL keel_build_info(char *buffer, size_t capacity, si
 
 // Makes a runtime. The first one of a process decides whether CUDA is loaded; a process needs only one.
 //
-// header_abi: KEEL_ABI_VERSION of the header that the host was compiled against. json: the configuration "runtime", copied;
-// NULL with length 0 for the defaults. runtime: out, the caller ends it with keel_runtime_destroy. error: nullable.
-// Threads: any. Status: KEEL_E_VERSION, KEEL_E_CONFIG, KEEL_E_DEVICE. Since 0.1.
+// header_abi: KEEL_ABI_VERSION of the header that the host was compiled against. json: the configuration "runtime",
+// copied; NULL with length 0 for the defaults. runtime: out, the caller ends it with keel_runtime_destroy. error:
+// nullable. Threads: any. Status: KEEL_E_VERSION, KEEL_E_CONFIG, KEEL_E_DEVICE. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_runtime_create(uint32_t header_abi, const char *json, size_t json_length,
     keel_runtime *runtime, struct keel_error *error);
 
 // Stops the jobs that run on keel's threads at their next slice and waits for those threads; afterwards none runs.
 //
-// runtime: stays valid, but no job can be started on a thread again. timeout_us: how long to wait at most. error: nullable.
-// Threads: any. Status: KEEL_E_TIMEOUT: a slice still runs, call again. Since 0.1.
+// runtime: stays valid, but no job can be started on a thread again. timeout_us: how long to wait at most. error:
+// nullable. Threads: any. Status: KEEL_E_TIMEOUT: a slice still runs, call again. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_runtime_shutdown(keel_runtime runtime, uint64_t timeout_us,
     struct keel_error *error);
 
 // Takes the oldest event, as JSON.
 //
-// runtime: borrowed. source: the handle of the session or job whose events are wanted, 0 for any. buffer: room for capacity
-// bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL, nullable. error: nullable.
+// runtime: borrowed. source: the handle of the session or job whose events are wanted, 0 for any. buffer: room for
+// capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL, nullable. error: nullable.
 // Threads: any. Status: KEEL_EMPTY: there is none; KEEL_E_CAPACITY: it stays the oldest. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_runtime_next_event(keel_runtime runtime, uint64_t source, char *buffer,
     size_t capacity, size_t *needed, struct keel_error *error);
 
 // The devices that a configuration may name, as a JSON array: ["cpu", "cuda:0"].
 //
-// runtime: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL,
-// nullable. error: nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
+// runtime: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without
+// a NUL, nullable. error: nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_runtime_devices(keel_runtime runtime, char *buffer, size_t capacity, size_t *needed,
     struct keel_error *error);
 
 // What memory the process uses, as JSON, in bytes.
 //
-// runtime: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL,
-// nullable. error: nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
+// runtime: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without
+// a NUL, nullable. error: nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_runtime_memory(keel_runtime runtime, char *buffer, size_t capacity, size_t *needed,
     struct keel_error *error);
 
 // Ends the handle. What was made from the runtime goes on; its memory is freed with the last of it.
 //
-// runtime: 0 and what was destroyed before are ignored. Threads: any; never waits. Status: none, cannot fail. Since 0.1.
+// runtime: 0 and what was destroyed before are ignored. Threads: any; never waits. Status: none, cannot fail.
+// Since 0.1.
 KEEL_API void KEEL_CALL keel_runtime_destroy(keel_runtime runtime);
 
 // How many handles were made and not yet destroyed, of all types.
@@ -361,18 +364,18 @@ KEEL_API uint64_t KEEL_CALL keel_live_handles(void);
 
 // The JSON Schema of a configuration: names, types, ranges, defaults, meanings.
 //
-// kind: "runtime", "load", "create", "generate", "session", or "columns" for the table of columns of a batch. buffer: room
-// for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL, nullable. error: nullable.
-// Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
+// kind: "runtime", "load", "create", "generate", "session", or "columns" for the table of columns of a batch. buffer:
+// room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL, nullable. error:
+// nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_config_schema(const char *kind, size_t kind_length, char *buffer, size_t capacity,
     size_t *needed, struct keel_error *error);
 
-// Makes a job that loads a directory in the Hugging Face layout (config.json, *.safetensors, tokenizer.json); the finished
-// job has the model, keel_job_model.
+// Makes a job that loads a directory in the Hugging Face layout (config.json, *.safetensors, tokenizer.json); the
+// finished job has the model, keel_job_model.
 //
 // runtime: borrowed. path: UTF-8, copied. json: the configuration "load", copied; NULL with length 0 for the defaults.
-// job: out, the caller ends it with keel_job_destroy. error: nullable. Threads: any. Status: KEEL_E_CONFIG, KEEL_E_DEVICE; files that are missing or
-// wrong fail the job with KEEL_E_FILE, KEEL_E_FORMAT. Since 0.1.
+// job: out, the caller ends it with keel_job_destroy. error: nullable. Threads: any. Status: KEEL_E_CONFIG,
+// KEEL_E_DEVICE; files that are missing or wrong fail the job with KEEL_E_FILE, KEEL_E_FORMAT. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_model_load(keel_runtime runtime, const char *path, size_t path_length,
     const char *json, size_t json_length, keel_job *job, struct keel_error *error);
 
@@ -383,8 +386,8 @@ KEEL_API keel_status KEEL_CALL keel_model_load(keel_runtime runtime, const char 
 KEEL_API keel_status KEEL_CALL keel_model_create(keel_runtime runtime, const char *json, size_t json_length,
     keel_model *model, struct keel_error *error);
 
-// Writes the last published weights as a directory that transformers loads. A file that is there is replaced whole or not
-// at all.
+// Writes the last published weights as a directory that transformers loads. A file that is there is replaced whole or
+// not at all.
 //
 // model: borrowed. path: UTF-8, copied; the directory is made if it is missing. error: nullable.
 // Threads: any. Status: KEEL_E_FILE. Since 0.1.
@@ -393,8 +396,8 @@ KEEL_API keel_status KEEL_CALL keel_model_save(keel_model model, const char *pat
 
 // What the model is, as JSON: architecture, sizes, dtype, device, version of its weights, special tokens.
 //
-// model: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL,
-// nullable. error: nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
+// model: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a
+// NUL, nullable. error: nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_model_info(keel_model model, char *buffer, size_t capacity, size_t *needed,
     struct keel_error *error);
 
@@ -408,8 +411,8 @@ KEEL_API keel_status KEEL_CALL keel_model_encode(keel_model model, const char *t
 
 // Turns tokens into text.
 //
-// model: borrowed. tokens: count of them, borrowed. flags: 0 or KEEL_DECODE_SKIP_SPECIAL. buffer: room for capacity bytes,
-// NULL with capacity 0 to ask for the size. needed: bytes without a NUL, nullable. error: nullable.
+// model: borrowed. tokens: count of them, borrowed. flags: 0 or KEEL_DECODE_SKIP_SPECIAL. buffer: room for capacity
+// bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL, nullable. error: nullable.
 // Threads: any. Status: KEEL_E_CAPACITY, KEEL_E_STATE: the model has no tokenizer. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_model_decode(keel_model model, const int32_t *tokens, size_t count, uint32_t flags,
     char *buffer, size_t capacity, size_t *needed, struct keel_error *error);
@@ -428,9 +431,9 @@ KEEL_API keel_status KEEL_CALL keel_batch_create(keel_runtime runtime, int32_t k
 
 // Sets a column, or replaces it whole. Views of the batch end.
 //
-// batch: changed. column: its name, UTF-8 (the table: keel_config_schema "columns"). type: KEEL_TYPE_…, what values holds.
-// values: count of them, copied. offsets: NULL if each row has count / rows values; else rows + 1 of them, copied, the first
-// 0, the last count, and row r is values[offsets[r]] up to values[offsets[r + 1]]. error: nullable.
+// batch: changed. column: its name, UTF-8 (the table: keel_config_schema "columns"). type: KEEL_TYPE_…, what values
+// holds. values: count of them, copied. offsets: NULL if each row has count / rows values; else rows + 1 of them,
+// copied, the first 0, the last count, and row r is values[offsets[r]] up to values[offsets[r + 1]]. error: nullable.
 // Threads: any, but no other call on this batch meanwhile. Status: KEEL_E_DATA, KEEL_E_SHAPE, KEEL_E_NON_FINITE,
 // KEEL_E_INVALID_TEXT, KEEL_E_CONCURRENT. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_batch_set(keel_batch batch, const char *column, size_t column_length, int32_t type,
@@ -438,20 +441,21 @@ KEEL_API keel_status KEEL_CALL keel_batch_set(keel_batch batch, const char *colu
 
 // A view of a column.
 //
-// batch: borrowed; the view is valid until it is changed or destroyed. column: its name, UTF-8. type: in and out: the wanted
-// KEEL_TYPE_…, or 0 for the stored one; then that of values. KEEL_TYPE_UTF8 of tokens that keel_session_generate made
-// decodes them, without special tokens. values: out, *count of them. count: out. offsets: out, nullable: rows + 1 of them,
-// or NULL if each row has count / rows values. error: nullable.
-// Threads: any. Status: KEEL_E_DATA: no such column; KEEL_E_INVALID_ARGUMENT: it holds another type; KEEL_E_STATE: tokens
-// without a tokenizer; KEEL_E_CONCURRENT. Since 0.1.
+// batch: borrowed; the view is valid until it is changed or destroyed. column: its name, UTF-8. type: in and out: the
+// wanted KEEL_TYPE_…, or 0 for the stored one; then that of values. KEEL_TYPE_UTF8 of tokens that
+// keel_session_generate made decodes them, without special tokens. values: out, *count of them. count: out. offsets:
+// out, nullable; rows + 1 of them, or NULL if each row has count / rows values. error: nullable. Threads: any.
+// Status: KEEL_E_DATA: no such column; KEEL_E_INVALID_ARGUMENT: it holds another type; KEEL_E_STATE: tokens without a
+// tokenizer; KEEL_E_CONCURRENT. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_batch_get(keel_batch batch, const char *column, size_t column_length, int32_t *type,
     const void **values, size_t *count, const uint64_t **offsets, struct keel_error *error);
 
 // Sets a column from a DLPack tensor [rows] or [rows, width] of int32, int64, float32 or uint8.
 //
 // batch: changed; its views end. column: its name, UTF-8. tensor: keel owns it from here on, whatever the status: its
-// deleter is called exactly once. stream: NULL, since only host memory is taken today. error:
-// nullable. Threads: any, but no other call on this batch meanwhile. Status: as keel_batch_set; KEEL_E_UNSUPPORTED: another type or layout. Since 0.1.
+// deleter is called exactly once. stream: NULL, since only host memory is taken today. error: nullable. Threads: any,
+// but no other call on this batch meanwhile. Status: as keel_batch_set; KEEL_E_UNSUPPORTED: another type or layout.
+// Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_batch_set_dlpack(keel_batch batch, const char *column, size_t column_length,
     struct DLManagedTensorVersioned *tensor, void *stream, struct keel_error *error);
 
@@ -475,9 +479,9 @@ KEEL_API void KEEL_CALL keel_batch_destroy(keel_batch batch);
 
 // Makes a session; give it its policy with keel_session_set_model.
 //
-// runtime: borrowed. json: the configuration "session", copied; it names the algorithm, {"algorithm": {"type": "sft"}}.
-// session: out, the caller ends it with keel_session_destroy. error: nullable.
-// Threads: any. Status: KEEL_E_CONFIG, KEEL_E_DEVICE. Since 0.1.
+// runtime: borrowed. json: the configuration "session", copied; it names the algorithm, {"algorithm": {"type":
+// "sft"}}. session: out, the caller ends it with keel_session_destroy. error: nullable. Threads: any.
+// Status: KEEL_E_CONFIG, KEEL_E_DEVICE. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_session_create(keel_runtime runtime, const char *json, size_t json_length,
     keel_session *session, struct keel_error *error);
 
@@ -488,54 +492,56 @@ KEEL_API keel_status KEEL_CALL keel_session_create(keel_runtime runtime, const c
 KEEL_API keel_status KEEL_CALL keel_session_open(keel_runtime runtime, const char *path, size_t path_length,
     keel_session *session, struct keel_error *error);
 
-// Gives the session a model for a role. The policy's weights belong to the session from then on; every other use of that
-// model reads the last published ones.
+// Gives the session a model for a role. The policy's weights belong to the session from then on; every other use of
+// that model reads the last published ones.
 //
 // session: changed. role: KEEL_ROLE_…. name: UTF-8, must be empty. model: kept alive by the session. error: nullable.
-// Threads: any. Status: KEEL_E_IN_USE: another session trains it; KEEL_E_STATE, KEEL_E_SHAPE, KEEL_E_DEVICE. Since 0.1.
+// Threads: any. Status: KEEL_E_IN_USE: another session trains it; KEEL_E_STATE, KEEL_E_SHAPE, KEEL_E_DEVICE.
+// Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_session_set_model(keel_session session, int32_t role, const char *name,
     size_t name_length, keel_model model, struct keel_error *error);
 
 // The model of a role.
 //
-// session: borrowed. role: KEEL_ROLE_…. name: UTF-8, must be empty. model: out, the caller ends it with keel_model_destroy.
-// error: nullable. Threads: any. Status: KEEL_E_STATE: the role has none. Since 0.1.
+// session: borrowed. role: KEEL_ROLE_…. name: UTF-8, must be empty. model: out, the caller ends it with
+// keel_model_destroy. error: nullable. Threads: any. Status: KEEL_E_STATE: the role has none. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_session_model(keel_session session, int32_t role, const char *name,
     size_t name_length, keel_model *model, struct keel_error *error);
 
 // The whole configuration of the session as JSON, with every default filled in.
 //
-// session: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL,
-// nullable. error: nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
+// session: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without
+// a NUL, nullable. error: nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_session_config(keel_session session, char *buffer, size_t capacity, size_t *needed,
     struct keel_error *error);
 
 // Sets, or with NULL removes, what the session calls when it needs something from the host.
 //
-// session: changed. kind: KEEL_CALLBACK_REWARD. callback: called in keel_job_run, keel_job_pump and keel_session_step, on
-// their thread; nullable. user_data: given to callback as it is, must stay valid until the callback is replaced. error:
-// nullable. Threads: any. Status: no others. Since 0.1.
+// session: changed. kind: KEEL_CALLBACK_REWARD. callback: called in keel_job_run, keel_job_pump and keel_session_step,
+// on their thread; nullable. user_data: given to callback as it is, must stay valid until the callback is replaced.
+// error: nullable. Threads: any. Status: no others. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_session_set_callback(keel_session session, int32_t kind,
     keel_reward_callback callback, void *user_data, struct keel_error *error);
 
-// Ends the handle. A job of the session that is still driven goes on to its end.
+// Ends the handle; events that were not read are gone. A job of the session that is still driven goes on to its end.
 //
-// session: 0 and what was destroyed before are ignored. Threads: any; never waits. Status: none, cannot fail. Since 0.1.
+// session: 0 and what was destroyed before are ignored. Threads: any; never waits. Status: none, cannot fail.
+// Since 0.1.
 KEEL_API void KEEL_CALL keel_session_destroy(keel_session session);
 
 // Adds the rows of a batch: all of them or none. Rows pushed while an update runs belong to the next one.
 //
-// session: changed. batch: borrowed; its rows are copied. first_id: out, nullable, the id of the first row, the others
-// follow one by one. error: nullable. Threads: any, also while a job runs. Status: KEEL_E_DATA, KEEL_E_SHAPE, KEEL_E_STATE,
-// KEEL_E_CONCURRENT: the batch is being changed. Since 0.1.
+// session: changed. batch: borrowed; its rows are copied. first_id: out, nullable; the id of the first row, the others
+// follow one by one. error: nullable. Threads: any, also while a job runs. Status: KEEL_E_DATA, KEEL_E_SHAPE,
+// KEEL_E_STATE, KEEL_E_CONCURRENT: the batch is being changed. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_session_push(keel_session session, keel_batch batch, uint64_t *first_id,
     struct keel_error *error);
 
 // Rewards rows that were pushed without one.
 //
-// session: changed. ids: ids_count of them, from keel_session_push, copied. rewards: one per id, copied; rewards_count must
-// equal ids_count. error: nullable. Threads: any, also while a job runs.
-// Status: KEEL_E_SHAPE, KEEL_E_NON_FINITE, KEEL_E_DATA: an id that is not waiting. Since 0.1.
+// session: changed. ids: ids_count of them, from keel_session_push, copied. rewards: one per id, copied; rewards_count
+// must equal ids_count. error: nullable. Threads: any, also while a job runs. Status: KEEL_E_SHAPE, KEEL_E_NON_FINITE,
+// KEEL_E_DATA: an id that is not waiting. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_session_reward(keel_session session, const uint64_t *ids, size_t ids_count,
     const float *rewards, size_t rewards_count, struct keel_error *error);
 
@@ -544,19 +550,20 @@ KEEL_API keel_status KEEL_CALL keel_session_reward(keel_session session, const u
 // session: changed. error: nullable. Threads: any. Status: no others. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_session_clear(keel_session session, struct keel_error *error);
 
-// Makes a job that writes the whole session, as of the last optimiser step, to one file: models, optimiser, rows, random
-// streams. A file that is there is replaced whole or not at all.
+// Makes a job that writes the whole session, as of the last optimiser step, to one file: models, optimiser, rows,
+// random streams. A file that is there is replaced whole or not at all.
 //
 // session: borrowed. path: UTF-8, copied. job: out, the caller ends it with keel_job_destroy. error: nullable.
 // Threads: any. Status: KEEL_E_STATE, KEEL_E_POISONED; the job fails with KEEL_E_FILE. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_session_save(keel_session session, const char *path, size_t path_length,
     keel_job *job, struct keel_error *error);
 
-// Makes a job that puts the session into the state of a file of keel_session_save. All handles stay; a poisoned session is
-// sound again.
+// Makes a job that puts the session into the state of a file of keel_session_save. All handles stay; a poisoned
+// session is sound again.
 //
-// session: changed by the job. path: UTF-8, copied. job: out, the caller ends it with keel_job_destroy. error: nullable.
-// Threads: any. Status: KEEL_E_IN_USE, KEEL_E_STATE; the job fails with KEEL_E_FILE, KEEL_E_FORMAT. Since 0.1.
+// session: changed by the job. path: UTF-8, copied. job: out, the caller ends it with keel_job_destroy. error:
+// nullable. Threads: any. Status: KEEL_E_IN_USE, KEEL_E_STATE; the job fails with KEEL_E_FILE, KEEL_E_FORMAT.
+// Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_session_restore(keel_session session, const char *path, size_t path_length,
     keel_job *job, struct keel_error *error);
 
@@ -581,14 +588,15 @@ KEEL_API keel_status KEEL_CALL keel_session_state_hash(keel_session session, uin
 // Makes a job that updates the policy from the rows that were pushed.
 //
 // session: borrowed. job: out, the caller ends it with keel_job_destroy; 0 with KEEL_NEED_DATA. error: nullable.
-// Threads: any. Status: KEEL_NEED_DATA: push or reward rows first; KEEL_E_IN_USE: an update is unfinished; KEEL_E_STATE,
-// KEEL_E_POISONED. Since 0.1.
+// Threads: any. Status: KEEL_NEED_DATA: push or reward rows first; KEEL_E_IN_USE: an update is unfinished;
+// KEEL_E_STATE, KEEL_E_POISONED. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_session_update(keel_session session, keel_job *job, struct keel_error *error);
 
-// Makes a job that samples responses; the finished job has the rollouts, keel_job_batch, ready to be rewarded and pushed.
+// Makes a job that samples responses; the finished job has the rollouts, keel_job_batch, ready to be rewarded and
+// pushed.
 //
-// session: borrowed. prompts: a batch of kind KEEL_BATCH_PROMPTS, copied. json: the configuration "generate", copied; NULL
-// with length 0 for the defaults. job: out, the caller ends it with keel_job_destroy. error: nullable.
+// session: borrowed. prompts: a batch of kind KEEL_BATCH_PROMPTS, copied. json: the configuration "generate", copied;
+// NULL with length 0 for the defaults. job: out, the caller ends it with keel_job_destroy. error: nullable.
 // Threads: any. Status: KEEL_E_CONFIG, KEEL_E_DATA, KEEL_E_STATE, KEEL_E_CONCURRENT: the batch is being changed. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_session_generate(keel_session session, keel_batch prompts, const char *json,
     size_t json_length, keel_job *job, struct keel_error *error);
@@ -609,8 +617,8 @@ KEEL_API keel_status KEEL_CALL keel_session_step(keel_session session, struct ke
 
 // The numbers of the last finished update and evaluation, as JSON; names, units and meanings: docs/metrics.md.
 //
-// session: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL,
-// nullable. error: nullable. Threads: any, also while a job runs. Status: KEEL_E_CAPACITY. Since 0.1.
+// session: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without
+// a NUL, nullable. error: nullable. Threads: any, also while a job runs. Status: KEEL_E_CAPACITY. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_session_metrics(keel_session session, char *buffer, size_t capacity, size_t *needed,
     struct keel_error *error);
 
@@ -622,12 +630,12 @@ KEEL_API keel_status KEEL_CALL keel_job_run(keel_job job, struct keel_report *re
 
 // Hands the job to a thread of keel's. What it publishes appears with the next keel_job_poll or keel_job_wait.
 //
-// job: borrowed. error: nullable. Threads: any. Status: KEEL_E_CONCURRENT, KEEL_E_STATE: it would call the host back, or the
-// runtime was shut down. Since 0.1.
+// job: borrowed. error: nullable. Threads: any. Status: KEEL_E_CONCURRENT, KEEL_E_STATE: it would call the host back,
+// or the runtime was shut down. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_job_start(keel_job job, struct keel_error *error);
 
-// Drives the job on the calling thread for about budget_us microseconds: those slices that are expected to fit, at least
-// one.
+// Drives the job on the calling thread for about budget_us microseconds: those slices that are expected to fit, at
+// least one.
 //
 // job: borrowed. budget_us: 0 for a single slice. report: out, nullable, written also on failure. error: nullable.
 // Threads: any, one driver at a time. Status: KEEL_PENDING: call again; KEEL_NEED_DATA, KEEL_E_CONCURRENT,
@@ -644,14 +652,15 @@ KEEL_API keel_status KEEL_CALL keel_job_poll(keel_job job, struct keel_report *r
 // Waits for a started job.
 //
 // job: borrowed. timeout_us: how long at most. report: out, nullable, written also on failure. error: nullable.
-// Threads: any. Status: KEEL_PENDING: not done yet, or nobody drives it; KEEL_NEED_DATA, KEEL_E_CANCELLED, or the job's own
-// error. Since 0.1.
+// Threads: any. Status: KEEL_PENDING: not done yet, or nobody drives it; KEEL_NEED_DATA, KEEL_E_CANCELLED, or the
+// job's own error. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_job_wait(keel_job job, uint64_t timeout_us, struct keel_report *report,
     struct keel_error *error);
 
 // Ends the job before its next slice. Optimiser steps that were applied stay; rows that were pushed stay.
 //
-// job: borrowed; a finished one is left as it is. error: nullable. Threads: any; never waits. Status: no others. Since 0.1.
+// job: borrowed; a finished one is left as it is. error: nullable. Threads: any; never waits. Status: no others.
+// Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_job_cancel(keel_job job, struct keel_error *error);
 
 // The error that ended the job, as the status of this call and in `error`.
@@ -671,7 +680,8 @@ KEEL_API keel_status KEEL_CALL keel_job_batch(keel_job job, keel_batch *batch, s
 // Threads: any. Status: KEEL_E_STATE: it still runs, or reads none; or the job's own error. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_job_model(keel_job job, keel_model *model, struct keel_error *error);
 
-// Ends the handle. A job that runs on keel's thread goes on to its end; cancel it first if it should not.
+// Ends the handle; events that were not read are gone. A job that runs on keel's thread goes on to its end; cancel it
+// first if it should not.
 //
 // job: 0 and what was destroyed before are ignored. Threads: any; never waits. Status: none, cannot fail. Since 0.1.
 KEEL_API void KEEL_CALL keel_job_destroy(keel_job job);

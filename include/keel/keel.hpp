@@ -1,8 +1,9 @@
 // keel.hpp: the C++17 face of keel.h, header only.
 //
 // Each handle is a move-only class that destroys it: Runtime, Model, Batch, Session, Job, Blob. A function that can
-// fail returns Result<T>, which holds the value or the Error; no exceptions and no RTTI are needed. With KEEL_EXCEPTIONS
-// defined before the include, Result<T> is T itself and an error is thrown as keel::Exception, so that calls chain:
+// fail returns Result<T>, which holds the value or the Error; no exceptions and no RTTI are needed. With
+// KEEL_EXCEPTIONS defined before the include, Result<T> is T itself and an error is thrown as keel::Exception, so that
+// calls chain:
 //     session.generate(prompts, R"({"max_new_tokens": 32})").run();
 // Everything else (threads, ownership, what each call does) is as keel.h says of the function of the same name. A view
 // (View, Column, Texts, Blob::bytes) is valid until the batch or blob that it came from is changed or destroyed.
@@ -42,9 +43,8 @@ class Runtime : public detail::Handle<Runtime, keel_runtime_destroy> {
     });
   }
   Result<void> shutdown(Microseconds timeout) const {
-    return detail::call([&](keel_error *error) {
-      return keel_runtime_shutdown(id_, static_cast<uint64_t>(timeout.count()), error);
-    });
+    return detail::call(
+        [&](keel_error *error) { return keel_runtime_shutdown(id_, static_cast<uint64_t>(timeout.count()), error); });
   }
   // The next event as JSON, of one source (a session's id) or of any; empty when there is none.
   Result<std::optional<std::string>> next_event(uint64_t source = 0) const {
@@ -63,9 +63,8 @@ class Runtime : public detail::Handle<Runtime, keel_runtime_destroy> {
 class Batch : public detail::Handle<Batch, keel_batch_destroy> {
  public:
   static Result<Batch> create(const Runtime &runtime, int32_t kind, uint64_t rows) {
-    return detail::make<Batch>([&](keel_batch *out, keel_error *error) {
-      return keel_batch_create(runtime.id(), kind, rows, out, error);
-    });
+    return detail::make<Batch>(
+        [&](keel_batch *out, keel_error *error) { return keel_batch_create(runtime.id(), kind, rows, out, error); });
   }
   Result<uint64_t> rows() const {
     uint64_t rows = 0;
@@ -89,7 +88,9 @@ class Batch : public detail::Handle<Batch, keel_batch_destroy> {
   Result<void> set(std::string_view column, const std::vector<std::vector<T>> &rows) {
     return set_rows<T>(column, rows);
   }
-  Result<void> set(std::string_view column, const std::vector<std::string> &rows) { return set_rows<char>(column, rows); }
+  Result<void> set(std::string_view column, const std::vector<std::string> &rows) {
+    return set_rows<char>(column, rows);
+  }
   Result<void> set(std::string_view column, const std::vector<std::string_view> &rows) {
     return set_rows<char>(column, rows);
   }
@@ -332,9 +333,8 @@ class Session : public detail::Handle<Session, keel_session_destroy> {
     });
   }
   Result<Job> save(std::string_view path) const {
-    return detail::make<Job>([&](keel_job *out, keel_error *error) {
-      return keel_session_save(id_, path.data(), path.size(), out, error);
-    });
+    return detail::make<Job>(
+        [&](keel_job *out, keel_error *error) { return keel_session_save(id_, path.data(), path.size(), out, error); });
   }
   Result<Job> restore(std::string_view path) const {
     return detail::make<Job>([&](keel_job *out, keel_error *error) {
@@ -345,8 +345,7 @@ class Session : public detail::Handle<Session, keel_session_destroy> {
     return detail::make<Blob>([&](auto... out) { return keel_session_export(id_, out...); });
   }
   Result<void> import_state(View<uint8_t> bytes) const {
-    return detail::call(
-        [&](keel_error *error) { return keel_session_import(id_, bytes.data(), bytes.size(), error); });
+    return detail::call([&](keel_error *error) { return keel_session_import(id_, bytes.data(), bytes.size(), error); });
   }
 
   // Calls `reward` on the thread that drives an update with run or pump, for rows that have none yet.

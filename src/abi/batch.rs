@@ -116,9 +116,9 @@ pub unsafe extern "C" fn keel_batch_create(
 
 /// Sets a column, or replaces it whole. Views of the batch end.
 ///
-/// batch: changed. column: its name, UTF-8 (the table: keel_config_schema "columns"). type: KEEL_TYPE_…, what values holds.
-/// values: count of them, copied. offsets: NULL if each row has count / rows values; else rows + 1 of them, copied, the first
-/// 0, the last count, and row r is values[offsets[r]] up to values[offsets[r + 1]]. error: nullable.
+/// batch: changed. column: its name, UTF-8 (the table: keel_config_schema "columns"). type: KEEL_TYPE_…, what values
+/// holds. values: count of them, copied. offsets: NULL if each row has count / rows values; else rows + 1 of them,
+/// copied, the first 0, the last count, and row r is values[offsets[r]] up to values[offsets[r + 1]]. error: nullable.
 /// Threads: any, but no other call on this batch meanwhile. Status: KEEL_E_DATA, KEEL_E_SHAPE, KEEL_E_NON_FINITE,
 /// KEEL_E_INVALID_TEXT, KEEL_E_CONCURRENT. Since 0.1.
 #[no_mangle]
@@ -142,12 +142,12 @@ pub unsafe extern "C" fn keel_batch_set(
 
 /// A view of a column.
 ///
-/// batch: borrowed; the view is valid until it is changed or destroyed. column: its name, UTF-8. type: in and out: the wanted
-/// KEEL_TYPE_…, or 0 for the stored one; then that of values. KEEL_TYPE_UTF8 of tokens that keel_session_generate made
-/// decodes them, without special tokens. values: out, *count of them. count: out. offsets: out, nullable: rows + 1 of them,
-/// or NULL if each row has count / rows values. error: nullable.
-/// Threads: any. Status: KEEL_E_DATA: no such column; KEEL_E_INVALID_ARGUMENT: it holds another type; KEEL_E_STATE: tokens
-/// without a tokenizer; KEEL_E_CONCURRENT. Since 0.1.
+/// batch: borrowed; the view is valid until it is changed or destroyed. column: its name, UTF-8. type: in and out: the
+/// wanted KEEL_TYPE_…, or 0 for the stored one; then that of values. KEEL_TYPE_UTF8 of tokens that
+/// keel_session_generate made decodes them, without special tokens. values: out, *count of them. count: out. offsets:
+/// out, nullable; rows + 1 of them, or NULL if each row has count / rows values. error: nullable. Threads: any.
+/// Status: KEEL_E_DATA: no such column; KEEL_E_INVALID_ARGUMENT: it holds another type; KEEL_E_STATE: tokens without a
+/// tokenizer; KEEL_E_CONCURRENT. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_batch_get(
     batch: keel_batch,
@@ -174,8 +174,9 @@ pub unsafe extern "C" fn keel_batch_get(
 /// Sets a column from a DLPack tensor [rows] or [rows, width] of int32, int64, float32 or uint8.
 ///
 /// batch: changed; its views end. column: its name, UTF-8. tensor: keel owns it from here on, whatever the status: its
-/// deleter is called exactly once. stream: NULL, since only host memory is taken today. error:
-/// nullable. Threads: any, but no other call on this batch meanwhile. Status: as keel_batch_set; KEEL_E_UNSUPPORTED: another type or layout. Since 0.1.
+/// deleter is called exactly once. stream: NULL, since only host memory is taken today. error: nullable. Threads: any,
+/// but no other call on this batch meanwhile. Status: as keel_batch_set; KEEL_E_UNSUPPORTED: another type or layout.
+/// Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_batch_set_dlpack(
     batch: keel_batch,

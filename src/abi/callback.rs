@@ -9,16 +9,17 @@ use std::sync::Arc;
 
 /// Scores rollouts: writes one reward per row and returns 0, or another number to fail the update.
 ///
-/// rollouts: a batch of kind KEEL_BATCH_ROLLOUTS, borrowed until the callback returns. rewards: count of them, to be written.
-/// user_data: as it was given to keel_session_set_callback. It may call keel, but not drive the job that calls it. A C++
-/// exception that leaves it ends the update with KEEL_E_CALLBACK.
+/// rollouts: a batch of kind KEEL_BATCH_ROLLOUTS, borrowed until the callback returns. rewards: count of them, to be
+/// written. user_data: as it was given to keel_session_set_callback. It may call keel, but not drive the job that calls
+/// it. A C++ exception that leaves it ends the update with KEEL_E_CALLBACK.
 pub type keel_reward_callback =
     Option<unsafe extern "C" fn(rollouts: keel_batch, rewards: *mut f32, count: usize, user_data: *mut c_void) -> i32>;
 
 /// What the host gave with its callback; keel only hands it back.
 struct UserData(*mut c_void);
 
-// SAFETY: the C doc of keel_session_set_callback asks that the pointer be valid on every thread that drives the session.
+// SAFETY: the C doc of keel_session_set_callback asks that the pointer be valid on every thread that drives the
+// session.
 unsafe impl Send for UserData {}
 // SAFETY: as above; keel never reads what it points to.
 unsafe impl Sync for UserData {}

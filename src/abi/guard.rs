@@ -1,4 +1,5 @@
-//! What stands around every exported function: panics become statuses, errors become what the host's `keel_error` holds.
+//! What stands around every exported function: panics become statuses, errors become what the host's `keel_error`
+//! holds.
 //!
 //! The body of each export is one `guard!` call. A panic never reaches the host, nor does its message reach stderr: the
 //! hook set here keeps it for the error. Owns no state between calls.
@@ -10,9 +11,9 @@ use std::cell::{Cell, RefCell};
 use std::panic::{catch_unwind, AssertUnwindSafe, PanicHookInfo};
 use std::sync::Once;
 
-/// `guard!(error, { … })` is the whole body of a function that returns `keel_status`: the block gives a `Result` of `()`
-/// or of a status that is no error. `guard!(or value, { … })` is that of a function that cannot fail: `value` is what a
-/// panic turns into.
+/// `guard!(error, { … })` is the whole body of a function that returns `keel_status`: the block gives a `Result` of
+/// `()` or of a status that is no error. `guard!(or value, { … })` is that of a function that cannot fail: `value` is
+/// what a panic turns into.
 macro_rules! guard {
     (or $fallback:expr, $body:block) => {
         $crate::abi::guard::infallible($fallback, || {
@@ -27,7 +28,8 @@ macro_rules! guard {
         unsafe {
             $crate::abi::guard::fallible($error, || {
                 #[allow(unused_unsafe)]
-                // SAFETY: the exported function is unsafe itself; its C doc says what the host promises of each argument.
+                // SAFETY: the exported function is unsafe itself; its C doc says what the host promises of each
+                // argument.
                 let value = unsafe { $body };
                 value
             })

@@ -1,8 +1,8 @@
 //! Handles: numbers that stand for objects, checked at every call.
 //!
-//! A handle is slot index | type | generation, below 2^53, so that it fits a double. One table holds every object behind an
-//! `Arc`: a call that is inside an object keeps it alive while another thread destroys its handle. A number that is stale,
-//! of another type, or was never issued gets a sentence, never undefined behaviour.
+//! A handle is slot index | type | generation, below 2^53, so that it fits a double. One table holds every object
+//! behind an `Arc`: a call that is inside an object keeps it alive while another thread destroys its handle. A number
+//! that is stale, of another type, or was never issued gets a sentence, never undefined behaviour.
 
 use crate::error::{Error, Result, Status};
 use parking_lot::RwLock;
@@ -17,6 +17,12 @@ const NAMES: [&str; 7] = ["", "runtime", "model", "batch", "session", "job", "bl
 /// What a type of object is called and numbered in its handles.
 pub(super) trait Noun: Any + Send + Sync {
     const TYPE: Type;
+
+    /// The handle under which the object says what happens to it; told once.
+    fn issued(&self, _handle: u64) {}
+
+    /// Its handle was destroyed.
+    fn retired(&self, _handle: u64) {}
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +56,9 @@ static TABLE: RwLock<Table> = RwLock::new(Table { slots: Vec::new(), free: Vec::
 
 /// A new handle for the object.
 pub(super) fn insert<T: Noun>(object: Arc<T>) -> Result<u64> {
-    TABLE.write().insert(T::TYPE, object)
+    let handle = TABLE.write().insert(T::TYPE, object.clone())?;
+    object.issued(handle);
+    Ok(handle)
 }
 
 /// The object behind a handle; `argument` is what the sentence calls it.
@@ -62,7 +70,9 @@ pub(super) fn get<T: Noun>(argument: &str, handle: u64) -> Result<Arc<T>> {
 /// Ends a handle; any number may be given, any number of times. The object lives until its last user is done with it.
 pub(super) fn retire<T: Noun>(handle: u64) {
     let object = TABLE.write().remove(T::TYPE, handle);
-    drop(object);
+    if let Some(object) = object.and_then(|(_, object)| object.downcast::<T>().ok()) {
+        object.retired(handle);
+    }
 }
 
 /// How many handles were issued and not yet destroyed.

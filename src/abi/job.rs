@@ -6,7 +6,6 @@ use super::model::keel_model;
 use super::report::{keel_report, ReportOut};
 use super::status::{keel_error, keel_status};
 use super::text::Out;
-use crate::error::Result;
 use crate::session::Job;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,13 +15,14 @@ pub type keel_job = u64;
 
 impl Noun for Job {
     const TYPE: Type = Type::Job;
-}
 
-/// A handle for a job, which its events carry.
-pub(super) fn insert(job: Arc<Job>) -> Result<keel_job> {
-    let handle = handle::insert(job.clone())?;
-    job.set_id(handle);
-    Ok(handle)
+    fn issued(&self, handle: u64) {
+        self.set_source(handle);
+    }
+
+    fn retired(&self, handle: u64) {
+        self.runtime().events().close(handle);
+    }
 }
 
 /// Drives the job to its end on the calling thread.
@@ -40,15 +40,15 @@ pub unsafe extern "C" fn keel_job_run(job: keel_job, report: *mut keel_report, e
 
 /// Hands the job to a thread of keel's. What it publishes appears with the next keel_job_poll or keel_job_wait.
 ///
-/// job: borrowed. error: nullable. Threads: any. Status: KEEL_E_CONCURRENT, KEEL_E_STATE: it would call the host back, or the
-/// runtime was shut down. Since 0.1.
+/// job: borrowed. error: nullable. Threads: any. Status: KEEL_E_CONCURRENT, KEEL_E_STATE: it would call the host back,
+/// or the runtime was shut down. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_job_start(job: keel_job, error: *mut keel_error) -> keel_status {
     guard!(error, { handle::get::<Job>("job", job)?.start() })
 }
 
-/// Drives the job on the calling thread for about budget_us microseconds: those slices that are expected to fit, at least
-/// one.
+/// Drives the job on the calling thread for about budget_us microseconds: those slices that are expected to fit, at
+/// least one.
 ///
 /// job: borrowed. budget_us: 0 for a single slice. report: out, nullable, written also on failure. error: nullable.
 /// Threads: any, one driver at a time. Status: KEEL_PENDING: call again; KEEL_NEED_DATA, KEEL_E_CONCURRENT,
@@ -83,8 +83,8 @@ pub unsafe extern "C" fn keel_job_poll(job: keel_job, report: *mut keel_report, 
 /// Waits for a started job.
 ///
 /// job: borrowed. timeout_us: how long at most. report: out, nullable, written also on failure. error: nullable.
-/// Threads: any. Status: KEEL_PENDING: not done yet, or nobody drives it; KEEL_NEED_DATA, KEEL_E_CANCELLED, or the job's own
-/// error. Since 0.1.
+/// Threads: any. Status: KEEL_PENDING: not done yet, or nobody drives it; KEEL_NEED_DATA, KEEL_E_CANCELLED, or the
+/// job's own error. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_job_wait(
     job: keel_job,
@@ -101,7 +101,8 @@ pub unsafe extern "C" fn keel_job_wait(
 
 /// Ends the job before its next slice. Optimiser steps that were applied stay; rows that were pushed stay.
 ///
-/// job: borrowed; a finished one is left as it is. error: nullable. Threads: any; never waits. Status: no others. Since 0.1.
+/// job: borrowed; a finished one is left as it is. error: nullable. Threads: any; never waits. Status: no others.
+/// Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_job_cancel(job: keel_job, error: *mut keel_error) -> keel_status {
     guard!(error, { handle::get::<Job>("job", job)?.cancel() })
@@ -142,7 +143,8 @@ pub unsafe extern "C" fn keel_job_model(job: keel_job, model: *mut keel_model, e
     })
 }
 
-/// Ends the handle. A job that runs on keel's thread goes on to its end; cancel it first if it should not.
+/// Ends the handle; events that were not read are gone. A job that runs on keel's thread goes on to its end; cancel it
+/// first if it should not.
 ///
 /// job: 0 and what was destroyed before are ignored. Threads: any; never waits. Status: none, cannot fail. Since 0.1.
 #[no_mangle]

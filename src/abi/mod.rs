@@ -1,9 +1,10 @@
 //! The boundary: the only `extern "C"` and the only raw pointers of hosts.
 //!
 //! One file per C noun (`runtime`, `model`, `batch`, `session`, `job`, `blob`) over a small kit: `guard` contains every
-//! call, `handle` turns ids into objects, `text` moves strings and arrays, `view` columns, `status` and `report` fill structs, `tensor` speaks DLPack,
-//! `callback` reaches the host, `version` says what was loaded. A function here checks its arguments once, calls one room
-//! and hands the result back: no arithmetic, no default, no unwrap. `include/keel/keel.h` is generated from these files.
+//! call, `handle` turns ids into objects, `text` moves strings and arrays, `view` columns, `status` and `report` fill
+//! structs, `tensor` speaks DLPack, `callback` reaches the host, `version` says what was loaded. A function here checks
+//! its arguments once, calls one room and hands the result back: no arithmetic, no default, no unwrap.
+//! `include/keel/keel.h` is generated from these files.
 
 #![deny(unsafe_op_in_unsafe_fn)]
 #![allow(non_camel_case_types, reason = "the types carry their C names, so that the header is generated from them")]

@@ -24,12 +24,12 @@ impl Noun for Model {
     const TYPE: Type = Type::Model;
 }
 
-/// Makes a job that loads a directory in the Hugging Face layout (config.json, *.safetensors, tokenizer.json); the finished
-/// job has the model, keel_job_model.
+/// Makes a job that loads a directory in the Hugging Face layout (config.json, *.safetensors, tokenizer.json); the
+/// finished job has the model, keel_job_model.
 ///
 /// runtime: borrowed. path: UTF-8, copied. json: the configuration "load", copied; NULL with length 0 for the defaults.
-/// job: out, the caller ends it with keel_job_destroy. error: nullable. Threads: any. Status: KEEL_E_CONFIG, KEEL_E_DEVICE; files that are missing or
-/// wrong fail the job with KEEL_E_FILE, KEEL_E_FORMAT. Since 0.1.
+/// job: out, the caller ends it with keel_job_destroy. error: nullable. Threads: any. Status: KEEL_E_CONFIG,
+/// KEEL_E_DEVICE; files that are missing or wrong fail the job with KEEL_E_FILE, KEEL_E_FORMAT. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_model_load(
     runtime: keel_runtime,
@@ -45,7 +45,7 @@ pub unsafe extern "C" fn keel_model_load(
         let runtime = handle::get::<Runtime>("runtime", runtime)?;
         let path = text::path(path, path_length)?;
         let config = config::parse(text::json(json, json_length)?)?;
-        job.write(super::job::insert(Job::load(&runtime, path.to_path_buf(), config)?)?);
+        job.write(handle::insert(Job::load(&runtime, path.to_path_buf(), config)?)?);
         Ok(())
     })
 }
@@ -72,8 +72,8 @@ pub unsafe extern "C" fn keel_model_create(
     })
 }
 
-/// Writes the last published weights as a directory that transformers loads. A file that is there is replaced whole or not
-/// at all.
+/// Writes the last published weights as a directory that transformers loads. A file that is there is replaced whole or
+/// not at all.
 ///
 /// model: borrowed. path: UTF-8, copied; the directory is made if it is missing. error: nullable.
 /// Threads: any. Status: KEEL_E_FILE. Since 0.1.
@@ -89,8 +89,8 @@ pub unsafe extern "C" fn keel_model_save(
 
 /// What the model is, as JSON: architecture, sizes, dtype, device, version of its weights, special tokens.
 ///
-/// model: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL,
-/// nullable. error: nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
+/// model: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a
+/// NUL, nullable. error: nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_model_info(
     model: keel_model,
@@ -131,8 +131,8 @@ pub unsafe extern "C" fn keel_model_encode(
 
 /// Turns tokens into text.
 ///
-/// model: borrowed. tokens: count of them, borrowed. flags: 0 or KEEL_DECODE_SKIP_SPECIAL. buffer: room for capacity bytes,
-/// NULL with capacity 0 to ask for the size. needed: bytes without a NUL, nullable. error: nullable.
+/// model: borrowed. tokens: count of them, borrowed. flags: 0 or KEEL_DECODE_SKIP_SPECIAL. buffer: room for capacity
+/// bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL, nullable. error: nullable.
 /// Threads: any. Status: KEEL_E_CAPACITY, KEEL_E_STATE: the model has no tokenizer. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_model_decode(

@@ -20,9 +20,9 @@ impl Noun for Runtime {
 
 /// Makes a runtime. The first one of a process decides whether CUDA is loaded; a process needs only one.
 ///
-/// header_abi: KEEL_ABI_VERSION of the header that the host was compiled against. json: the configuration "runtime", copied;
-/// NULL with length 0 for the defaults. runtime: out, the caller ends it with keel_runtime_destroy. error: nullable.
-/// Threads: any. Status: KEEL_E_VERSION, KEEL_E_CONFIG, KEEL_E_DEVICE. Since 0.1.
+/// header_abi: KEEL_ABI_VERSION of the header that the host was compiled against. json: the configuration "runtime",
+/// copied; NULL with length 0 for the defaults. runtime: out, the caller ends it with keel_runtime_destroy. error:
+/// nullable. Threads: any. Status: KEEL_E_VERSION, KEEL_E_CONFIG, KEEL_E_DEVICE. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_runtime_create(
     header_abi: u32,
@@ -42,8 +42,8 @@ pub unsafe extern "C" fn keel_runtime_create(
 
 /// Stops the jobs that run on keel's threads at their next slice and waits for those threads; afterwards none runs.
 ///
-/// runtime: stays valid, but no job can be started on a thread again. timeout_us: how long to wait at most. error: nullable.
-/// Threads: any. Status: KEEL_E_TIMEOUT: a slice still runs, call again. Since 0.1.
+/// runtime: stays valid, but no job can be started on a thread again. timeout_us: how long to wait at most. error:
+/// nullable. Threads: any. Status: KEEL_E_TIMEOUT: a slice still runs, call again. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_runtime_shutdown(
     runtime: keel_runtime,
@@ -55,8 +55,8 @@ pub unsafe extern "C" fn keel_runtime_shutdown(
 
 /// Takes the oldest event, as JSON.
 ///
-/// runtime: borrowed. source: the handle of the session or job whose events are wanted, 0 for any. buffer: room for capacity
-/// bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL, nullable. error: nullable.
+/// runtime: borrowed. source: the handle of the session or job whose events are wanted, 0 for any. buffer: room for
+/// capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL, nullable. error: nullable.
 /// Threads: any. Status: KEEL_EMPTY: there is none; KEEL_E_CAPACITY: it stays the oldest. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_runtime_next_event(
@@ -76,8 +76,8 @@ pub unsafe extern "C" fn keel_runtime_next_event(
 
 /// The devices that a configuration may name, as a JSON array: ["cpu", "cuda:0"].
 ///
-/// runtime: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL,
-/// nullable. error: nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
+/// runtime: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without
+/// a NUL, nullable. error: nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_runtime_devices(
     runtime: keel_runtime,
@@ -94,8 +94,8 @@ pub unsafe extern "C" fn keel_runtime_devices(
 
 /// What memory the process uses, as JSON, in bytes.
 ///
-/// runtime: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL,
-/// nullable. error: nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
+/// runtime: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without
+/// a NUL, nullable. error: nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_runtime_memory(
     runtime: keel_runtime,
@@ -112,7 +112,8 @@ pub unsafe extern "C" fn keel_runtime_memory(
 
 /// Ends the handle. What was made from the runtime goes on; its memory is freed with the last of it.
 ///
-/// runtime: 0 and what was destroyed before are ignored. Threads: any; never waits. Status: none, cannot fail. Since 0.1.
+/// runtime: 0 and what was destroyed before are ignored. Threads: any; never waits. Status: none, cannot fail.
+/// Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_runtime_destroy(runtime: keel_runtime) {
     guard!(or(), { handle::retire::<Runtime>(runtime) })
@@ -128,9 +129,9 @@ pub unsafe extern "C" fn keel_live_handles() -> u64 {
 
 /// The JSON Schema of a configuration: names, types, ranges, defaults, meanings.
 ///
-/// kind: "runtime", "load", "create", "generate", "session", or "columns" for the table of columns of a batch. buffer: room
-/// for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL, nullable. error: nullable.
-/// Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
+/// kind: "runtime", "load", "create", "generate", "session", or "columns" for the table of columns of a batch. buffer:
+/// room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL, nullable. error:
+/// nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_config_schema(
     kind: *const c_char,

@@ -1,5 +1,5 @@
-//! Statuses and the error struct, as C sees them. The values are those of [`crate::error::Status`]; the table says their
-//! names once.
+//! Statuses and the error struct, as C sees them. The values are those of [`crate::error::Status`]; the table says
+//! their names once.
 
 use crate::error::Status;
 use std::ffi::{c_char, CStr};
@@ -67,8 +67,8 @@ pub const KEEL_E_POISONED: i32 = -902;
 /// The host's callback threw or returned non-zero.
 pub const KEEL_E_CALLBACK: i32 = -903;
 
-/// Where a failed call says what went wrong. The caller owns it; initialise it with KEEL_ERROR_INIT and use it for as many
-/// calls as you like: each call that gets it writes it.
+/// Where a failed call says what went wrong. The caller owns it; initialise it with KEEL_ERROR_INIT and use it for as
+/// many calls as you like: each call that gets it writes it.
 #[repr(C)]
 pub struct keel_error {
     /// sizeof(struct keel_error) of the caller; with 0, nothing is written.

@@ -1,4 +1,5 @@
-//! What was loaded: the version of the ABI and of the library, where they lie, and the handshake with the host's header.
+//! What was loaded: the version of the ABI and of the library, where they lie, and the handshake with the host's
+//! header.
 
 use super::status::{keel_error, keel_status};
 use super::text;
@@ -21,7 +22,8 @@ pub unsafe extern "C" fn keel_abi_version() -> u32 {
 
 /// The version of the loaded library, e.g. "0.1.0".
 ///
-/// The result is a constant of the library: never NULL, not to be freed. Threads: any. Status: none, cannot fail. Since 0.1.
+/// The result is a constant of the library: never NULL, not to be freed. Threads: any. Status: none, cannot fail.
+/// Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_version() -> *const c_char {
     guard!(or c"".as_ptr(), { VERSION.as_ptr().cast() })
@@ -29,8 +31,8 @@ pub unsafe extern "C" fn keel_version() -> *const c_char {
 
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
 
-/// What was loaded, as JSON: versions of keel, of its ABI and of libtorch, the build's profile, and the absolute paths of
-/// the two libraries.
+/// What was loaded, as JSON: versions of keel, of its ABI and of libtorch, the build's profile, and the absolute paths
+/// of the two libraries.
 ///
 /// buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL, nullable.
 /// error: nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
@@ -83,8 +85,8 @@ pub(super) fn handshake(header: u32) -> Result<()> {
         return Ok(());
     }
     let message = format!(
-        "header_abi: the host was compiled against keel.h with ABI {major}.{minor}, this library speaks {own_major}.{own_minor}; \
-         compile the host against this library's header"
+        "header_abi: the host was compiled against keel.h with ABI {major}.{minor}, this library speaks \
+         {own_major}.{own_minor}; compile the host against this library's header"
     );
     Err(Error::new(Status::Version, message))
 }

@@ -4,7 +4,7 @@
 //! checkpoint is read whole and checked against the session before anything is changed.
 
 use super::buffer::Buffer;
-use super::core::{Core, Reference};
+use super::core::Reference;
 use super::{Role, Session};
 use crate::config as settings;
 use crate::error::{Error, Result, Status};
@@ -40,7 +40,7 @@ struct State {
 }
 
 /// A checkpoint in memory: what is written, and what was read.
-struct Checkpoint {
+pub(super) struct Checkpoint {
     state: State,
     tensors: BTreeMap<String, Tensor>,
     bytes: BTreeMap<String, Vec<u8>>,
@@ -98,7 +98,7 @@ impl Checkpoint {
         write(views, HashMap::from([("keel".to_string(), state)]))
     }
 
-    fn parse(bytes: &[u8]) -> Result<Checkpoint> {
+    pub fn parse(bytes: &[u8]) -> Result<Checkpoint> {
         let invalid = |error: String| Error::new(Status::Format, format!("not a checkpoint of keel: {error}"));
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| invalid(error.to_string()))?;
         let file = SafeTensors::deserialize(bytes).map_err(|error| invalid(error.to_string()))?;
@@ -162,7 +162,8 @@ impl Checkpoint {
     }
 
     /// Writes the checkpoint into the session; everything that can be wrong is found before the first write.
-    fn apply(&self, session: &Session, core: &mut Core) -> Result<()> {
+    pub fn apply(&self, session: &Session) -> Result<()> {
+        let core = &mut *session.core().lock();
         let own = serde_json::to_value(&session.config().algorithm).unwrap_or_default();
         let saved = serde_json::to_value(&self.state.config.algorithm).unwrap_or_default();
         if own["type"] != saved["type"] {
@@ -175,8 +176,10 @@ impl Checkpoint {
         }
         let buffer = self.buffer(model.architecture().vocabulary)?;
         let reference = self.reference(session.device())?;
+        let mut algorithm = session.config().algorithm.build();
+        algorithm.set_state(&self.state.algorithm)?;
         core.trainee_mut()?.set_tensors(&|name| self.tensor(name))?;
-        core.algorithm.set_state(&self.state.algorithm)?;
+        core.algorithm = algorithm;
         core.reference = reference;
         (core.updates, core.optimizer_steps) = (self.state.updates, self.state.optimizer_steps);
         model.raise_version(self.state.policy_version);
@@ -195,11 +198,6 @@ pub(super) fn to_bytes(session: &Session) -> Result<Vec<u8>> {
     let written = |error: safetensors::SafeTensorError| Error::data(format!("export: {error}"));
     Checkpoint::of(session)?
         .serialized(|views, metadata| safetensors::serialize(views, Some(metadata)).map_err(written))
-}
-
-pub(super) fn from_bytes(session: &Session, bytes: &[u8]) -> Result<()> {
-    let checkpoint = Checkpoint::parse(bytes)?;
-    checkpoint.apply(session, &mut session.core().lock())
 }
 
 pub(super) fn write(session: &Session, path: &Path) -> Result<()> {
@@ -227,20 +225,19 @@ fn replace(temporary: &Path, path: &Path, folder: &Path, bytes: &[u8]) -> std::i
     std::fs::File::open(folder)?.sync_all()
 }
 
-pub(super) fn read(session: &Session, path: &Path) -> Result<()> {
+pub(super) fn read(path: &Path) -> Result<Checkpoint> {
     let bytes = std::fs::read(path).map_err(|error| Error::file(path, error))?;
-    from_bytes(session, &bytes).map_err(|error| error.within(path.display()))
+    Checkpoint::parse(&bytes).map_err(|error| error.within(path.display()))
 }
 
 pub(super) fn open(runtime: &Arc<super::Runtime>, path: &Path) -> Result<Arc<Session>> {
-    let bytes = std::fs::read(path).map_err(|error| Error::file(path, error))?;
+    let checkpoint = read(path)?;
     let opened = || -> Result<Arc<Session>> {
-        let checkpoint = Checkpoint::parse(&bytes)?;
         let device = runtime.check_device(settings::device(&checkpoint.state.config.device)?)?;
         let session = Session::create(runtime, checkpoint.state.config.clone())?;
         let policy = checkpoint.model(&checkpoint.state.policy, "policy", device)?;
         session.set_model(Role::Policy, Arc::new(policy))?;
-        checkpoint.apply(&session, &mut session.core().lock())?;
+        checkpoint.apply(&session)?;
         Ok(session)
     };
     opened().map_err(|error| error.within(path.display()))

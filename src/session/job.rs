@@ -54,7 +54,7 @@ struct Driver {
 }
 
 pub struct Job {
-    id: AtomicU64,
+    source: AtomicU64,
     runtime: Arc<Runtime>,
     calls_host: bool,
     driving: AtomicBool,
@@ -76,7 +76,7 @@ impl Job {
             progress: 0.0,
         };
         Arc::new(Job {
-            id: AtomicU64::new(0),
+            source: AtomicU64::new(0),
             runtime: runtime.clone(),
             calls_host: plan.calls_host(),
             driving: AtomicBool::new(false),
@@ -96,16 +96,18 @@ impl Job {
     /// Reads a model directory; the model is on the finished job.
     pub fn load(runtime: &Arc<Runtime>, path: PathBuf, config: config::Load) -> Result<Arc<Job>> {
         runtime.check_device(config::device(&config.device)?)?;
-        let work = move || {
-            let model = Arc::new(Model::load(&path, &config)?);
-            Ok(Output { model: Some(model), ..Output::default() })
-        };
-        Ok(Job::new(runtime, Box::new(Whole::new("load", 1, work))))
+        let publish = |model| Ok(Output { model: Some(Arc::new(model)), ..Output::default() });
+        Ok(Job::new(runtime, Box::new(Whole::new("load", 1, move || Model::load(&path, &config), publish))))
     }
 
-    /// The handle that the job's events carry.
-    pub fn set_id(&self, id: u64) {
-        self.id.store(id, Ordering::Relaxed);
+    pub fn runtime(&self) -> &Arc<Runtime> {
+        &self.runtime
+    }
+
+    /// The source of the job's events: its handle.
+    pub fn set_source(&self, source: u64) {
+        self.source.store(source, Ordering::Relaxed);
+        self.runtime.events().open(source);
     }
 
     pub fn unfinished(&self) -> bool {
@@ -322,7 +324,7 @@ impl Job {
     }
 
     fn announce(&self, driver: &Driver) {
-        let job = self.id.load(Ordering::Relaxed);
+        let job = self.source.load(Ordering::Relaxed);
         let report = self.progress.lock();
         let event = Event::JobFinished {
             job,

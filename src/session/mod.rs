@@ -59,7 +59,7 @@ struct Record {
 }
 
 pub struct Session {
-    id: AtomicU64,
+    source: AtomicU64,
     runtime: Arc<Runtime>,
     config: Config,
     device: Device,
@@ -80,7 +80,7 @@ impl Session {
         let device = runtime.check_device(settings::device(&config.device)?)?;
         let algorithm = config.algorithm.build();
         Ok(Arc::new(Session {
-            id: AtomicU64::new(0),
+            source: AtomicU64::new(0),
             runtime: runtime.clone(),
             temperature: algorithm.temperature(),
             kind: algorithm.kind(),
@@ -97,9 +97,10 @@ impl Session {
         }))
     }
 
-    /// The handle that the session's events carry.
-    pub fn set_id(&self, id: u64) {
-        self.id.store(id, Ordering::Relaxed);
+    /// The source of the session's events: its handle.
+    pub fn set_source(&self, source: u64) {
+        self.source.store(source, Ordering::Relaxed);
+        self.runtime.events().open(source);
     }
 
     pub fn runtime(&self) -> &Arc<Runtime> {
@@ -223,9 +224,10 @@ impl Session {
 
     /// Drops every row that no update has taken.
     pub fn clear(&self) -> Result<()> {
-        self.check_idle("clear")?;
-        self.buffer.lock().clear();
-        Ok(())
+        self.while_idle("clear", || {
+            self.buffer.lock().clear();
+            Ok(())
+        })
     }
 
     pub fn set_reward_callback(&self, callback: Option<RewardCallback>) {
@@ -271,16 +273,23 @@ impl Session {
     pub fn save(self: &Arc<Self>, path: PathBuf) -> Result<Arc<Job>> {
         self.check_poisoned()?;
         let session = self.clone();
-        let work = move || checkpoint::write(&session, &path).map(|()| plan::Output::default());
-        Ok(Job::new(&self.runtime, Box::new(plan::Whole::new("save", self.config.resolved_threads(), work))))
+        let work = move || checkpoint::write(&session, &path);
+        let publish = |()| Ok(plan::Output::default());
+        Ok(Job::new(&self.runtime, Box::new(plan::Whole::new("save", self.config.resolved_threads(), work, publish))))
     }
 
     /// Plans the reading of a checkpoint into this session; a bad file changes nothing.
     pub fn restore(self: &Arc<Self>, path: PathBuf) -> Result<Arc<Job>> {
         self.check_idle("restore")?;
         let session = self.clone();
-        let work = move || checkpoint::read(&session, &path).map(|()| plan::Output::default());
-        Ok(Job::new(&self.runtime, Box::new(plan::Whole::new("restore", self.config.resolved_threads(), work))))
+        let work = move || checkpoint::read(&path).map(|checkpoint| (path, checkpoint));
+        let publish = move |(path, checkpoint): (PathBuf, checkpoint::Checkpoint)| {
+            session
+                .while_idle("restore", || checkpoint.apply(&session).map_err(|error| error.within(path.display())))?;
+            Ok(plan::Output::default())
+        };
+        let threads = self.config.resolved_threads();
+        Ok(Job::new(&self.runtime, Box::new(plan::Whole::new("restore", threads, work, publish))))
     }
 
     /// A saved session with its models, as a new session.
@@ -296,8 +305,8 @@ impl Session {
 
     /// Takes an exported checkpoint; bad bytes change nothing.
     pub fn import(&self, bytes: &[u8]) -> Result<()> {
-        self.check_idle("import")?;
-        checkpoint::from_bytes(self, bytes)
+        let checkpoint = checkpoint::Checkpoint::parse(bytes)?;
+        self.while_idle("import", || checkpoint.apply(self))
     }
 
     /// A hash of everything that decides the session's future: equal states hash equally.
@@ -347,11 +356,18 @@ impl Session {
         (record.updates, record.optimizer_steps) = (core.updates, core.optimizer_steps);
         record.values.extend(values.clone());
         let event = Event::Metrics { update: core.updates, optimizer_steps: core.optimizer_steps, values };
-        self.runtime.events().push(self.id.load(Ordering::Relaxed), event);
+        self.runtime.events().push(self.source.load(Ordering::Relaxed), event);
     }
 
     fn check_idle(&self, what: &str) -> Result<()> {
         check_unfinished(&self.updating.lock(), what)
+    }
+
+    /// Does `change` while no update can be planned; refuses while one is unfinished.
+    fn while_idle(&self, what: &str, change: impl FnOnce() -> Result<()>) -> Result<()> {
+        let updating = self.updating.lock();
+        check_unfinished(&updating, what)?;
+        change()
     }
 }
 

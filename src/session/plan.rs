@@ -54,24 +54,36 @@ pub(super) trait Plan: Send {
     fn panicked(&self) {}
 }
 
-/// A plan of one slice: work that has no natural pieces (reading or writing a file).
-pub(super) struct Whole<F> {
+/// A plan of one slice: `work` has no natural pieces (reading or writing a file), `publish` does with its result what
+/// only a call of the host may.
+pub(super) struct Whole<F, T, P> {
     kind: &'static str,
     threads: usize,
     work: Option<F>,
-    output: Option<Output>,
+    result: Option<T>,
+    publish: P,
 }
 
-impl<F: FnOnce() -> Result<Output> + Send> Whole<F> {
-    pub fn new(kind: &'static str, threads: usize, work: F) -> Self {
-        Whole { kind, threads, work: Some(work), output: None }
+impl<F, T, P> Whole<F, T, P>
+where
+    F: FnOnce() -> Result<T> + Send,
+    T: Send,
+    P: Fn(T) -> Result<Output> + Send,
+{
+    pub fn new(kind: &'static str, threads: usize, work: F, publish: P) -> Self {
+        Whole { kind, threads, work: Some(work), result: None, publish }
     }
 }
 
-impl<F: FnOnce() -> Result<Output> + Send> Plan for Whole<F> {
+impl<F, T, P> Plan for Whole<F, T, P>
+where
+    F: FnOnce() -> Result<T> + Send,
+    T: Send,
+    P: Fn(T) -> Result<Output> + Send,
+{
     fn slice(&mut self) -> Result<bool> {
         if let Some(work) = self.work.take() {
-            self.output = Some(work()?);
+            self.result = Some(work()?);
         }
         Ok(true)
     }
@@ -85,7 +97,7 @@ impl<F: FnOnce() -> Result<Output> + Send> Plan for Whole<F> {
     }
 
     fn progress(&self) -> f32 {
-        if self.output.is_some() {
+        if self.work.is_none() {
             1.0
         } else {
             0.0
@@ -93,7 +105,7 @@ impl<F: FnOnce() -> Result<Output> + Send> Plan for Whole<F> {
     }
 
     fn finish(&mut self, _ending: Ending) -> Result<Output> {
-        Ok(self.output.take().unwrap_or_default())
+        self.result.take().map_or_else(|| Ok(Output::default()), &self.publish)
     }
 
     fn threads(&self) -> usize {

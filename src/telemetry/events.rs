@@ -1,4 +1,4 @@
-//! Events waiting for the host: one bounded queue per source, the oldest lost and counted where a queue is full.
+//! Events waiting for the host: one bounded queue per open source, the oldest lost and counted where a queue is full.
 //!
 //! Pushing is short and never waits for a reader; the lock is held for no work of a learner.
 
@@ -33,20 +33,30 @@ impl Events {
         Events { capacity: capacity.max(1), queues: Mutex::default() }
     }
 
-    /// Appends an event of a source; where its queue is full, the oldest is lost and counted.
+    /// Makes the queue of a source.
+    pub fn open(&self, source: u64) {
+        self.queues.lock().sources.entry(source).or_default();
+    }
+
+    /// Forgets a source and what it has waiting; what it says from now on is lost.
+    pub fn close(&self, source: u64) {
+        self.queues.lock().sources.remove(&source);
+    }
+
+    /// Appends an event of an open source; where its queue is full, the oldest is lost and counted.
     pub fn push(&self, source: u64, event: Event) {
         if let Event::Metrics { values, .. } = &event {
             debug_assert!(values.iter().all(|(name, _)| metric(name).is_some()), "{values:?}: not in the table");
         }
         let mut queues = self.queues.lock();
-        queues.sequence += 1;
-        let sequence = queues.sequence;
-        let queue = queues.sources.entry(source).or_default();
+        let Queues { sequence, sources } = &mut *queues;
+        let Some(queue) = sources.get_mut(&source) else { return };
+        *sequence += 1;
         if queue.waiting.len() == self.capacity {
             queue.waiting.pop_front();
             queue.dropped += 1;
         }
-        queue.waiting.push_back((sequence, event));
+        queue.waiting.push_back((*sequence, event));
     }
 
     /// The oldest event of a source, or of all sources where it is 0, as JSON.
@@ -75,15 +85,7 @@ impl Events {
         reader(&Value::Object(members).to_string())?;
         queue.waiting.pop_front();
         queue.dropped = 0;
-        if queue.waiting.is_empty() {
-            queues.sources.remove(&source);
-        }
         Ok(true)
-    }
-
-    /// Forgets what a source still has waiting.
-    pub fn forget(&self, source: u64) {
-        self.queues.lock().sources.remove(&source);
     }
 }
 
@@ -113,6 +115,7 @@ mod tests {
     #[test]
     fn events_come_in_order_by_source_or_from_all() {
         let events = Events::new(8);
+        [3, 7].into_iter().for_each(|source| events.open(source));
         for (source, text) in [(7, "a"), (3, "b"), (7, "c"), (3, "d")] {
             events.push(source, warning(text));
         }
@@ -127,6 +130,7 @@ mod tests {
     #[test]
     fn a_full_queue_loses_its_oldest_and_says_how_many() {
         let events = Events::new(2);
+        [1, 2].into_iter().for_each(|source| events.open(source));
         for text in ["a", "b", "c", "d", "e"] {
             events.push(1, warning(text));
         }
@@ -139,6 +143,7 @@ mod tests {
     #[test]
     fn a_reader_that_refuses_takes_nothing() {
         let events = Events::new(2);
+        events.open(5);
         events.push(5, warning("text"));
         let expected = r#"{"event":"warning","message":"text","source":5,"sequence":1,"dropped":0}"#;
         let refusal = Error::new(Status::Capacity, "no room");
@@ -154,11 +159,13 @@ mod tests {
     }
 
     #[test]
-    fn a_forgotten_source_is_silent() {
+    fn a_closed_source_is_silent() {
         let events = Events::new(2);
+        [5, 6].into_iter().for_each(|source| events.open(source));
         events.push(5, warning("a"));
         events.push(6, warning("b"));
-        events.forget(5);
+        events.close(5);
+        events.push(5, warning("c"));
         assert_eq!(read(&events, 0), Some(("b".into(), 6, 0)));
         assert_eq!(read(&events, 5), None);
     }
@@ -166,6 +173,7 @@ mod tests {
     #[test]
     fn many_threads_push_and_none_is_lost_uncounted() {
         let events = Events::new(16);
+        events.open(9);
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| (0..500).for_each(|_| events.push(9, warning("x"))));

@@ -72,9 +72,13 @@ fn prototype(line: &str) -> String {
     all
 }
 
-/// The functions that the committed header declares.
+/// The functions that the committed header declares, each once.
 pub fn functions(root: &Path) -> BTreeSet<String> {
     let text = std::fs::read_to_string(root.join("include/keel/keel.h")).unwrap();
-    let calls = text.split("KEEL_CALL keel_").skip(1);
-    calls.filter_map(|rest| rest.split_once('(')).map(|(name, _)| format!("keel_{name}")).collect()
+    let calls = text.split("KEEL_CALL keel_").skip(1).filter_map(|rest| rest.split_once('('));
+    let mut all = BTreeSet::new();
+    for (name, _) in calls {
+        assert!(all.insert(format!("keel_{name}")), "the header declares keel_{name} twice");
+    }
+    all
 }

@@ -1,4 +1,5 @@
-// Starts a job on keel's thread and returns from main in the middle of it: exit_host <update|generate|load> <microseconds>.
+// Starts a job on keel's thread and returns from main in the middle of it: exit_host <update|generate|load>
+// <microseconds>.
 #include <chrono>
 #include <string>
 #include <thread>
@@ -7,7 +8,8 @@
 
 namespace {
 
-const char *const MODEL = R"({"config": {"model_type": "llama", "vocab_size": 256, "hidden_size": 128, "intermediate_size": 256,
+const char *const MODEL =
+    R"({"config": {"model_type": "llama", "vocab_size": 256, "hidden_size": 128, "intermediate_size": 256,
   "num_hidden_layers": 4, "num_attention_heads": 4, "max_position_embeddings": 512}})";
 
 keel::Result<keel::Job> make(const std::string &kind, const keel::Runtime &runtime, const keel::Session &session) {

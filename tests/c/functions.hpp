@@ -17,7 +17,9 @@ struct Parameter {
   bool pointer() const { return type.back() == '*'; }
   bool constant() const { return type.rfind("const ", 0) == 0; }
   // A handle that goes in.
-  bool handle() const { return type.rfind("keel_", 0) == 0 && !pointer() && type != "keel_reward_callback"; }
+  bool handle() const {
+    return type.rfind("keel_", 0) == 0 && !pointer() && type != "keel_reward_callback" && type != "keel_status";
+  }
   // The noun of a handle: "keel_model" is "model".
   std::string noun() const { return type.substr(5); }
   bool text() const { return type == "const char *"; }

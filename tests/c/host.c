@@ -4,18 +4,19 @@
 
 #include "keel/keel.h"
 
-#define TRY(call)                                                          \
-  do {                                                                     \
-    if ((call) < 0) {                                                      \
-      (void)snprintf(said, room, "%s: %s", #call, error.message);          \
-      goto end;                                                            \
-    }                                                                      \
+#define TRY(call)                                                 \
+  do {                                                            \
+    if ((call) < 0) {                                             \
+      (void)snprintf(said, room, "%s: %s", #call, error.message); \
+      goto end;                                                   \
+    }                                                             \
   } while (0)
 
 /* Writes what went wrong, or nothing, into `said`. */
 void host_in_c(const char *model_json, char *said, size_t room) {
   static const char config[] =
-      "{\"algorithm\": {\"type\": \"sft\", \"batch_size\": 2, \"epochs\": 10}, \"optimizer\": {\"learning_rate\": 0.01}}";
+      "{\"algorithm\": {\"type\": \"sft\", \"batch_size\": 2, \"epochs\": 10}, \"optimizer\": {\"learning_rate\": "
+      "0.01}}";
   static const char question[] = "{\"temperature\": 0, \"max_new_tokens\": 3}";
   static const char prompts[] = "ab", responses[] = "c d ec d e";
   static const uint64_t prompt_rows[] = {0, 1, 2}, response_rows[] = {0, 5, 10};

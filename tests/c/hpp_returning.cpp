@@ -10,7 +10,8 @@ std::string said(const keel::Error &error) { return std::string(error.name()) + 
 std::string generate(const keel::Session &session) {
   auto job = session.generate(std::vector<std::string>{"a b", "c"}, R"({"max_new_tokens": 3, "ignore_eos": true})");
   if (!job) return said(job.error());
-  for (auto report = job->pump(keel::Microseconds(500)); !report || !report->done(); report = job->pump(keel::Microseconds(500))) {
+  for (auto report = job->pump(keel::Microseconds(500)); !report || !report->done();
+       report = job->pump(keel::Microseconds(500))) {
     if (!report) return said(report.error());
   }
   auto rollouts = job->batch();

@@ -1,8 +1,8 @@
 // keel.hpp as a host with exceptions uses it: results are values, errors are thrown.
 #define KEEL_EXCEPTIONS
-#include "keel/keel.hpp"
-
 #include <string>
+
+#include "keel/keel.hpp"
 
 // What went wrong, or nothing.
 std::string hpp_throwing(const std::string &model_json) try {
@@ -11,7 +11,8 @@ std::string hpp_throwing(const std::string &model_json) try {
   keel::Session session = keel::Session::create(runtime, R"({"algorithm": {"type": "ppo", "epochs": 1}})");
   session.set_model(KEEL_ROLE_POLICY, model);
   if (model.decode(model.encode("a b c")) != "a b c") return "the text changed";
-  const keel::Job job = session.generate(std::vector<std::string>{"a", "b"}, R"({"max_new_tokens": 4, "ignore_eos": true})");
+  const keel::Job job =
+      session.generate(std::vector<std::string>{"a", "b"}, R"({"max_new_tokens": 4, "ignore_eos": true})");
   job.run();
   keel::Batch rollouts = job.batch();
   if (rollouts.texts("response").to_vector().size() != 2) return "expected two texts";

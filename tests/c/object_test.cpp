@@ -85,7 +85,8 @@ TEST(Model, EncodesAndDecodes) {
   EXPECT_EQ((std::vector<int32_t>(tokens, tokens + needed)), (std::vector<int32_t>{3, 5, 15}));
   char text[16];
   tokens[3] = 1;
-  EXPECT_EQ(keel_model_decode(world.model, tokens, 4, KEEL_DECODE_SKIP_SPECIAL, text, sizeof text, &needed, nullptr), KEEL_OK);
+  EXPECT_EQ(keel_model_decode(world.model, tokens, 4, KEEL_DECODE_SKIP_SPECIAL, text, sizeof text, &needed, nullptr),
+            KEEL_OK);
   EXPECT_EQ(std::string(text, needed), "a c m");
   EXPECT_EQ(keel_model_decode(world.model, tokens, 4, 0, text, sizeof text, &needed, nullptr), KEEL_OK);
   EXPECT_EQ(std::string(text, needed), "a c m </s>");
@@ -129,12 +130,16 @@ TEST(Batch, RefusesOffsetsThatDoNotFit) {
   Caught caught;
   const uint64_t short_of_it[] = {0, 1, 2}, falling[] = {0, 4, 3}, late[] = {1, 2, 3}, huge[] = {0, 1, UINT64_MAX};
   for (const uint64_t *const wrong : {short_of_it, falling, late, huge}) {
-    EXPECT_EQ(keel_batch_set(batch, "prompt", 6, KEEL_TYPE_I32, tokens, 3, wrong, caught), KEEL_E_SHAPE) << caught.message();
+    EXPECT_EQ(keel_batch_set(batch, "prompt", 6, KEEL_TYPE_I32, tokens, 3, wrong, caught), KEEL_E_SHAPE)
+        << caught.message();
   }
-  EXPECT_EQ(keel_batch_set(batch, "prompt", 6, KEEL_TYPE_I32, tokens, 3, nullptr, caught), KEEL_E_SHAPE) << caught.message();
-  EXPECT_EQ(keel_batch_set(batch, "prompt", 6, 77, tokens, 2, nullptr, caught), KEEL_E_INVALID_ARGUMENT) << caught.message();
+  EXPECT_EQ(keel_batch_set(batch, "prompt", 6, KEEL_TYPE_I32, tokens, 3, nullptr, caught), KEEL_E_SHAPE)
+      << caught.message();
+  EXPECT_EQ(keel_batch_set(batch, "prompt", 6, 77, tokens, 2, nullptr, caught), KEEL_E_INVALID_ARGUMENT)
+      << caught.message();
   const int32_t negative[] = {3, -1};
-  EXPECT_EQ(keel_batch_set(batch, "prompt", 6, KEEL_TYPE_I32, negative, 2, nullptr, caught), KEEL_E_DATA) << caught.message();
+  EXPECT_EQ(keel_batch_set(batch, "prompt", 6, KEEL_TYPE_I32, negative, 2, nullptr, caught), KEEL_E_DATA)
+      << caught.message();
   const char *const odd = reinterpret_cast<const char *>(tokens) + 1;
   EXPECT_EQ(keel_batch_set(batch, "prompt", 6, KEEL_TYPE_I32, odd, 2, nullptr, caught), KEEL_E_INVALID_ARGUMENT);
   EXPECT_EQ(caught.message().rfind("values: expected a pointer aligned to 4 bytes, got 0x", 0), 0u) << caught.message();

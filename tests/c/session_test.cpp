@@ -1,4 +1,5 @@
-// What a host does with a session: step, generate, reward, save, restore; in pieces, on keel's thread, from two threads.
+// What a host does with a session: step, generate, reward, save, restore; in pieces, on keel's thread, from two
+// threads.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -43,7 +44,8 @@ keel_job generate(World &world, const std::string &json) {
   keel_batch prompts = make_prompts(world.runtime, {"a b", "c d e", "f"});
   keel_job job = 0;
   Caught caught;
-  EXPECT_EQ(keel_session_generate(world.session, prompts, json.data(), json.size(), &job, caught), KEEL_OK) << caught.message();
+  EXPECT_EQ(keel_session_generate(world.session, prompts, json.data(), json.size(), &job, caught), KEEL_OK)
+      << caught.message();
   keel_batch_destroy(prompts);
   return job;
 }
@@ -53,7 +55,8 @@ std::string column(keel_batch batch, const std::string &name) {
   const void *values = nullptr;
   size_t count = 0;
   Caught caught;
-  EXPECT_EQ(keel_batch_get(batch, name.data(), name.size(), &type, &values, &count, nullptr, caught), KEEL_OK) << caught.message();
+  EXPECT_EQ(keel_batch_get(batch, name.data(), name.size(), &type, &values, &count, nullptr, caught), KEEL_OK)
+      << caught.message();
   return std::string(static_cast<const char *>(values), count);
 }
 
@@ -286,9 +289,12 @@ TEST(Session, AModelHasOneTrainer) {
   World world;
   const keel_session other = make_session(world.runtime, R"({"algorithm": {"type": "sft"}})");
   Caught caught;
-  EXPECT_EQ(keel_session_set_model(other, KEEL_ROLE_POLICY, nullptr, 0, world.model, caught), KEEL_E_IN_USE) << caught.message();
-  EXPECT_EQ(keel_session_set_model(other, 99, nullptr, 0, world.model, caught), KEEL_E_INVALID_ARGUMENT) << caught.message();
-  EXPECT_EQ(keel_session_set_model(other, KEEL_ROLE_POLICY, "x", 1, world.model, caught), KEEL_E_INVALID_ARGUMENT) << caught.message();
+  EXPECT_EQ(keel_session_set_model(other, KEEL_ROLE_POLICY, nullptr, 0, world.model, caught), KEEL_E_IN_USE)
+      << caught.message();
+  EXPECT_EQ(keel_session_set_model(other, 99, nullptr, 0, world.model, caught), KEEL_E_INVALID_ARGUMENT)
+      << caught.message();
+  EXPECT_EQ(keel_session_set_model(other, KEEL_ROLE_POLICY, "x", 1, world.model, caught), KEEL_E_INVALID_ARGUMENT)
+      << caught.message();
   keel_model policy = 0;
   ASSERT_EQ(keel_session_model(world.session, KEEL_ROLE_POLICY, nullptr, 0, &policy, caught), KEEL_OK);
   EXPECT_EQ(text_of(keel_model_info, policy), text_of(keel_model_info, world.model));

@@ -16,7 +16,8 @@ namespace {
 keel_status set_reward(World &world, std::vector<float> rewards, keel_error *error) {
   keel_batch batch = 0;
   keel_status status = keel_batch_create(world.runtime, KEEL_BATCH_ROLLOUTS, 2, &batch, error);
-  if (status == KEEL_OK) status = keel_batch_set(batch, "reward", 6, KEEL_TYPE_F32, rewards.data(), rewards.size(), nullptr, error);
+  if (status == KEEL_OK)
+    status = keel_batch_set(batch, "reward", 6, KEEL_TYPE_F32, rewards.data(), rewards.size(), nullptr, error);
   keel_batch_destroy(batch);
   return status;
 }
@@ -150,15 +151,19 @@ const std::vector<std::pair<keel_status, Reach>> REACHED = {
     {KEEL_PENDING, first_pump},
     {KEEL_NEED_DATA, [](World &world, keel_error *error) { return keel_session_step(world.session, nullptr, error); }},
     {KEEL_EMPTY,
-     [](World &world, keel_error *error) { return keel_runtime_next_event(world.runtime, 999, nullptr, 0, nullptr, error); }},
+     [](World &world, keel_error *error) {
+       return keel_runtime_next_event(world.runtime, 999, nullptr, 0, nullptr, error);
+     }},
     {KEEL_E_INVALID_ARGUMENT,
      [](World &world, keel_error *error) {
        keel_batch batch = 0;
        return keel_batch_create(world.runtime, 99, 1, &batch, error);
      }},
     {KEEL_E_INVALID_HANDLE, [](World &, keel_error *error) { return keel_session_clear(0, error); }},
-    {KEEL_E_NULL_POINTER, [](World &world, keel_error *error) { return keel_session_update(world.session, nullptr, error); }},
-    {KEEL_E_INVALID_TEXT, [](World &world, keel_error *error) { return load(world, std::string("a\0b", 3), "{}", error); }},
+    {KEEL_E_NULL_POINTER,
+     [](World &world, keel_error *error) { return keel_session_update(world.session, nullptr, error); }},
+    {KEEL_E_INVALID_TEXT,
+     [](World &world, keel_error *error) { return load(world, std::string("a\0b", 3), "{}", error); }},
     {KEEL_E_CAPACITY,
      [](World &world, keel_error *error) { return keel_model_info(world.model, nullptr, 0, nullptr, error); }},
     {KEEL_E_CONCURRENT, two_drivers},
@@ -171,7 +176,8 @@ const std::vector<std::pair<keel_status, Reach>> REACHED = {
        keel_session_destroy(session);
        return status;
      }},
-    {KEEL_E_VERSION, [](World &world, keel_error *error) { return create_with(world, KEEL_ABI_VERSION + 1, "{}", error); }},
+    {KEEL_E_VERSION,
+     [](World &world, keel_error *error) { return create_with(world, KEEL_ABI_VERSION + 1, "{}", error); }},
     {KEEL_E_CANCELLED, cancelled},
     {KEEL_E_TIMEOUT, no_time},
     {KEEL_E_UNSUPPORTED, tensor_of_text},
@@ -195,7 +201,8 @@ const std::vector<std::pair<keel_status, Reach>> REACHED = {
     {KEEL_E_CALLBACK, throwing_callback},
 };
 
-// What no host can provoke: a full queue (none is bounded so today), and faults inside of keel, which the Rust tests plant.
+// What no host can provoke: a full queue (none is bounded so today), and faults inside of keel, which the Rust tests
+// plant.
 const std::vector<keel_status> UNREACHED = {KEEL_FULL, KEEL_E_INTERNAL, KEEL_E_PANIC, KEEL_E_POISONED};
 
 }  // namespace
@@ -240,7 +247,8 @@ TEST(Status, AnErrorIsWrittenOnlyAsFarAsItsSizeSays) {
     EXPECT_EQ(keel_session_clear(0, &room.error), KEEL_E_INVALID_HANDLE);
     EXPECT_EQ(room.error.struct_size, size);
     const char *const bytes = reinterpret_cast<const char *>(&room);
-    for (size_t at = size < 8 ? 4 : size < 1024 ? size : 1024; at < sizeof room; ++at) ASSERT_EQ(bytes[at], '#') << size;
+    for (size_t at = size < 8 ? 4 : size < 1024 ? size : 1024; at < sizeof room; ++at)
+      ASSERT_EQ(bytes[at], '#') << size;
     EXPECT_TRUE(size < 8 || room.error.status == KEEL_E_INVALID_HANDLE) << size;
     EXPECT_TRUE(size <= 8 || std::strlen(room.error.message) < size - 8) << size;
   }

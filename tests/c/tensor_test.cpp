@@ -35,8 +35,9 @@ struct Owned {
   explicit Owned(std::vector<int64_t> given) : shape(std::move(given)) {
     const int64_t count = std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
     for (int64_t at = 0; at < count; ++at) values.push_back(static_cast<int32_t>(at));
-    managed = {1, 0, this, [](DLManagedTensorVersioned *self) { ++static_cast<Owned *>(self->manager_ctx)->deleted; }, 0,
-               {values.data(), 1, 0, static_cast<int32_t>(shape.size()), 0, 32, 1, shape.data(), nullptr, 0}};
+    managed = {1,    0,
+               this, [](DLManagedTensorVersioned *self) { ++static_cast<Owned *>(self->manager_ctx)->deleted; },
+               0,    {values.data(), 1, 0, static_cast<int32_t>(shape.size()), 0, 32, 1, shape.data(), nullptr, 0}};
   }
   std::vector<int32_t> values;
   std::vector<int64_t> shape;
@@ -98,7 +99,8 @@ TEST(Tensor, GoesOutAndOutlivesItsBatch) {
   keel_batch batch = make_demonstrations(world.runtime, 3);
   const float weights[] = {0.5f, 1.5f, 2.5f};
   Caught caught;
-  ASSERT_EQ(keel_batch_set(batch, "weight", 6, KEEL_TYPE_F32, weights, 3, nullptr, caught), KEEL_OK) << caught.message();
+  ASSERT_EQ(keel_batch_set(batch, "weight", 6, KEEL_TYPE_F32, weights, 3, nullptr, caught), KEEL_OK)
+      << caught.message();
   DLManagedTensorVersioned *tensor = nullptr;
   ASSERT_EQ(keel_batch_get_dlpack(batch, "weight", 6, &tensor, caught), KEEL_OK) << caught.message();
   keel_batch_destroy(batch);

@@ -2,10 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#define MADE(call)                                            \
-  do {                                                        \
-    Caught caught;                                            \
-    const keel_status made = (call);                          \
+#define MADE(call)                                                 \
+  do {                                                             \
+    Caught caught;                                                 \
+    const keel_status made = (call);                               \
     EXPECT_EQ(made, KEEL_OK) << #call << ": " << caught.message(); \
   } while (false)
 
@@ -22,9 +22,11 @@ const char *const TOKENIZER = R"({"version": "1.0", "truncation": null, "padding
 
 std::string tiny_model(uint64_t seed, int layers, int hidden) {
   return R"({"config": {"model_type": "llama", "vocab_size": 16, "hidden_size": )" + std::to_string(hidden) +
-         R"(, "intermediate_size": )" + std::to_string(2 * hidden) + R"(, "num_hidden_layers": )" + std::to_string(layers) +
+         R"(, "intermediate_size": )" + std::to_string(2 * hidden) + R"(, "num_hidden_layers": )" +
+         std::to_string(layers) +
          R"(, "num_attention_heads": 2, "max_position_embeddings": 256, "bos_token_id": 0, "eos_token_id": 1},
-         "initialization": "fan_in", "seed": )" + std::to_string(seed) + R"(, "tokenizer": )" + TOKENIZER + "}";
+         "initialization": "fan_in", "seed": )" +
+         std::to_string(seed) + R"(, "tokenizer": )" + TOKENIZER + "}";
 }
 
 keel_runtime make_runtime() {
@@ -47,14 +49,16 @@ keel_session make_session(keel_runtime runtime, const std::string &json) {
   return session;
 }
 
-keel_status set_texts(keel_batch batch, const std::string &column, const std::vector<std::string> &texts, keel_error *error) {
+keel_status set_texts(keel_batch batch, const std::string &column, const std::vector<std::string> &texts,
+                      keel_error *error) {
   std::string all;
   std::vector<uint64_t> offsets{0};
   for (const std::string &text : texts) {
     all += text;
     offsets.push_back(all.size());
   }
-  return keel_batch_set(batch, column.data(), column.size(), KEEL_TYPE_UTF8, all.data(), all.size(), offsets.data(), error);
+  return keel_batch_set(batch, column.data(), column.size(), KEEL_TYPE_UTF8, all.data(), all.size(), offsets.data(),
+                        error);
 }
 
 keel_batch make_prompts(keel_runtime runtime, const std::vector<std::string> &prompts) {
@@ -92,7 +96,8 @@ std::string text_of(keel_status (*function)(uint64_t, char *, size_t, size_t *, 
   return text;
 }
 
-World::World(const std::string &json) : runtime(make_runtime()), model(make_model(runtime)), session(make_session(runtime, json)) {
+World::World(const std::string &json)
+    : runtime(make_runtime()), model(make_model(runtime)), session(make_session(runtime, json)) {
   MADE(keel_session_set_model(session, KEEL_ROLE_POLICY, nullptr, 0, model, caught));
 }
 

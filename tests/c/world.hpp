@@ -23,7 +23,8 @@ keel_runtime make_runtime();
 keel_model make_model(keel_runtime runtime, uint64_t seed = 0, int layers = 1, int hidden = 16);
 keel_session make_session(keel_runtime runtime, const std::string &json);
 // Sets a text column, one text a row.
-keel_status set_texts(keel_batch batch, const std::string &column, const std::vector<std::string> &texts, keel_error *error);
+keel_status set_texts(keel_batch batch, const std::string &column, const std::vector<std::string> &texts,
+                      keel_error *error);
 keel_batch make_prompts(keel_runtime runtime, const std::vector<std::string> &prompts);
 keel_batch make_demonstrations(keel_runtime runtime, uint64_t rows);
 // Runs the job to its end and destroys it.

@@ -9,9 +9,9 @@ use crate::session::Session;
 
 /// Adds the rows of a batch: all of them or none. Rows pushed while an update runs belong to the next one.
 ///
-/// session: changed. batch: borrowed; its rows are copied. first_id: out, nullable, the id of the first row, the others
-/// follow one by one. error: nullable. Threads: any, also while a job runs. Status: KEEL_E_DATA, KEEL_E_SHAPE, KEEL_E_STATE,
-/// KEEL_E_CONCURRENT: the batch is being changed. Since 0.1.
+/// session: changed. batch: borrowed; its rows are copied. first_id: out, nullable; the id of the first row, the others
+/// follow one by one. error: nullable. Threads: any, also while a job runs. Status: KEEL_E_DATA, KEEL_E_SHAPE,
+/// KEEL_E_STATE, KEEL_E_CONCURRENT: the batch is being changed. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_session_push(
     session: keel_session,
@@ -30,9 +30,9 @@ pub unsafe extern "C" fn keel_session_push(
 
 /// Rewards rows that were pushed without one.
 ///
-/// session: changed. ids: ids_count of them, from keel_session_push, copied. rewards: one per id, copied; rewards_count must
-/// equal ids_count. error: nullable. Threads: any, also while a job runs.
-/// Status: KEEL_E_SHAPE, KEEL_E_NON_FINITE, KEEL_E_DATA: an id that is not waiting. Since 0.1.
+/// session: changed. ids: ids_count of them, from keel_session_push, copied. rewards: one per id, copied; rewards_count
+/// must equal ids_count. error: nullable. Threads: any, also while a job runs. Status: KEEL_E_SHAPE, KEEL_E_NON_FINITE,
+/// KEEL_E_DATA: an id that is not waiting. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_session_reward(
     session: keel_session,

@@ -1,9 +1,5 @@
-//! The C noun `session`: one policy being aligned. Here its making, its models, its configuration and its end; `data` has
-//! what the host brings, `work` what it asks for, `state` what it keeps.
-
-pub mod data;
-pub mod state;
-pub mod work;
+//! The C noun `session`: one policy being aligned. Here its making, its models, its configuration and its end; `data`
+//! has what the host brings, `work` what it asks for, `state` what it keeps.
 
 use super::callback::{self, keel_reward_callback};
 use super::handle::{self, Noun, Type};
@@ -16,7 +12,6 @@ use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::session::{Role, Runtime, Session};
 use std::ffi::{c_char, c_void};
-use std::sync::Arc;
 
 /// One policy being aligned: its method, its rows, its optimiser. Made by keel_session_create and keel_session_open.
 pub type keel_session = u64;
@@ -31,20 +26,21 @@ pub const KEEL_CALLBACK_REWARD: i32 = 1;
 
 impl Noun for Session {
     const TYPE: Type = Type::Session;
-}
 
-/// A handle for a session, which its events carry.
-fn insert(session: Arc<Session>) -> Result<keel_session> {
-    let handle = handle::insert(session.clone())?;
-    session.set_id(handle);
-    Ok(handle)
+    fn issued(&self, handle: u64) {
+        self.set_source(handle);
+    }
+
+    fn retired(&self, handle: u64) {
+        self.runtime().events().close(handle);
+    }
 }
 
 /// Makes a session; give it its policy with keel_session_set_model.
 ///
-/// runtime: borrowed. json: the configuration "session", copied; it names the algorithm, {"algorithm": {"type": "sft"}}.
-/// session: out, the caller ends it with keel_session_destroy. error: nullable.
-/// Threads: any. Status: KEEL_E_CONFIG, KEEL_E_DEVICE. Since 0.1.
+/// runtime: borrowed. json: the configuration "session", copied; it names the algorithm, {"algorithm": {"type":
+/// "sft"}}. session: out, the caller ends it with keel_session_destroy. error: nullable. Threads: any.
+/// Status: KEEL_E_CONFIG, KEEL_E_DEVICE. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_session_create(
     runtime: keel_runtime,
@@ -57,7 +53,7 @@ pub unsafe extern "C" fn keel_session_create(
         let session = Out::required("session", session)?;
         let runtime = handle::get::<Runtime>("runtime", runtime)?;
         let config = config::parse(text::json(json, json_length)?)?;
-        session.write(insert(Session::create(&runtime, config)?)?);
+        session.write(handle::insert(Session::create(&runtime, config)?)?);
         Ok(())
     })
 }
@@ -77,16 +73,17 @@ pub unsafe extern "C" fn keel_session_open(
     guard!(error, {
         let session = Out::required("session", session)?;
         let runtime = handle::get::<Runtime>("runtime", runtime)?;
-        session.write(insert(Session::open(&runtime, text::path(path, path_length)?)?)?);
+        session.write(handle::insert(Session::open(&runtime, text::path(path, path_length)?)?)?);
         Ok(())
     })
 }
 
-/// Gives the session a model for a role. The policy's weights belong to the session from then on; every other use of that
-/// model reads the last published ones.
+/// Gives the session a model for a role. The policy's weights belong to the session from then on; every other use of
+/// that model reads the last published ones.
 ///
 /// session: changed. role: KEEL_ROLE_…. name: UTF-8, must be empty. model: kept alive by the session. error: nullable.
-/// Threads: any. Status: KEEL_E_IN_USE: another session trains it; KEEL_E_STATE, KEEL_E_SHAPE, KEEL_E_DEVICE. Since 0.1.
+/// Threads: any. Status: KEEL_E_IN_USE: another session trains it; KEEL_E_STATE, KEEL_E_SHAPE, KEEL_E_DEVICE.
+/// Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_session_set_model(
     session: keel_session,
@@ -105,8 +102,8 @@ pub unsafe extern "C" fn keel_session_set_model(
 
 /// The model of a role.
 ///
-/// session: borrowed. role: KEEL_ROLE_…. name: UTF-8, must be empty. model: out, the caller ends it with keel_model_destroy.
-/// error: nullable. Threads: any. Status: KEEL_E_STATE: the role has none. Since 0.1.
+/// session: borrowed. role: KEEL_ROLE_…. name: UTF-8, must be empty. model: out, the caller ends it with
+/// keel_model_destroy. error: nullable. Threads: any. Status: KEEL_E_STATE: the role has none. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_session_model(
     session: keel_session,
@@ -128,8 +125,8 @@ pub unsafe extern "C" fn keel_session_model(
 
 /// The whole configuration of the session as JSON, with every default filled in.
 ///
-/// session: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL,
-/// nullable. error: nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
+/// session: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without
+/// a NUL, nullable. error: nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_session_config(
     session: keel_session,
@@ -146,9 +143,9 @@ pub unsafe extern "C" fn keel_session_config(
 
 /// Sets, or with NULL removes, what the session calls when it needs something from the host.
 ///
-/// session: changed. kind: KEEL_CALLBACK_REWARD. callback: called in keel_job_run, keel_job_pump and keel_session_step, on
-/// their thread; nullable. user_data: given to callback as it is, must stay valid until the callback is replaced. error:
-/// nullable. Threads: any. Status: no others. Since 0.1.
+/// session: changed. kind: KEEL_CALLBACK_REWARD. callback: called in keel_job_run, keel_job_pump and keel_session_step,
+/// on their thread; nullable. user_data: given to callback as it is, must stay valid until the callback is replaced.
+/// error: nullable. Threads: any. Status: no others. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_session_set_callback(
     session: keel_session,
@@ -167,9 +164,10 @@ pub unsafe extern "C" fn keel_session_set_callback(
     })
 }
 
-/// Ends the handle. A job of the session that is still driven goes on to its end.
+/// Ends the handle; events that were not read are gone. A job of the session that is still driven goes on to its end.
 ///
-/// session: 0 and what was destroyed before are ignored. Threads: any; never waits. Status: none, cannot fail. Since 0.1.
+/// session: 0 and what was destroyed before are ignored. Threads: any; never waits. Status: none, cannot fail.
+/// Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_session_destroy(session: keel_session) {
     guard!(or(), { handle::retire::<Session>(session) })
@@ -186,3 +184,8 @@ fn unnamed(role: i32, name: &str) -> Result<Role> {
         other => Err(Error::argument(format!("role: expected 1 (policy) or 2 (reference), got {other}"))),
     }
 }
+
+// Here and not above: the header has the functions in the order of the source.
+pub mod data;
+pub mod state;
+pub mod work;

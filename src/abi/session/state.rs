@@ -3,15 +3,15 @@
 use super::keel_session;
 use crate::abi::blob::{keel_blob, Blob};
 use crate::abi::handle;
-use crate::abi::job::{self, keel_job};
+use crate::abi::job::keel_job;
 use crate::abi::status::{keel_error, keel_status};
 use crate::abi::text::{self, Out};
 use crate::session::Session;
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
-/// Makes a job that writes the whole session, as of the last optimiser step, to one file: models, optimiser, rows, random
-/// streams. A file that is there is replaced whole or not at all.
+/// Makes a job that writes the whole session, as of the last optimiser step, to one file: models, optimiser, rows,
+/// random streams. A file that is there is replaced whole or not at all.
 ///
 /// session: borrowed. path: UTF-8, copied. job: out, the caller ends it with keel_job_destroy. error: nullable.
 /// Threads: any. Status: KEEL_E_STATE, KEEL_E_POISONED; the job fails with KEEL_E_FILE. Since 0.1.
@@ -26,16 +26,17 @@ pub unsafe extern "C" fn keel_session_save(
     guard!(error, {
         let job = Out::required("job", job)?;
         let session = handle::get::<Session>("session", session)?;
-        job.write(job::insert(session.save(text::path(path, path_length)?.to_path_buf())?)?);
+        job.write(handle::insert(session.save(text::path(path, path_length)?.to_path_buf())?)?);
         Ok(())
     })
 }
 
-/// Makes a job that puts the session into the state of a file of keel_session_save. All handles stay; a poisoned session is
-/// sound again.
+/// Makes a job that puts the session into the state of a file of keel_session_save. All handles stay; a poisoned
+/// session is sound again.
 ///
-/// session: changed by the job. path: UTF-8, copied. job: out, the caller ends it with keel_job_destroy. error: nullable.
-/// Threads: any. Status: KEEL_E_IN_USE, KEEL_E_STATE; the job fails with KEEL_E_FILE, KEEL_E_FORMAT. Since 0.1.
+/// session: changed by the job. path: UTF-8, copied. job: out, the caller ends it with keel_job_destroy. error:
+/// nullable. Threads: any. Status: KEEL_E_IN_USE, KEEL_E_STATE; the job fails with KEEL_E_FILE, KEEL_E_FORMAT.
+/// Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_session_restore(
     session: keel_session,
@@ -47,7 +48,7 @@ pub unsafe extern "C" fn keel_session_restore(
     guard!(error, {
         let job = Out::required("job", job)?;
         let session = handle::get::<Session>("session", session)?;
-        job.write(job::insert(session.restore(text::path(path, path_length)?.to_path_buf())?)?);
+        job.write(handle::insert(session.restore(text::path(path, path_length)?.to_path_buf())?)?);
         Ok(())
     })
 }

@@ -3,7 +3,7 @@
 use super::keel_session;
 use crate::abi::batch::{keel_batch, Batch};
 use crate::abi::handle;
-use crate::abi::job::{self, keel_job};
+use crate::abi::job::keel_job;
 use crate::abi::report::{keel_report, ReportOut};
 use crate::abi::status::{keel_error, keel_status, KEEL_NEED_DATA, KEEL_OK};
 use crate::abi::text::{self, Out};
@@ -16,8 +16,8 @@ use std::sync::Arc;
 /// Makes a job that updates the policy from the rows that were pushed.
 ///
 /// session: borrowed. job: out, the caller ends it with keel_job_destroy; 0 with KEEL_NEED_DATA. error: nullable.
-/// Threads: any. Status: KEEL_NEED_DATA: push or reward rows first; KEEL_E_IN_USE: an update is unfinished; KEEL_E_STATE,
-/// KEEL_E_POISONED. Since 0.1.
+/// Threads: any. Status: KEEL_NEED_DATA: push or reward rows first; KEEL_E_IN_USE: an update is unfinished;
+/// KEEL_E_STATE, KEEL_E_POISONED. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_session_update(
     session: keel_session,
@@ -30,10 +30,11 @@ pub unsafe extern "C" fn keel_session_update(
     })
 }
 
-/// Makes a job that samples responses; the finished job has the rollouts, keel_job_batch, ready to be rewarded and pushed.
+/// Makes a job that samples responses; the finished job has the rollouts, keel_job_batch, ready to be rewarded and
+/// pushed.
 ///
-/// session: borrowed. prompts: a batch of kind KEEL_BATCH_PROMPTS, copied. json: the configuration "generate", copied; NULL
-/// with length 0 for the defaults. job: out, the caller ends it with keel_job_destroy. error: nullable.
+/// session: borrowed. prompts: a batch of kind KEEL_BATCH_PROMPTS, copied. json: the configuration "generate", copied;
+/// NULL with length 0 for the defaults. job: out, the caller ends it with keel_job_destroy. error: nullable.
 /// Threads: any. Status: KEEL_E_CONFIG, KEEL_E_DATA, KEEL_E_STATE, KEEL_E_CONCURRENT: the batch is being changed. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_session_generate(
@@ -92,8 +93,8 @@ pub unsafe extern "C" fn keel_session_step(
 
 /// The numbers of the last finished update and evaluation, as JSON; names, units and meanings: docs/metrics.md.
 ///
-/// session: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL,
-/// nullable. error: nullable. Threads: any, also while a job runs. Status: KEEL_E_CAPACITY. Since 0.1.
+/// session: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without
+/// a NUL, nullable. error: nullable. Threads: any, also while a job runs. Status: KEEL_E_CAPACITY. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_session_metrics(
     session: keel_session,
@@ -114,7 +115,7 @@ pub unsafe extern "C" fn keel_session_metrics(
 /// `target` is writable.
 unsafe fn write(target: &Out<keel_job>, made: Option<Arc<Job>>) -> Result<keel_status> {
     let (handle, status) = match made {
-        Some(made) => (job::insert(made)?, KEEL_OK),
+        Some(made) => (handle::insert(made)?, KEEL_OK),
         None => (0, KEEL_NEED_DATA),
     };
     // SAFETY: the caller's promise.
