@@ -3,6 +3,7 @@
 //! An [`Error`] is a status of the C ABI and one sentence that names the argument, what was expected, what was found,
 //! and the fix where there is one. Every room returns it; the boundary hands it to the host unchanged.
 
+use std::any::Any;
 use std::fmt;
 
 /// The status of a failed call. The values are part of the ABI: append, never reuse (abi decades: -1xx arguments and
@@ -108,6 +109,20 @@ impl Error {
         Error::new(Status::State, message)
     }
 
+    /// What a caught panic says: out of memory where an allocator of libtorch gave up, else `Panic`.
+    pub fn from_panic(payload: &(dyn Any + Send)) -> Self {
+        let text =
+            payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref::<&str>().copied());
+        Error::of_libtorch(text.unwrap_or("a panic without a message"), Status::Panic)
+    }
+
+    /// The first sentence of what libtorch says, which may be that memory ran out.
+    fn of_libtorch(text: &str, otherwise: Status) -> Self {
+        let sentence = text.split("\nException raised").next().unwrap_or_default().trim();
+        let memory = sentence.contains("out of memory") || sentence.contains("DefaultCPUAllocator");
+        Error::new(if memory { Status::OutOfMemory } else { otherwise }, sentence)
+    }
+
     /// The same error, its sentence preceded by where it happened.
     pub fn within(mut self, place: impl fmt::Display) -> Self {
         self.message = format!("{place}: {}", self.message);
@@ -125,16 +140,9 @@ impl std::error::Error for Error {}
 
 impl From<tch::TchError> for Error {
     fn from(error: tch::TchError) -> Self {
-        let text = match &error {
-            tch::TchError::Torch(text) => text.clone(),
-            other => other.to_string(),
-        };
-        let sentence = text.split("\nException raised").next().unwrap_or_default().trim().to_string();
-        let status = if sentence.contains("out of memory") || sentence.contains("DefaultCPUAllocator") {
-            Status::OutOfMemory
-        } else {
-            Status::Internal
-        };
-        Error::new(status, sentence)
+        match &error {
+            tch::TchError::Torch(text) => Error::of_libtorch(text, Status::Internal),
+            other => Error::of_libtorch(&other.to_string(), Status::Internal),
+        }
     }
 }

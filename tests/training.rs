@@ -4,7 +4,8 @@ mod support;
 
 use keel::data::{Column, Kind, Values};
 use keel::error::Status;
-use keel::session::{Role, State};
+use keel::session::{Job, Role, Session, State};
+use std::sync::Arc;
 use std::time::Duration;
 use support::*;
 use tch::Tensor;
@@ -120,7 +121,7 @@ fn first_ppo_minibatch_has_ratio_one_and_kl_zero_at_every_temperature() {
 }
 
 /// The session after three PPO updates on its own rollouts.
-fn trained(text: &str, drive: impl Fn(&keel::session::Job)) -> u64 {
+fn trained(text: &str, drive: impl Fn(&Arc<Job>)) -> u64 {
     let session = session(text, &tiny_model(1));
     for update in 0..3 {
         session.push(&rollouts(&session, 8, update)).unwrap();
@@ -129,7 +130,7 @@ fn trained(text: &str, drive: impl Fn(&keel::session::Job)) -> u64 {
     session.state_hash().unwrap()
 }
 
-fn run(job: &keel::session::Job) {
+fn run(job: &Arc<Job>) {
     assert_eq!(job.run().unwrap().state, State::Done);
 }
 
@@ -141,7 +142,7 @@ fn the_same_seed_gives_the_same_run_and_another_does_not() {
 
 #[test]
 fn run_and_pump_give_the_same_bits() {
-    let pump = |job: &keel::session::Job| {
+    let pump = |job: &Arc<Job>| {
         while job.pump(Duration::from_micros(1)).unwrap().state == State::Pending {}
     };
     assert_eq!(trained(PPO, run), trained(PPO, pump));
@@ -189,10 +190,18 @@ fn micro_batches_change_nothing_beyond_rounding() {
 
 #[test]
 fn save_and_restore_continue_bit_for_bit() {
+    let settings =
+        r#""kl": {"type": "adaptive", "horizon": 64, "target": 0.01}, "value_warmup": {"updates": 2}, "epochs""#;
+    for text in [PPO.to_string(), PPO.replace("\"epochs\"", settings)] {
+        continues_bit_for_bit(&text);
+    }
+}
+
+fn continues_bit_for_bit(text: &str) {
     let folder = std::env::temp_dir().join(format!("keel-training-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let path = folder.join("session.keel");
-    let session = session(PPO, &tiny_model(1));
+    let session = session(text, &tiny_model(1));
     session.push(&rollouts(&session, 8, 0)).unwrap();
     step(&session).unwrap();
     session.push(&rollouts(&session, 8, 1)).unwrap();
@@ -208,6 +217,83 @@ fn save_and_restore_continue_bit_for_bit() {
     step(&opened).unwrap();
     assert_eq!(opened.state_hash().unwrap(), continued);
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn a_pass_goes_on_where_it_was_saved() {
+    let text = r#"{"algorithm": {"type": "sft", "batch_size": 2, "epochs": 2}, "threads": 1}"#;
+    let session = session(text, &tiny_model(2));
+    session.push(&batch(Kind::Demonstrations, &[("prompt", prompts(5)), ("response", prompts(5))])).unwrap();
+    step(&session).unwrap();
+    let saved = session.export().unwrap();
+    let finish = || {
+        let steps = std::iter::from_fn(|| session.update().unwrap().map(|job| job.run().unwrap())).count();
+        (steps, session.state_hash().unwrap())
+    };
+    let first = finish();
+    assert_eq!(first.0, 5, "two passes of three steps, less one");
+    session.import(&saved).unwrap();
+    assert_eq!(finish(), first);
+}
+
+#[test]
+fn a_sound_container_with_unsound_content_is_refused_and_changes_nothing() {
+    let session = session(PPO, &tiny_model(1));
+    session.push(&rollouts(&session, 4, 0)).unwrap();
+    let (bytes, hash) = (session.export().unwrap(), session.state_hash().unwrap());
+    // the same lengths, so that the container stays sound
+    let lies: [(&[u8], &[u8]); 6] = [
+        (b"\"prompt_length\":2", b"\"prompt_length\":0"),
+        (b"\"id\":3", b"\"id\":2"),
+        (b"\"next_id\":4", b"\"next_id\":3"),
+        (b"\"rollout_log_probs\":[-", b"\"rollout_log_probs\":[9,"),
+        (b"\\\"updates\\\":0", b"\\\"updates\\\":x"),
+        (b"\\\"learning_rate\\\":0", b"\\\"learning_rate\\\":-"),
+    ];
+    for (truth, lie) in lies {
+        let at = bytes.windows(truth.len()).position(|window| window == truth);
+        let at = at.unwrap_or_else(|| panic!("{} is nowhere", String::from_utf8_lossy(truth)));
+        let mut lying = bytes.clone();
+        lying[at..at + lie.len()].copy_from_slice(lie);
+        let error = session.import(&lying).unwrap_err();
+        assert_eq!(error.status, Status::Format, "{}: {error}", String::from_utf8_lossy(lie));
+        assert_eq!(session.state_hash().unwrap(), hash);
+    }
+}
+
+#[test]
+fn a_checkpoint_of_another_architecture_is_refused() {
+    let model = |heads: u32| {
+        let text = format!(
+            r#"{{"config": {{"model_type": "llama", "vocab_size": 24, "hidden_size": 32, "intermediate_size": 48,
+                "num_hidden_layers": 1, "num_attention_heads": {heads}, "max_position_embeddings": 64}}}}"#
+        );
+        Arc::new(keel::model::Model::create(&keel::config::parse(Some(text.as_bytes())).unwrap()).unwrap())
+    };
+    let text = r#"{"algorithm": {"type": "sft"}, "threads": 1}"#;
+    let (two, four) = (session(text, &model(2)), session(text, &model(4)));
+    let error = four.import(&two.export().unwrap()).unwrap_err();
+    assert_eq!(error.status, Status::Shape, "{error}");
+}
+
+#[test]
+fn a_measure_that_is_not_finite_does_not_spoil_the_checkpoint() {
+    let text = PPO.replace("\"epochs\"", "\"old_log_probs\": \"recorded\", \"epochs\"");
+    let session = session(&text, &tiny_model(1));
+    let sampled = rollouts(&session, 8, 0);
+    let mut batch = keel::data::Batch::new(Kind::Rollouts, 8).unwrap();
+    for (name, column) in sampled.columns() {
+        let mut column = column.clone();
+        if let ("rollout_log_probs", Values::F32(values)) = (name, &mut column.values) {
+            values[0] = -3e38;
+        }
+        batch.set(name, column).unwrap();
+    }
+    session.push(&batch).unwrap();
+    step(&session).unwrap();
+    let hash = session.state_hash().unwrap();
+    session.import(&session.export().unwrap()).unwrap();
+    assert_eq!(session.state_hash().unwrap(), hash);
 }
 
 #[test]
@@ -231,19 +317,23 @@ fn a_damaged_checkpoint_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn a_gradient_that_is_not_finite_is_not_applied() {
+fn a_loss_that_is_not_finite_is_not_applied() {
     let session = session(PPO, &tiny_model(1));
     let mut batch = rollouts(&session, 4, 0);
     batch.set("reward", Column { values: Values::F32(vec![3e38; 4]), offsets: None }).unwrap();
     session.push(&batch).unwrap();
-    let before = session.model(Role::Policy).unwrap().weights().data().copy();
+    let before = session.state_hash().unwrap();
     let error = step(&session).unwrap_err();
     assert_eq!(error.status, Status::NonFinite, "{error}");
     assert!(error.message.contains("not applied"), "{error}");
-    assert!(session.model(Role::Policy).unwrap().weights().data().equal(&before));
+    assert_eq!(session.state_hash().unwrap(), before);
     session.clear().unwrap();
     session.push(&rollouts(&session, 4, 0)).unwrap();
     step(&session).unwrap();
+}
+
+fn published(session: &Session) -> u64 {
+    session.model(Role::Policy).unwrap().weights().version
 }
 
 #[test]
@@ -254,8 +344,11 @@ fn a_cancelled_update_keeps_its_rows_and_what_was_applied() {
     let steps = std::iter::repeat_with(|| job.pump(Duration::ZERO).unwrap()).find(|report| report.optimizer_steps == 1);
     assert_eq!(steps.unwrap().state, State::Pending);
     assert_eq!(session.update().err().unwrap().status, Status::InUse);
-    job.cancel().unwrap();
+    let (before, weights) = (published(&session), session.model(Role::Policy).unwrap().weights().data().copy());
+    job.cancel();
     assert_eq!(job.poll().unwrap_err().status, Status::Cancelled);
+    assert_eq!(published(&session), before + 1);
+    assert!(!session.model(Role::Policy).unwrap().weights().data().equal(&weights), "the applied step is published");
     let again = session.update().unwrap().unwrap();
     assert_eq!(again.run().unwrap().optimizer_steps, 4);
     assert!(session.update().unwrap().is_none(), "the rows of a finished update are dropped");
@@ -317,6 +410,52 @@ fn ppo_raises_the_reward_of_its_toy() {
     }
     let (first, last) = (rewards[0], rewards[rewards.len() - 1]);
     assert!(last > first + 0.25, "{rewards:?}");
+}
+
+#[test]
+fn a_warm_up_trains_the_value_head_alone() {
+    let text = PPO.replace("\"epochs\"", "\"value_warmup\": {\"updates\": 1}, \"epochs\"");
+    let policy = tiny_model(1);
+    let session = session(&text, &policy);
+    let before = policy.weights().data().copy();
+    session.push(&rollouts(&session, 8, 0)).unwrap();
+    step(&session).unwrap();
+    assert!(policy.weights().data().equal(&before));
+    session.push(&rollouts(&session, 8, 1)).unwrap();
+    step(&session).unwrap();
+    assert!(metric(&session, "value/mean") != 0.0, "the head has learned");
+    assert!(!policy.weights().data().equal(&before));
+}
+
+#[test]
+fn an_update_stops_before_the_step_that_drifts_too_far() {
+    let text = PPO.replace("\"epochs\"", "\"target_kl\": 1e-9, \"epochs\"");
+    let session = session(&text, &tiny_model(1));
+    session.push(&rollouts(&session, 8, 0)).unwrap();
+    assert_eq!(step(&session).unwrap().optimizer_steps, 1, "the first step meets no drift, the second does");
+}
+
+#[test]
+fn a_pass_has_as_many_steps_as_it_was_told() {
+    for (rows, minibatches) in [(5, 4), (9, 8), (7, 7), (3, 5)] {
+        let text = PPO.replace("\"minibatches\": 2", &format!("\"minibatches\": {minibatches}"));
+        let session = session(&text, &tiny_model(1));
+        session.push(&rollouts(&session, rows, 0)).unwrap();
+        assert_eq!(step(&session).unwrap().optimizer_steps, 2 * minibatches.min(rows as u64));
+    }
+}
+
+#[test]
+fn a_rollout_whose_reward_would_fall_on_no_token_is_refused() {
+    let session = session(PPO, &tiny_model(1));
+    let mut batch = rollouts(&session, 2, 0);
+    let response = batch.column("response").unwrap().clone();
+    let offsets = response.offsets.clone().unwrap();
+    let flags = (0..offsets[2]).map(|token| u8::from(token >= offsets[1])).collect();
+    batch.set("response_mask", Column { values: Values::U8(flags), offsets: Some(offsets) }).unwrap();
+    let error = session.push(&batch).unwrap_err();
+    assert_eq!(error.status, Status::Data);
+    assert!(error.message.starts_with("row 0: response_mask"), "{error}");
 }
 
 #[test]

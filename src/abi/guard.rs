@@ -103,12 +103,10 @@ fn keep_panics_quiet() {
 }
 
 fn from_panic(payload: &(dyn Any + Send)) -> Error {
-    let text = payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref::<&str>().copied());
-    let sentence = text.unwrap_or("a panic without a message").split("\nException raised").next().unwrap_or_default();
-    if sentence.contains("DefaultCPUAllocator") || sentence.contains("out of memory") {
-        return Error::new(Status::OutOfMemory, sentence);
+    match Error::from_panic(payload) {
+        error if error.status == Status::Panic => error.within(format!("keel panicked at {}", PLACE.take())),
+        error => error,
     }
-    Error::new(Status::Panic, format!("keel panicked at {}: {sentence}", PLACE.take()))
 }
 
 #[cfg(test)]

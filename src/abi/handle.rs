@@ -22,7 +22,7 @@ pub(super) trait Noun: Any + Send + Sync {
     fn issued(&self, _handle: u64) {}
 
     /// Its handle was destroyed.
-    fn retired(&self, _handle: u64) {}
+    fn retired(self: Arc<Self>, _handle: u64) {}
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

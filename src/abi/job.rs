@@ -20,8 +20,9 @@ impl Noun for Job {
         self.set_source(handle);
     }
 
-    fn retired(&self, handle: u64) {
+    fn retired(self: Arc<Self>, handle: u64) {
         self.runtime().events().close(handle);
+        self.abandon();
     }
 }
 
@@ -105,7 +106,10 @@ pub unsafe extern "C" fn keel_job_wait(
 /// Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_job_cancel(job: keel_job, error: *mut keel_error) -> keel_status {
-    guard!(error, { handle::get::<Job>("job", job)?.cancel() })
+    guard!(error, {
+        handle::get::<Job>("job", job)?.cancel();
+        Ok(())
+    })
 }
 
 /// The error that ended the job, as the status of this call and in `error`.

@@ -40,6 +40,14 @@ impl Default for Config {
 }
 
 impl Config {
+    /// What the ranges of single settings cannot say.
+    pub fn check(&self) -> Result<()> {
+        match self {
+            Config::Ppo(config) => config.check(),
+            Config::Sft(_) | Config::Dpo(_) => Ok(()),
+        }
+    }
+
     /// The algorithm with its initial state.
     pub fn build(&self) -> Box<dyn Algorithm> {
         match self {

@@ -1,14 +1,14 @@
 //! Supervised fine-tuning: maximum likelihood of demonstrated responses.
 //!
-//!   L(θ) = − Σᵢ Σₜ mᵢₜ log πθ(yᵢₜ | xᵢ, yᵢ,₍<ₜ₎) / Σᵢ Σₜ mᵢₜ
+//!   L(θ) = − Σᵢ Σₜ wᵢ mᵢₜ log πθ(yᵢₜ | xᵢ, yᵢ,₍<ₜ₎) / Σᵢ Σₜ wᵢ mᵢₜ
 //!
 //! The expectation is over the counted response tokens of the whole batch (token mean, one global denominator): the
-//! turn-ending EOS counts, prompt tokens do not.
+//! turn-ending EOS counts, prompt tokens do not. w is the host's weight of a row, 1 without one.
 
 use super::{Algorithm, Columns, Loss, Needs, Regime};
 use crate::data::Kind;
 use crate::error::Result;
-use crate::math::negative_log_likelihood;
+use crate::math::{masked_mean, weighted_mean};
 use crate::model::Scores;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -61,9 +61,9 @@ impl Algorithm for Sft {
         Needs::default()
     }
 
-    fn loss(&self, scores: &Scores, _columns: &Columns) -> Result<Loss> {
-        let total = negative_log_likelihood(&scores.log_probs, &scores.mask);
-        let entropy = crate::math::masked_mean(&scores.entropies.detach(), &scores.mask);
+    fn loss(&self, scores: &Scores, columns: &Columns) -> Result<Loss> {
+        let total = -weighted_mean(&scores.log_probs, &scores.mask, columns.get("weights")?);
+        let entropy = masked_mean(&scores.entropies.detach(), &scores.mask);
         let metrics = vec![
             ("loss/total", total.detach()),
             ("loss/nll", total.detach()),
@@ -86,17 +86,29 @@ mod tests {
         Scores { entropies: log_probs.zeros_like(), values: None, log_probs, mask }
     }
 
+    fn loss(scores: &Scores, weights: &[f32]) -> f64 {
+        let mut columns = Columns::new(weights.len() as i64);
+        columns.insert("weights", Tensor::from_slice(weights));
+        Sft::new(Config::default()).loss(scores, &columns).unwrap().total.double_value(&[])
+    }
+
     #[test]
     fn loss_is_the_mean_over_all_counted_tokens() {
         let scores = scores(&[-1.0, -2.0, -6.0, -100.0], &[true, true, true, false], 2);
-        let loss = Sft::new(Config::default()).loss(&scores, &Columns::new(2)).unwrap();
-        assert!((loss.total.double_value(&[]) - 3.0).abs() < 1e-6, "{:?}", loss.total);
+        assert!((loss(&scores, &[1.0, 1.0]) - 3.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_row_counts_as_much_as_it_weighs() {
+        let scores = scores(&[-1.0, -2.0, -6.0, -100.0], &[true, true, true, false], 2);
+        assert!((loss(&scores, &[0.5, 2.0]) - 13.5 / 3.0).abs() < 1e-6);
+        assert!((loss(&scores, &[0.5, 0.0]) - 1.5).abs() < 1e-6);
+        assert_eq!(loss(&scores, &[0.0, 0.0]), 0.0);
     }
 
     #[test]
     fn loss_of_a_batch_without_counted_tokens_is_zero() {
         let scores = scores(&[-1.0, -2.0], &[false, false], 1);
-        let loss = Sft::new(Config::default()).loss(&scores, &Columns::new(1)).unwrap();
-        assert_eq!(loss.total.double_value(&[]), 0.0);
+        assert_eq!(loss(&scores, &[1.0]), 0.0);
     }
 }

@@ -182,20 +182,12 @@ pub const COLUMNS: &[Spec] = &[
         meaning: "rows with the same number answer the same prompt",
     },
     Spec {
-        name: "margin",
-        kinds: &[(Kind::Preferences, false)],
-        types: &[Type::F32],
-        layout: Layout::Row,
-        rule: Rule::Any,
-        meaning: "by how much the chosen response was better",
-    },
-    Spec {
         name: "weight",
         kinds: &[(Kind::Demonstrations, false)],
         types: &[Type::F32],
         layout: Layout::Row,
         rule: Rule::NotNegative,
-        meaning: "weight of the row in the loss; absent: 1",
+        meaning: "weight of each of the row's tokens in the loss, a weighted mean; absent: 1",
     },
     Spec {
         name: "split",

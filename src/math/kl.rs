@@ -73,7 +73,7 @@ pub fn kl_k3(log_ratio: &Tensor) -> Tensor {
 ///
 /// ```text
 /// e = clip(KL / target − 1, −0.2, 0.2)
-/// β' = β · (1 + e · samples / horizon)
+/// β' = β · (1 + max(e · samples / horizon, −1/2))
 /// ```
 ///
 /// * `coef`: β, the coefficient that produced `kl`, ≥ 0.
@@ -82,7 +82,8 @@ pub fn kl_k3(log_ratio: &Tensor) -> Tensor {
 /// * `horizon`: samples over which the coefficient moves by at most a fifth, > 0.
 /// * `samples`: sequences in this step, ≥ 0.
 ///
-/// Returns β' ≥ 0 for `samples` ≤ 5 · `horizon` (a number, **no reduction**).
+/// Returns β' ≥ 0 (a number, **no reduction**): one step at most halves β, which else turned negative where `samples`
+/// exceed 5 · `horizon`.
 ///
 /// Degenerate: β = 0 stays 0; no samples leave β; a non-finite `kl` gives NaN or the limit of the clip.
 /// KL estimator: whichever made `kl`.
@@ -90,5 +91,33 @@ pub fn kl_k3(log_ratio: &Tensor) -> Tensor {
 /// Source: Ziegler et al. 2019 (arXiv 1909.08593), section 2.2.
 pub fn adaptive_kl_coef(coef: f64, kl: f64, target: f64, horizon: f64, samples: f64) -> f64 {
     let error = (kl / target - 1.0).clamp(-0.2, 0.2);
-    coef * (1.0 + error * samples / horizon)
+    coef * (1.0 + (error * samples / horizon).max(-0.5))
+}
+
+/// The next KL coefficient of the rule that doubles and halves.
+///
+/// ```text
+/// β' = 2 β  where KL > 1.5 · target,   β / 2  where KL < target / 1.5,   else β
+/// ```
+///
+/// * `coef`: β, the coefficient that produced `kl`, ≥ 0.
+/// * `kl`: observed divergence, nats, in the unit of `target`.
+/// * `target`: the divergence to settle at, nats, > 0.
+///
+/// Returns β' ≥ 0, within [1e-8, 1e8] once it moves (a number, **no reduction**).
+///
+/// Degenerate: β = 0 stays 0; a non-finite `kl` leaves β or doubles it.
+/// KL estimator: whichever made `kl`.
+///
+/// Source: Schulman et al. 2017 (arXiv 1707.06347), section 4.
+pub fn doubling_kl_coef(coef: f64, kl: f64, target: f64) -> f64 {
+    if coef == 0.0 {
+        coef
+    } else if kl > 1.5 * target {
+        (coef * 2.0).min(1e8)
+    } else if kl < target / 1.5 {
+        (coef / 2.0).max(1e-8)
+    } else {
+        coef
+    }
 }

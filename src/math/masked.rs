@@ -41,6 +41,28 @@ pub fn masked_sum(x: &Tensor, mask: &Tensor) -> Tensor {
     total(x, mask).to_kind(x.kind())
 }
 
+/// Mean over the counted tokens, each weighing what its row weighs.
+///
+/// ```text
+/// μ = Σ_{b,t} w_b · m_{b,t} · x_{b,t} / Σ_{b,t} w_b · m_{b,t}
+/// ```
+///
+/// * `x`: `[B, T]`, any unit; gradient passes where the mask is true.
+/// * `mask`: bool `[B, T]`.
+/// * `weights`: w, `[B]`, without unit, ≥ 0; a constant.
+///
+/// Returns a scalar in the unit of `x` (**weighted mean over counted tokens**); with equal weights, `masked_mean`.
+///
+/// Degenerate: all masked, or all weights 0, gives 0 with zero gradient; a non-finite counted value passes on.
+///
+/// Source: definition.
+pub fn weighted_mean(x: &Tensor, mask: &Tensor, weights: &Tensor) -> Tensor {
+    let weights = weights.detach().to_kind(Kind::Double).unsqueeze(1) * mask; // [B, T]
+    let weight = weights.sum(Kind::Double);
+    let sum = (kept(x, mask) * weights).sum(Kind::Double);
+    (sum / weight.where_self(&weight.gt(0.0), &weight.ones_like())).to_kind(x.kind())
+}
+
 /// Mean over the counted tokens.
 ///
 /// ```text

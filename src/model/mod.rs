@@ -83,6 +83,23 @@ impl Model {
         Model::assemble(parts, architecture, layout, copy, device)
     }
 
+    /// A model of the snapshot that is published now; what this one publishes later does not touch it.
+    pub fn frozen(&self) -> Model {
+        let weights = self.weights();
+        Model {
+            parts: self.parts.clone(),
+            architecture: self.architecture.clone(),
+            layout: self.layout.clone(),
+            tokenizer: self.tokenizer.clone(),
+            end_tokens: self.end_tokens.clone(),
+            device: self.device,
+            kind: self.kind,
+            version_floor: AtomicU64::new(weights.version),
+            weights: Mutex::new(weights),
+            trained: AtomicBool::new(false),
+        }
+    }
+
     /// Everything of the model but its weights.
     pub fn to_parts(&self) -> Parts {
         self.parts.clone()

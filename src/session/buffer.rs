@@ -5,11 +5,11 @@
 
 use crate::algorithm::Regime;
 use crate::error::{Error, Result};
-use crate::model::Sequence;
+use crate::model::{Architecture, Sequence};
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// One pushed row: its sequences (one response, or chosen then rejected) and what is known of them.
@@ -18,6 +18,8 @@ pub(super) struct Row {
     pub id: u64,
     pub sequences: Vec<Sequence>,
     pub evaluation: bool,
+    /// What each of its tokens weighs in the loss.
+    pub weight: f32,
     pub reward: Option<f32>,
     pub rollout_log_probs: Option<Vec<f32>>,
     /// Whether the rollout ended by itself (end token or stop), rather than by length or by the host.
@@ -61,7 +63,7 @@ impl Buffer {
     /// Sets the reward of each row; all ids must be known and distinct, or nothing changes.
     pub fn reward(&mut self, ids: &[u64], rewards: &[f32]) -> Result<()> {
         let places: HashMap<u64, usize> = self.rows.iter().enumerate().map(|(place, row)| (row.id, place)).collect();
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         for (id, reward) in ids.iter().zip(rewards) {
             if !places.contains_key(id) {
                 return Err(Error::data(format!(
@@ -82,6 +84,23 @@ impl Buffer {
             Arc::make_mut(&mut self.rows[places[id]]).reward = Some(*reward);
         }
         Ok(())
+    }
+
+    /// Whether rows that were read from a file could have been pushed: `sequences` a row, all within the model.
+    pub fn sound(&self, sequences: usize, architecture: &Architecture) -> bool {
+        let ids: HashSet<u64> = self.rows.iter().map(|row| row.id).collect();
+        let distinct = ids.len() == self.rows.len() && ids.iter().all(|id| *id < self.next_id);
+        let known = self.cursor.pending.iter().all(|id| ids.contains(id));
+        let row = |row: &Row| {
+            let recorded = row.rollout_log_probs.as_ref().map(Vec::len);
+            row.sequences.len() == sequences
+                && row.sequences.iter().all(|sequence| sequence.sound(architecture))
+                && recorded.is_none_or(|length| length == row.sequences[0].response_length())
+                && row.weight >= 0.0
+                && row.weight.is_finite()
+                && row.reward.is_none_or(f32::is_finite)
+        };
+        distinct && known && self.next_id < u64::MAX / 2 && self.rows.iter().all(|each| row(each))
     }
 
     pub fn clear(&mut self) {
@@ -126,7 +145,7 @@ impl Buffer {
 
     /// Marks an update as done: on-policy rows go, offline rows have one pass more and go after their last.
     pub fn consume(&mut self, selection: &Selection, regime: Regime) {
-        let used: std::collections::HashSet<u64> = selection.rows.iter().map(|row| row.id).collect();
+        let used: HashSet<u64> = selection.rows.iter().map(|row| row.id).collect();
         match regime {
             Regime::OnPolicy { .. } => self.rows.retain(|row| !used.contains(&row.id)),
             Regime::Offline { epochs, .. } => {
@@ -159,6 +178,7 @@ mod tests {
             id: 0,
             sequences: vec![Sequence { tokens: vec![1, 2], prompt_length: 1, mask: None }],
             evaluation: false,
+            weight: 1.0,
             reward: None,
             rollout_log_probs: None,
             finished: true,

@@ -5,10 +5,12 @@
 
 use super::buffer::Buffer;
 use super::core::Reference;
+use super::record::Values;
 use super::{Role, Session};
 use crate::config as settings;
+use crate::data::Kind as Rows;
 use crate::error::{Error, Result, Status};
-use crate::model::{Model, Parts};
+use crate::model::{Architecture, Model, Parts};
 use parking_lot::Mutex;
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::SafeTensors;
@@ -33,7 +35,7 @@ struct State {
     updates: u64,
     optimizer_steps: u64,
     policy_version: u64,
-    metrics: BTreeMap<String, f64>,
+    metrics: Values,
     layout: Vec<(String, Vec<i64>)>,
     policy: Parts,
     reference: Option<Parts>,
@@ -49,10 +51,11 @@ pub(super) struct Checkpoint {
 impl Checkpoint {
     fn of(session: &Session) -> Result<Checkpoint> {
         let core = session.core().lock();
+        session.check_whole()?;
         let trainee = core.trainee()?;
         let buffer = session.buffer().lock().clone();
         let mut tensors: BTreeMap<String, Tensor> =
-            trainee.tensors().into_iter().map(|(name, tensor)| (name.to_string(), tensor)).collect();
+            trainee.tensors()?.into_iter().map(|(name, tensor)| (name.to_string(), tensor)).collect();
         let mut bytes = BTreeMap::new();
         bytes
             .insert("buffer".to_string(), serde_json::to_vec(&buffer).map_err(|error| Error::data(error.to_string()))?);
@@ -61,7 +64,7 @@ impl Checkpoint {
         let mut reference = None;
         if let Some(frozen) = &core.reference {
             let parts = frozen.model.to_parts();
-            tensors.insert("reference.parameters".to_string(), frozen.weights.data().to_device(Device::Cpu));
+            tensors.insert("reference.parameters".to_string(), frozen.weights.data().f_to_device(Device::Cpu)?);
             bytes.extend(parts.tokenizer.clone().map(|text| ("reference.tokenizer".to_string(), text)));
             reference = Some(parts);
         }
@@ -73,7 +76,7 @@ impl Checkpoint {
             updates: core.updates,
             optimizer_steps: core.optimizer_steps,
             policy_version: trainee.model.weights().version,
-            metrics: session.record.lock().values.clone(),
+            metrics: finite(&session.record.lock().values),
             layout: layout(&trainee.model),
             policy,
             reference,
@@ -86,9 +89,11 @@ impl Checkpoint {
         &self,
         write: impl FnOnce(Vec<(String, TensorView)>, HashMap<String, String>) -> Result<T>,
     ) -> Result<T> {
-        let tensors: Vec<(&String, Vec<usize>, Vec<u8>)> =
-            self.tensors.iter().map(|(name, tensor)| Ok((name, shape(tensor), raw(tensor)?))).collect::<Result<_>>()?;
-        let views = tensors.iter().map(|(name, shape, raw)| (*name, TensorView::new(Dtype::F32, shape.clone(), raw)));
+        let parts = |(name, tensor)| Ok((name, dtype(tensor), shape(tensor), raw(tensor)?));
+        let tensors: Vec<(&String, Dtype, Vec<usize>, Vec<u8>)> =
+            self.tensors.iter().map(parts).collect::<Result<_>>()?;
+        let views =
+            tensors.iter().map(|(name, dtype, shape, raw)| (*name, TensorView::new(*dtype, shape.clone(), raw)));
         let texts = self.bytes.iter().map(|(name, raw)| (name, TensorView::new(Dtype::U8, vec![raw.len()], raw)));
         let views = views
             .chain(texts)
@@ -104,23 +109,30 @@ impl Checkpoint {
         let file = SafeTensors::deserialize(bytes).map_err(|error| invalid(error.to_string()))?;
         let text = header.metadata().as_ref().and_then(|metadata| metadata.get("keel"));
         let text = text.ok_or_else(|| invalid("its metadata has no entry \"keel\"".to_string()))?;
-        let format = serde_json::from_str::<Value>(text).ok().and_then(|state| state["format"].as_u64());
+        let state: Value = serde_json::from_str(text).map_err(|error| invalid(error.to_string()))?;
+        let format = state["format"].as_u64();
         if format != Some(FORMAT.into()) {
             return Err(invalid(format!(
                 "expected format {FORMAT}, found {format:?}; a newer keel may have written it"
             )));
         }
+        // strictly, with every range: a file is no safer than a host's configuration
+        settings::parse::<super::Config>(Some(state["config"].to_string().as_bytes()))
+            .map_err(|error| invalid(error.message))?;
         let state: State = serde_json::from_str(text).map_err(|error| invalid(error.to_string()))?;
         let (mut tensors, mut raw) = (BTreeMap::new(), BTreeMap::new());
         for (name, view) in file.tensors() {
-            match view.dtype() {
-                Dtype::U8 => drop(raw.insert(name, view.data().to_vec())),
-                Dtype::F32 => {
-                    let shape: Vec<i64> = view.shape().iter().map(|length| *length as i64).collect();
-                    tensors.insert(name, Tensor::f_from_data_size(view.data(), &shape, Kind::Float)?);
+            let kind = match view.dtype() {
+                Dtype::U8 => {
+                    raw.insert(name, view.data().to_vec());
+                    continue;
                 }
-                other => return Err(invalid(format!("tensor {name}: expected f32 or u8, found {other:?}"))),
-            }
+                Dtype::F32 => Kind::Float,
+                Dtype::BF16 => Kind::BFloat16,
+                other => return Err(invalid(format!("tensor {name}: expected f32, bf16 or u8, found {other:?}"))),
+            };
+            let shape: Vec<i64> = view.shape().iter().map(|length| *length as i64).collect();
+            tensors.insert(name, Tensor::f_from_data_size(view.data(), &shape, kind)?);
         }
         Ok(Checkpoint { state, tensors, bytes: raw })
     }
@@ -130,29 +142,20 @@ impl Checkpoint {
         found.ok_or_else(|| Error::new(Status::Format, format!("checkpoint: tensor {name} is missing")))
     }
 
-    fn buffer(&self, vocabulary: i64) -> Result<Buffer> {
-        let missing = || Error::new(Status::Format, "checkpoint: the rows (buffer) are missing or damaged");
-        let buffer: Buffer =
-            serde_json::from_slice(self.bytes.get("buffer").ok_or_else(missing)?).map_err(|_| missing())?;
-        let tokens = buffer.rows.iter().flat_map(|row| &row.sequences).flat_map(|sequence| &sequence.tokens);
-        let sound = |row: &super::buffer::Row| {
-            row.sequences
-                .iter()
-                .all(|sequence| sequence.prompt_length >= 1 && sequence.tokens.len() > sequence.prompt_length)
-        };
-        if tokens.into_iter().any(|token| *token < 0 || i64::from(*token) >= vocabulary)
-            || !buffer.rows.iter().all(|row| sound(row))
-        {
-            return Err(missing());
+    fn buffer(&self, session: &Session, architecture: &Architecture) -> Result<Buffer> {
+        let damaged = || Error::new(Status::Format, "checkpoint: the rows (buffer) are missing or damaged");
+        let bytes = self.bytes.get("buffer").ok_or_else(damaged)?;
+        let buffer: Buffer = serde_json::from_slice(bytes).map_err(|_| damaged())?;
+        let sequences = if session.kind == Rows::Preferences { 2 } else { 1 };
+        match buffer.sound(sequences, architecture) {
+            true => Ok(buffer),
+            false => Err(damaged()),
         }
-        Ok(buffer)
     }
 
     fn reference(&self, device: Device) -> Result<Option<Reference>> {
         let Some(parts) = &self.state.reference else { return Ok(None) };
-        let model = Arc::new(self.model(parts, "reference", device)?);
-        let weights = model.weights();
-        Reference::of(&model, weights).map(Some)
+        Reference::of(&self.model(parts, "reference", device)?).map(Some)
     }
 
     fn model(&self, parts: &Parts, role: &str, device: Device) -> Result<Model> {
@@ -171,10 +174,12 @@ impl Checkpoint {
             return Err(Error::data(message));
         }
         let model = core.trainee()?.model.clone();
-        if layout(&model) != self.state.layout {
-            return Err(Error::shape("checkpoint: its policy has other parameters than the session's"));
+        let same = layout(&model) == self.state.layout
+            && Architecture::parse(&self.state.policy.config)? == **model.architecture();
+        if !same {
+            return Err(Error::shape("checkpoint: its policy has another architecture than the session's"));
         }
-        let buffer = self.buffer(model.architecture().vocabulary)?;
+        let buffer = self.buffer(session, model.architecture())?;
         let reference = self.reference(session.device())?;
         let mut algorithm = session.config().algorithm.build();
         algorithm.set_state(&self.state.algorithm)?;
@@ -255,6 +260,7 @@ pub(super) fn state_hash(session: &Session) -> Result<u64> {
     };
     for (name, tensor) in &checkpoint.tensors {
         add(name.as_bytes());
+        add(format!("{:?}", tensor.kind()).as_bytes());
         add(&raw(tensor)?);
     }
     for (name, bytes) in &checkpoint.bytes {
@@ -275,10 +281,22 @@ fn shape(tensor: &Tensor) -> Vec<usize> {
     tensor.size().iter().map(|length| *length as usize).collect()
 }
 
-/// The tensor's f32 values as little-endian bytes.
+fn dtype(tensor: &Tensor) -> Dtype {
+    match tensor.kind() {
+        Kind::BFloat16 => Dtype::BF16,
+        _ => Dtype::F32,
+    }
+}
+
+/// The tensor's values as little-endian bytes.
 fn raw(tensor: &Tensor) -> Result<Vec<u8>> {
-    let flat = tensor.f_to_kind(Kind::Float)?.f_contiguous()?;
-    let mut bytes = vec![0u8; flat.numel() * 4];
+    let flat = tensor.f_contiguous()?;
+    let mut bytes = vec![0u8; flat.numel() * flat.kind().elt_size_in_bytes()];
     flat.f_copy_data_u8(&mut bytes, flat.numel())?;
     Ok(bytes)
+}
+
+/// JSON has no number that is not finite.
+fn finite(values: &Values) -> Values {
+    values.iter().filter(|(_, value)| value.is_finite()).map(|(name, value)| (name.clone(), *value)).collect()
 }

@@ -40,12 +40,18 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The thread count that every driver of this session uses.
-    pub fn resolved_threads(&self) -> usize {
+    /// The thread count of a session that is created now and here.
+    pub fn resolved_threads(&self) -> u32 {
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
         match self.threads {
-            0 => std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1)).max(1),
-            count => count as usize,
+            0 => cores.saturating_sub(1).max(1),
+            count => count,
         }
+    }
+
+    /// The thread count that every driver of this session uses.
+    pub fn threads(&self) -> usize {
+        self.threads as usize
     }
 
     /// Whether text responses get the end token appended.

@@ -1,9 +1,10 @@
 //! The learner's state and the roles of its models.
 
+use super::scoring::Scored;
 use super::trainee::Trainee;
 use crate::algorithm::Algorithm;
 use crate::error::{Error, Result};
-use crate::model::{Model, Transformer, Weights};
+use crate::model::{Model, Transformer, ValueHead, Weights};
 use std::sync::Arc;
 
 /// What a model is to a session.
@@ -22,9 +23,11 @@ pub(super) struct Reference {
 }
 
 impl Reference {
-    pub fn of(model: &Arc<Model>, weights: Arc<Weights>) -> Result<Reference> {
-        let network = Transformer::bind(model.architecture(), &weights.layout, &weights.data())?;
-        Ok(Reference { model: model.clone(), weights, network })
+    pub fn of(model: &Model) -> Result<Reference> {
+        let model = Arc::new(model.frozen());
+        let weights = model.weights();
+        let network = Transformer::read(model.architecture(), &weights)?;
+        Ok(Reference { model, weights, network })
     }
 }
 
@@ -38,6 +41,18 @@ pub(super) struct Core {
 }
 
 impl Core {
+    /// Whose network, and the value head on it.
+    pub fn network(&self, whose: Scored) -> Result<(&Transformer, Option<&ValueHead>)> {
+        match whose {
+            Scored::Policy => self.trainee().map(|trainee| (&trainee.network, trainee.value_head.as_ref())),
+            Scored::Reference => {
+                let reference = self.reference.as_ref();
+                let reference = reference.ok_or_else(|| Error::state("reference: the session has none"))?;
+                Ok((&reference.network, None))
+            }
+        }
+    }
+
     pub fn trainee(&self) -> Result<&Trainee> {
         self.policy.as_ref().ok_or_else(no_policy)
     }

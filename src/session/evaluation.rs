@@ -1,12 +1,14 @@
 //! An evaluation as a plan: the algorithm's own loss and metrics on the rows marked `split = evaluation`, no gradient.
 
 use super::buffer::Row;
+use super::core::Core;
 use super::gather::Gathered;
 use super::plan::{Ending, Output, Plan};
 use super::record::Measurements;
-use super::scoring::{Scored, Scoring};
+use super::scoring::{score_options, Scored, Scoring};
 use super::Session;
 use crate::error::Result;
+use crate::model::Transformer;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use tch::no_grad_guard;
@@ -19,6 +21,8 @@ enum Slice {
 
 pub(super) struct Evaluation {
     session: Arc<Session>,
+    /// On the snapshot that was published when the evaluation was planned.
+    network: Transformer,
     gathered: Gathered,
     scoring: Scoring,
     slices: VecDeque<Slice>,
@@ -27,17 +31,20 @@ pub(super) struct Evaluation {
 }
 
 impl Evaluation {
-    pub fn new(session: &Arc<Session>, rows: Vec<Arc<Row>>, with_reference: bool) -> Self {
+    pub fn new(session: &Arc<Session>, core: &Core, rows: Vec<Arc<Row>>) -> Result<Self> {
+        let model = &core.trainee()?.model;
+        let network = Transformer::read(model.architecture(), &model.weights())?;
         let gathered = Gathered::new(rows);
         let scoring = Scoring::new(session, &gathered);
         let chunks = 0..scoring.chunk_count();
         let mut slices: VecDeque<Slice> = chunks.clone().map(|chunk| Slice::Score(Scored::Policy, chunk)).collect();
-        if with_reference {
+        if core.algorithm.needs().reference {
             slices.extend(chunks.map(|chunk| Slice::Score(Scored::Reference, chunk)));
         }
         slices.push_back(Slice::Measure);
         let total = slices.len();
-        Evaluation { session: session.clone(), gathered, scoring, slices, total, measured: Measurements::default() }
+        let measured = Measurements::default();
+        Ok(Evaluation { session: session.clone(), network, gathered, scoring, slices, total, measured })
     }
 }
 
@@ -46,7 +53,12 @@ impl Plan for Evaluation {
         let session = self.session.clone();
         let core = session.core().lock();
         match self.slices.pop_front() {
-            Some(Slice::Score(whose, chunk)) => self.scoring.score(&session, &core, &self.gathered, whose, chunk)?,
+            Some(Slice::Score(whose, chunk)) => {
+                let own = (&self.network, None);
+                let network = if whose == Scored::Policy { own } else { core.network(whose)? };
+                let options = score_options(&session, &core, self.gathered.width);
+                self.scoring.score(network, &options, &self.gathered, whose, chunk)?;
+            }
             Some(Slice::Measure) => {
                 let _no_grad = no_grad_guard();
                 let columns = self.scoring.columns(&session, &self.gathered, core.algorithm.needs())?;
@@ -84,6 +96,6 @@ impl Plan for Evaluation {
     }
 
     fn threads(&self) -> usize {
-        self.session.config().resolved_threads()
+        self.session.config().threads()
     }
 }

@@ -63,7 +63,7 @@ impl Gathered {
         response_mask(&self.sequences(&all), self.width, device)
     }
 
-    /// One number a row as [B]; absent counts as `absent`.
+    /// One number a row as [B].
     pub fn per_row(&self, device: Device, value: impl Fn(&Row) -> f32) -> Result<Tensor> {
         let values: Vec<f32> = self.rows.iter().map(|row| value(row)).collect();
         Ok(Tensor::f_from_slice(&values)?.f_to_device(device)?)

@@ -49,11 +49,15 @@ impl Intake<'_> {
                 return Err(Error::shape(message));
             }
         }
+        if self.batch.kind() == Kind::Rollouts && sequences[0].counted() == 0 {
+            return Err(Error::data("response_mask: expected a counted token, which the reward falls on, got none"));
+        }
         let finished = self.finished(row, &sequences[0]);
         Ok(Row {
             id: 0,
             sequences,
             evaluation: whole("split") == Some(1),
+            weight: number("weight").unwrap_or(1.0),
             reward: number("reward"),
             rollout_log_probs,
             finished,

@@ -38,31 +38,42 @@ pub struct Report {
     pub progress: f32,
 }
 
-/// The end of a job's slices, before and after it was settled.
-enum Stage {
-    Working,
-    /// The slices ended on keel's thread; the next call of the host settles them.
-    Ended(Result<bool>),
-    Settled(Result<State>),
+/// A plan while it is worked on. Locked by whoever drives, or by who holds the wheel's mutex while nobody does.
+struct Work {
+    plan: Box<dyn Plan>,
+    /// How the slices ended, until a call of the host settles it: `false` is cancelled.
+    ended: Option<Result<bool>>,
+    durations: HashMap<&'static str, Duration>,
+    worked: Duration,
 }
 
-struct Driver {
-    plan: Box<dyn Plan>,
-    output: Output,
-    stage: Stage,
-    durations: HashMap<&'static str, Duration>,
+/// What everybody may look at, at any time.
+struct Standing {
+    report: Report,
+    outcome: Option<Result<Output>>,
 }
 
 pub struct Job {
     source: AtomicU64,
     runtime: Arc<Runtime>,
     calls_host: bool,
-    driving: AtomicBool,
     cancelled: AtomicBool,
-    unfinished: AtomicBool,
-    driver: Mutex<Driver>,
-    progress: Mutex<Report>,
-    ended: (Mutex<bool>, Condvar),
+    /// Whether somebody drives.
+    wheel: Mutex<bool>,
+    free: Condvar,
+    /// `None` once the job is settled: it keeps nothing alive but its output.
+    work: Mutex<Option<Work>>,
+    standing: Mutex<Standing>,
+}
+
+/// The right to drive a job, until it is dropped.
+struct Wheel(Arc<Job>);
+
+impl Drop for Wheel {
+    fn drop(&mut self) {
+        *self.0.wheel.lock() = false;
+        self.0.free.notify_all();
+    }
 }
 
 impl Job {
@@ -79,17 +90,11 @@ impl Job {
             source: AtomicU64::new(0),
             runtime: runtime.clone(),
             calls_host: plan.calls_host(),
-            driving: AtomicBool::new(false),
             cancelled: AtomicBool::new(false),
-            unfinished: AtomicBool::new(true),
-            driver: Mutex::new(Driver {
-                plan,
-                output: Output::default(),
-                stage: Stage::Working,
-                durations: HashMap::new(),
-            }),
-            progress: Mutex::new(report),
-            ended: (Mutex::new(false), Condvar::new()),
+            wheel: Mutex::new(false),
+            free: Condvar::new(),
+            work: Mutex::new(Some(Work { plan, ended: None, durations: HashMap::new(), worked: Duration::ZERO })),
+            standing: Mutex::new(Standing { report, outcome: None }),
         })
     }
 
@@ -111,17 +116,17 @@ impl Job {
     }
 
     pub fn unfinished(&self) -> bool {
-        self.unfinished.load(Ordering::SeqCst)
+        self.standing.lock().outcome.is_none()
     }
 
     /// Drives the job to its end on the calling thread.
-    pub fn run(&self) -> Result<Report> {
+    pub fn run(self: &Arc<Self>) -> Result<Report> {
         self.drive(None)
     }
 
     /// Drives the job on the calling thread for about `budget`: those slices that fit by their own measurements, at
     /// least one.
-    pub fn pump(&self, budget: Duration) -> Result<Report> {
+    pub fn pump(self: &Arc<Self>, budget: Duration) -> Result<Report> {
         self.drive(Some(budget))
     }
 
@@ -132,79 +137,61 @@ impl Job {
                 "start: this job calls the host back, which only the host's own thread may do; use run or pump";
             return Err(Error::state(message));
         }
-        self.take_wheel()?;
-        let job = self.clone();
-        let spawned = self.runtime.spawn(move || {
-            let mut driver = job.driver.lock();
-            let started = Instant::now();
-            if matches!(driver.stage, Stage::Working) {
-                let ended = job.slices(&mut driver, started, None);
-                if !matches!(ended, Ok(None)) {
-                    driver.stage = Stage::Ended(ended.map(|complete| complete.unwrap_or(false)));
-                }
+        let wheel = self.take_wheel()?;
+        self.runtime.spawn(move || {
+            if let Some(work) = wheel.0.work.lock().as_mut() {
+                let stopping = || wheel.0.runtime.stopping();
+                wheel.0.slices(work, Instant::now(), None, &stopping);
             }
-            drop(driver);
-            job.leave_wheel();
-            *job.ended.0.lock() = true;
-            job.ended.1.notify_all();
-        });
-        if spawned.is_err() {
-            self.leave_wheel();
-        }
-        spawned
+        })
     }
 
-    /// Where the job stands; settles it if its slices ended on keel's thread. Never waits for a slice.
+    /// Where the job stands; settles it if its slices ended on keel's thread. Never waits for a slice of this job.
     pub fn poll(&self) -> Result<Report> {
-        if let Some(mut driver) = self.driver.try_lock() {
-            self.settle(&mut driver)?;
-        }
-        Ok(*self.progress.lock())
+        self.settle_idle();
+        self.result()
     }
 
-    /// Waits until the job's thread is done, at most `timeout`; a report that is still pending means it is not.
+    /// Waits while somebody drives the job, at most `timeout`; a report that is still pending means it is not done.
     pub fn wait(&self, timeout: Duration) -> Result<Report> {
         let deadline = Instant::now().checked_add(timeout);
-        let mut ended = self.ended.0.lock();
-        while self.driving.load(Ordering::SeqCst) && !*ended {
+        let mut driving = self.wheel.lock();
+        while *driving {
             match deadline {
-                Some(deadline) if self.ended.1.wait_until(&mut ended, deadline).timed_out() => break,
+                Some(deadline) if self.free.wait_until(&mut driving, deadline).timed_out() => break,
                 Some(_) => {}
-                None => self.ended.1.wait(&mut ended),
+                None => self.free.wait(&mut driving),
             }
         }
-        drop(ended);
+        drop(driving);
         self.poll()
     }
 
     /// Ends the job before its next slice. What was applied stays; what was pushed is kept.
-    pub fn cancel(&self) -> Result<()> {
+    pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::SeqCst);
-        if !self.driving.load(Ordering::SeqCst) {
-            if let Some(mut driver) = self.driver.try_lock() {
-                if matches!(driver.stage, Stage::Working) {
-                    driver.stage = Stage::Ended(Ok(false));
-                }
-                return match self.settle(&mut driver) {
-                    Err(error) if error.status != Status::Cancelled => Err(error),
-                    _ => Ok(()),
-                };
-            }
+        self.settle_idle();
+    }
+
+    /// The last handle is gone. A driven job goes on to its end, any other ends here; the host's next call settles it.
+    pub fn abandon(self: &Arc<Self>) {
+        if !*self.wheel.lock() {
+            self.cancelled.store(true, Ordering::SeqCst);
         }
-        Ok(())
+        if self.unfinished() {
+            self.runtime.adopt(self.clone());
+        }
     }
 
     /// Where the job stands, also when it failed.
     pub fn report(&self) -> Report {
-        *self.progress.lock()
+        self.standing.lock().report
     }
 
-    /// The error that ended the job.
+    /// The error that ended the job; cancelled counts.
     pub fn error(&self) -> Option<Error> {
-        match self.driver.try_lock().as_deref() {
-            Some(Driver { stage: Stage::Settled(Err(error)) | Stage::Ended(Err(error)), .. }) => Some(error.clone()),
-            _ => None,
-        }
+        self.settle_idle();
+        self.standing.lock().outcome.as_ref().and_then(|outcome| outcome.as_ref().err().cloned())
     }
 
     pub fn batch(&self) -> Result<Batch> {
@@ -221,154 +208,147 @@ impl Job {
     }
 
     fn finished<T>(&self, take: impl Fn(&Output) -> Option<T>, what: &str) -> Result<T> {
-        let unfinished =
-            || Error::state(format!("job: expected a finished job, which alone has a {what}; this one still runs"));
-        let mut driver = self.driver.try_lock().ok_or_else(unfinished)?;
-        self.settle(&mut driver)?;
-        match &driver.stage {
-            Stage::Settled(Ok(_)) => {
-                take(&driver.output).ok_or_else(|| Error::state(format!("job: this kind of job has no {what}")))
+        self.settle_idle();
+        match &self.standing.lock().outcome {
+            Some(Ok(output)) => {
+                take(output).ok_or_else(|| Error::state(format!("job: this kind of job has no {what}")))
             }
-            Stage::Settled(Err(error)) => Err(error.clone()),
-            _ => Err(unfinished()),
+            Some(Err(error)) => Err(error.clone()),
+            None => Err(Error::state(format!(
+                "job: expected a finished job, which alone has a {what}; this one still runs"
+            ))),
         }
     }
 
-    fn take_wheel(&self) -> Result<()> {
-        if self.driving.swap(true, Ordering::SeqCst) {
+    fn result(&self) -> Result<Report> {
+        let standing = self.standing.lock();
+        match &standing.outcome {
+            Some(Err(error)) => Err(error.clone()),
+            _ => Ok(standing.report),
+        }
+    }
+
+    fn take_wheel(self: &Arc<Self>) -> Result<Wheel> {
+        if std::mem::replace(&mut *self.wheel.lock(), true) {
             return Err(Error::new(Status::Concurrent, "job: another thread drives it; one driver at a time"));
         }
-        Ok(())
+        Ok(Wheel(self.clone()))
     }
 
-    fn leave_wheel(&self) {
-        self.driving.store(false, Ordering::SeqCst);
-    }
-
-    fn drive(&self, budget: Option<Duration>) -> Result<Report> {
-        self.take_wheel()?;
+    fn drive(self: &Arc<Self>, budget: Option<Duration>) -> Result<Report> {
+        let wheel = self.take_wheel()?;
         let started = Instant::now();
-        let mut driver = self.driver.lock();
-        self.progress.lock().longest_slice_us = 0;
-        if matches!(driver.stage, Stage::Working) {
-            match self.slices(&mut driver, started, budget) {
-                Ok(None) => {}
-                ended => driver.stage = Stage::Ended(ended.map(|complete| complete.unwrap_or(false))),
-            }
+        let mut work = self.work.lock();
+        self.standing.lock().report.longest_slice_us = 0;
+        if let Some(work) = work.as_mut() {
+            self.slices(work, started, budget, &Runtime::exiting);
         }
-        let settled = self.settle(&mut driver);
-        drop(driver);
-        self.leave_wheel();
-        let mut report = self.progress.lock();
-        report.elapsed_us = started.elapsed().as_micros() as u64;
-        settled.map(|()| *report)
+        self.settle(&mut work);
+        drop(work);
+        drop(wheel);
+        self.standing.lock().report.elapsed_us = microseconds(started.elapsed());
+        self.result()
     }
 
-    /// Runs slices until the plan or the budget ends. `None`: there are more; `Some(true)`: complete; `Some(false)`:
-    /// cancelled.
-    fn slices(&self, driver: &mut Driver, started: Instant, budget: Option<Duration>) -> Result<Option<bool>> {
-        let _threads = ThreadScope::new(driver.plan.threads());
+    /// Runs slices until the plan or the budget ends, or until it is told to stop.
+    fn slices(&self, work: &mut Work, started: Instant, budget: Option<Duration>, stopping: &dyn Fn() -> bool) {
+        let _threads = ThreadScope::new(work.plan.threads());
         let mut first = true;
-        loop {
-            if self.cancelled.load(Ordering::SeqCst) || self.runtime.stopping() {
-                return Ok(Some(false));
+        while work.ended.is_none() {
+            if self.cancelled.load(Ordering::SeqCst) || stopping() {
+                work.ended = Some(Ok(false));
+                break;
             }
-            let kind = driver.plan.next();
-            if let Some(budget) = budget {
-                let expected = driver.durations.get(kind).copied().unwrap_or_default();
-                if !first && started.elapsed() + expected > budget {
-                    return Ok(None);
-                }
+            let kind = work.plan.next();
+            let expected = work.durations.get(kind).copied().unwrap_or_default();
+            if budget.is_some_and(|budget| !first && started.elapsed() + expected > budget) {
+                break;
             }
             first = false;
             let began = Instant::now();
-            let caught = tch::with_grad(|| catch_unwind(AssertUnwindSafe(|| driver.plan.slice())));
+            let caught = tch::with_grad(|| catch_unwind(AssertUnwindSafe(|| work.plan.slice())));
             let last = caught.unwrap_or_else(|panic| {
-                driver.plan.panicked();
-                Err(Error::new(Status::Panic, format!("{kind}: {}", panic_text(panic.as_ref()))))
+                work.plan.panicked();
+                Err(Error::from_panic(panic.as_ref()).within(kind))
             });
             let took = began.elapsed();
-            driver.durations.insert(kind, took);
-            self.note(driver.plan.as_ref(), took, started.elapsed());
-            if last? {
-                return Ok(Some(true));
-            }
+            work.durations.insert(kind, took);
+            work.worked += took;
+            self.note(work.plan.as_ref(), took, started.elapsed());
+            work.ended = match last {
+                Ok(false) => None,
+                Ok(true) => Some(Ok(true)),
+                Err(error) => Some(Err(error)),
+            };
         }
     }
 
     fn note(&self, plan: &dyn Plan, took: Duration, elapsed: Duration) {
-        let mut report = self.progress.lock();
+        let report = &mut self.standing.lock().report;
         report.slices += 1;
-        report.elapsed_us = elapsed.as_micros() as u64;
-        report.longest_slice_us = report.longest_slice_us.max(took.as_micros() as u64);
+        report.elapsed_us = microseconds(elapsed);
+        report.longest_slice_us = report.longest_slice_us.max(microseconds(took));
         report.optimizer_steps = plan.optimizer_steps();
         report.progress = plan.progress();
     }
 
-    /// Lets the plan publish what its slices ended with, once; afterwards its error is the job's.
-    fn settle(&self, driver: &mut Driver) -> Result<()> {
-        match std::mem::replace(&mut driver.stage, Stage::Working) {
-            Stage::Ended(ended) => {
-                let settled = self.conclude(driver, ended);
-                let mut report = self.progress.lock();
-                report.state = *settled.as_ref().unwrap_or(&State::Failed);
-                report.optimizer_steps = driver.plan.optimizer_steps();
-                driver.stage = Stage::Settled(settled);
-                drop(report);
-                self.unfinished.store(false, Ordering::SeqCst);
-                self.announce(driver);
-            }
-            other => driver.stage = other,
+    /// Settles the job unless somebody drives it.
+    fn settle_idle(&self) {
+        let driving = self.wheel.lock();
+        if *driving {
+            return;
         }
-        self.stage_error(driver).map_or(Ok(()), Err)
+        let mut work = self.work.lock();
+        if let Some(Work { ended: ended @ None, .. }) = work.as_mut() {
+            *ended = self.cancelled.load(Ordering::SeqCst).then_some(Ok(false));
+        }
+        self.settle(&mut work);
     }
 
-    fn announce(&self, driver: &Driver) {
-        let job = self.source.load(Ordering::Relaxed);
-        let report = self.progress.lock();
-        let event = Event::JobFinished {
-            job,
-            work: driver.plan.work(),
-            optimizer_steps: report.optimizer_steps,
-            elapsed_us: report.elapsed_us,
-            error: self.stage_error(driver),
+    /// Lets the plan publish what its slices ended with, once, and lets go of it.
+    fn settle(&self, slot: &mut Option<Work>) {
+        let Some(ended) = slot.as_mut().and_then(|work| work.ended.take()) else { return };
+        let Some(mut work) = slot.take() else { return };
+        let caught = catch_unwind(AssertUnwindSafe(|| conclude(work.plan.as_mut(), ended)));
+        let settled = caught.unwrap_or_else(|panic| Err(Error::from_panic(panic.as_ref())));
+        let (state, outcome) = match settled {
+            Ok((true, output)) => (State::Done, Ok(output)),
+            Ok((false, _)) => (State::Cancelled, Err(Error::new(Status::Cancelled, "job: it was cancelled"))),
+            Err(error) => (State::Failed, Err(error)),
         };
-        drop(report);
-        self.runtime.events().push(job, event);
-    }
-
-    fn conclude(&self, driver: &mut Driver, ended: Result<bool>) -> Result<State> {
-        let ending = match &ended {
-            Ok(true) => Ending::Complete,
-            Ok(false) => Ending::Cancelled,
-            Err(_) => Ending::Failed,
-        };
-        let output = driver.plan.finish(ending);
-        let steps = driver.plan.optimizer_steps();
-        match (ended, output) {
-            (Ok(complete), Ok(output)) => {
-                driver.output = output;
-                Ok(if complete { State::Done } else { State::Cancelled })
-            }
-            (Err(mut error), _) if steps > 0 => {
-                error.message = format!("{} ({steps} optimiser steps of this update were applied)", error.message);
-                Err(error)
-            }
-            (Err(error), _) | (_, Err(error)) => Err(error),
-        }
-    }
-
-    fn stage_error(&self, driver: &Driver) -> Option<Error> {
-        match &driver.stage {
-            Stage::Settled(Err(error)) => Some(error.clone()),
-            Stage::Settled(Ok(State::Cancelled)) => Some(Error::new(Status::Cancelled, "job: it was cancelled")),
-            _ => None,
-        }
+        let error = outcome.as_ref().err().cloned();
+        let optimizer_steps = work.plan.optimizer_steps();
+        let mut standing = self.standing.lock();
+        standing.report.state = state;
+        standing.report.optimizer_steps = optimizer_steps;
+        standing.outcome = Some(outcome);
+        drop(standing);
+        let source = self.source.load(Ordering::Relaxed);
+        let elapsed_us = microseconds(work.worked);
+        let event = Event::JobFinished { job: source, work: work.plan.work(), optimizer_steps, elapsed_us, error };
+        self.runtime.events().push(source, event);
     }
 }
 
-/// The text of a caught panic.
-pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    text.unwrap_or("a panic without a message").split("\nException raised").next().unwrap_or_default().to_string()
+/// What the plan leaves, and whether it came to its end.
+fn conclude(plan: &mut dyn Plan, ended: Result<bool>) -> Result<(bool, Output)> {
+    let ending = match &ended {
+        Ok(true) => Ending::Complete,
+        Ok(false) => Ending::Cancelled,
+        Err(_) => Ending::Failed,
+    };
+    let output = plan.finish(ending);
+    let steps = plan.optimizer_steps();
+    match (ended, output) {
+        (Ok(complete), Ok(output)) => Ok((complete, output)),
+        (Err(mut error), _) if steps > 0 => {
+            error.message = format!("{} ({steps} optimiser steps of this update were applied)", error.message);
+            Err(error)
+        }
+        (Err(error), _) | (_, Err(error)) => Err(error),
+    }
+}
+
+fn microseconds(duration: Duration) -> u64 {
+    duration.as_micros() as u64
 }

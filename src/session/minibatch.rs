@@ -37,11 +37,11 @@ impl Minibatch {
     /// The rows of each optimiser step: all at once, or `epochs` seeded passes in `minibatches` even parts.
     pub fn orders(regime: Regime, rows: usize, seed: u64, update: u64) -> Vec<Vec<usize>> {
         let Regime::OnPolicy { epochs, minibatches } = regime else { return vec![(0..rows).collect()] };
-        let share = rows.div_ceil(minibatches.clamp(1, rows));
+        let parts = minibatches.clamp(1, rows.max(1));
         let pass = |epoch: u64| {
             let mut order: Vec<usize> = (0..rows).collect();
             shuffle(&mut order, seed, update.wrapping_mul(epochs).wrapping_add(epoch));
-            order.chunks(share).map(<[usize]>::to_vec).collect::<Vec<_>>()
+            (0..parts).map(|part| order[part * rows / parts..(part + 1) * rows / parts].to_vec()).collect::<Vec<_>>()
         };
         (0..epochs).flat_map(pass).collect()
     }

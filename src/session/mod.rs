@@ -26,11 +26,10 @@ mod update;
 
 pub use self::core::Role;
 pub use config::Config;
-pub use job::{panic_text, Job, Report, State};
+pub use job::{Job, Report, State};
 pub use runtime::Runtime;
 
 use self::core::{no_policy, Core, Reference};
-use crate::algorithm;
 use crate::config as settings;
 use crate::data::{Batch, Kind};
 use crate::error::{Error, Result, Status};
@@ -78,6 +77,8 @@ pub struct Session {
 impl Session {
     pub fn create(runtime: &Arc<Runtime>, config: Config) -> Result<Arc<Session>> {
         let device = runtime.check_device(settings::device(&config.device)?)?;
+        config.algorithm.check()?;
+        let config = Config { threads: config.resolved_threads(), ..config };
         let algorithm = config.algorithm.build();
         Ok(Arc::new(Session {
             source: AtomicU64::new(0),
@@ -141,13 +142,13 @@ impl Session {
         let needs = core.algorithm.needs();
         let trainee = Trainee::new(model, needs.value_head)?;
         let copy = needs.reference && core.reference.is_none();
-        let reference = if copy { Some(Reference::of(model, model.weights())?) } else { None };
+        let reference = if copy { Some(Reference::of(model)?) } else { None };
         Ok((trainee, reference))
     }
 
     fn set_reference(&self, core: &mut Core, model: &Arc<Model>) -> Result<()> {
         self.check_vocabulary(self.policy.lock().as_ref(), model)?;
-        core.reference = Some(Reference::of(model, model.weights())?);
+        core.reference = Some(Reference::of(model)?);
         Ok(())
     }
 
@@ -259,13 +260,11 @@ impl Session {
 
     /// Plans an evaluation of the rows marked for it; `None` means that there are none.
     pub fn evaluate(self: &Arc<Self>) -> Result<Option<Arc<Job>>> {
-        let core = self.core.lock();
-        core.trainee()?;
         let rows = self.buffer.lock().evaluation();
         if rows.is_empty() {
             return Ok(None);
         }
-        let plan = evaluation::Evaluation::new(self, rows, core.algorithm.needs().reference);
+        let plan = evaluation::Evaluation::new(self, &self.core.lock(), rows)?;
         Ok(Some(Job::new(&self.runtime, Box::new(plan))))
     }
 
@@ -275,7 +274,7 @@ impl Session {
         let session = self.clone();
         let work = move || checkpoint::write(&session, &path);
         let publish = |()| Ok(plan::Output::default());
-        Ok(Job::new(&self.runtime, Box::new(plan::Whole::new("save", self.config.resolved_threads(), work, publish))))
+        Ok(Job::new(&self.runtime, Box::new(plan::Whole::new("save", self.config.threads(), work, publish))))
     }
 
     /// Plans the reading of a checkpoint into this session; a bad file changes nothing.
@@ -288,7 +287,7 @@ impl Session {
                 .while_idle("restore", || checkpoint.apply(&session).map_err(|error| error.within(path.display())))?;
             Ok(plan::Output::default())
         };
-        let threads = self.config.resolved_threads();
+        let threads = self.config.threads();
         Ok(Job::new(&self.runtime, Box::new(plan::Whole::new("restore", threads, work, publish))))
     }
 
@@ -342,6 +341,14 @@ impl Session {
         self.poisoned.store(true, Ordering::SeqCst);
     }
 
+    /// For who holds the core's lock: nobody steps, so `writing` is up only where a step broke off.
+    fn check_whole(&self) -> Result<()> {
+        if self.writing.load(Ordering::SeqCst) {
+            self.poison();
+        }
+        self.check_poisoned()
+    }
+
     fn check_poisoned(&self) -> Result<()> {
         if self.poisoned.load(Ordering::SeqCst) {
             let message = "session: an optimiser step broke off between its writes; restore a checkpoint to go on";
@@ -387,9 +394,4 @@ impl Drop for Session {
             model.release_trainer();
         }
     }
-}
-
-/// The names of an algorithm's settings, for the configuration schema.
-pub fn algorithm_schema() -> serde_json::Value {
-    settings::schema::<algorithm::Config>()
 }

@@ -29,6 +29,8 @@ pub(super) struct Stepped {
 impl Optimization<'_> {
     pub fn apply(&self, trainee: &mut Trainee) -> Result<Stepped> {
         let _no_grad = no_grad_guard();
+        #[cfg(test)]
+        super::tests::spoil(&trainee.gradients);
         let gradient_norm = clip_gradient(&trainee.gradients, self.optimizer.max_grad_norm)?;
         if !gradient_norm.is_finite() {
             let message =
@@ -37,8 +39,6 @@ impl Optimization<'_> {
         }
         let learning_rate = self.value_warmup.unwrap_or_else(|| self.optimizer.rate(self.step));
         self.writing.store(true, Ordering::SeqCst);
-        #[cfg(test)]
-        super::tests::fault();
         let stepped = trainee.step(self.optimizer, learning_rate, self.value_warmup.is_some());
         if stepped.is_ok() {
             self.writing.store(false, Ordering::SeqCst);

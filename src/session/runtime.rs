@@ -1,5 +1,6 @@
 //! The process-wide part: the decision about CUDA, keel's own threads and their end, the queue of events.
 
+use super::Job;
 use crate::config::{self, CudaPolicy, DeviceName};
 use crate::error::{Error, Result, Status};
 use crate::telemetry::Events;
@@ -23,8 +24,8 @@ struct Threads {
 
 /// Raised when the process ends: the running slice finishes, no further one begins.
 extern "C" fn stop_for_exit() {
-    THREADS.exiting.store(true, Ordering::SeqCst);
     let mut running = THREADS.running.lock();
+    THREADS.exiting.store(true, Ordering::SeqCst);
     while *running > 0 {
         THREADS.ended.wait(&mut running);
     }
@@ -36,6 +37,8 @@ pub struct Runtime {
     ended: Condvar,
     stopping: AtomicBool,
     cuda: bool,
+    /// Jobs whose handles were destroyed before they were settled.
+    orphans: Mutex<Vec<Arc<Job>>>,
 }
 
 impl Runtime {
@@ -50,6 +53,7 @@ impl Runtime {
             ended: Condvar::new(),
             stopping: AtomicBool::new(false),
             cuda,
+            orphans: Mutex::default(),
         }))
     }
 
@@ -59,9 +63,9 @@ impl Runtime {
 
     /// Stops every job that runs on keel's threads; afterwards no keel thread of this runtime runs.
     pub fn shutdown(&self, timeout: Duration) -> Result<()> {
+        let mut threads = self.threads.lock();
         self.stopping.store(true, Ordering::SeqCst);
         let deadline = Instant::now().checked_add(timeout);
-        let mut threads = self.threads.lock();
         while *threads > 0 {
             let expired = match deadline {
                 Some(deadline) => self.ended.wait_until(&mut threads, deadline).timed_out(),
@@ -80,17 +84,41 @@ impl Runtime {
 
     /// Whether jobs on keel's threads should end at the next slice.
     pub fn stopping(&self) -> bool {
-        self.stopping.load(Ordering::SeqCst) || THREADS.exiting.load(Ordering::SeqCst)
+        self.stopping.load(Ordering::SeqCst) || Runtime::exiting()
+    }
+
+    /// Whether the process ends, so that no job goes on.
+    pub fn exiting() -> bool {
+        THREADS.exiting.load(Ordering::SeqCst)
+    }
+
+    /// Keeps a job that no handle leads to until it is settled.
+    pub(super) fn adopt(&self, job: Arc<Job>) {
+        self.orphans.lock().push(job);
+    }
+
+    /// Settles the jobs that lost their handles and have ended. For calls that the host makes.
+    pub fn settle_orphans(&self) {
+        let orphans = std::mem::take(&mut *self.orphans.lock());
+        for job in orphans {
+            // what a job without a handle ended with, nobody asks
+            let _ = job.poll();
+            if job.unfinished() {
+                self.adopt(job);
+            }
+        }
     }
 
     /// Runs `work` on a thread of keel's own.
     pub(super) fn spawn(self: &Arc<Self>, work: impl FnOnce() + Send + 'static) -> Result<()> {
+        torch::warm_up()?;
+        let mut threads = self.threads.lock();
+        let mut running = THREADS.running.lock();
         if self.stopping() {
             return Err(Error::state("start: the runtime was shut down"));
         }
-        torch::warm_up()?;
-        *self.threads.lock() += 1;
-        *THREADS.running.lock() += 1;
+        (*threads, *running) = (*threads + 1, *running + 1);
+        drop((threads, running));
         let runtime = self.clone();
         let spawned = std::thread::Builder::new().name("keel-job".to_string()).spawn(move || {
             let leave = Leave(runtime);

@@ -29,15 +29,15 @@ impl Sampler {
         let prompts = Intake { model: &model, batch: prompts, end: None }.prompts()?;
         let temperature = session.temperature();
         let plain = config.top_k == 0 && config.top_p >= 1.0 && config.min_new_tokens == 0;
-        let version = model.weights().version;
+        let generation = Generation::new(&model, prompts, config)?;
         Ok(Sampler {
-            generation: Some(Generation::new(&model, prompts, config)?),
+            version: generation.version(),
+            generation: Some(generation),
             model,
             progress: 0.0,
-            version,
             samples: config.samples.max(1) as usize,
             faithful: plain && (config.temperature - temperature).abs() < 1e-9,
-            threads: session.config().resolved_threads(),
+            threads: session.config().threads(),
         })
     }
 

@@ -4,8 +4,8 @@ use super::core::Core;
 use super::gather::Gathered;
 use super::Session;
 use crate::algorithm::{Columns, Needs};
-use crate::error::{Error, Result};
-use crate::model::{score, ScoreOptions, Scores};
+use crate::error::Result;
+use crate::model::{score, ScoreOptions, Scores, Transformer, ValueHead};
 use std::ops::Range;
 use tch::{no_grad_guard, Tensor};
 
@@ -35,28 +35,21 @@ impl Scoring {
         self.chunks.len()
     }
 
+    /// One chunk through a network, `whose` it is said to be.
     pub fn score(
         &mut self,
-        session: &Session,
-        core: &Core,
+        (network, value_head): (&Transformer, Option<&ValueHead>),
+        options: &ScoreOptions,
         gathered: &Gathered,
         whose: Scored,
         chunk: usize,
     ) -> Result<()> {
         let _no_grad = no_grad_guard();
-        let indices = &self.indices[self.chunks[chunk].clone()];
-        let options = score_options(session, core, gathered.width);
-        let sequences = gathered.sequences(indices);
+        let sequences = gathered.sequences(&self.indices[self.chunks[chunk].clone()]);
+        let scores = score(network, value_head, &sequences, options)?;
         match whose {
-            Scored::Policy => {
-                let trainee = core.trainee()?;
-                self.policy.push(score(&trainee.network, trainee.value_head.as_ref(), &sequences, &options)?);
-            }
-            Scored::Reference => {
-                let reference = core.reference.as_ref();
-                let reference = reference.ok_or_else(|| Error::state("reference: the session has none"))?;
-                self.reference.push(score(&reference.network, None, &sequences, &options)?);
-            }
+            Scored::Policy => self.policy.push(scores),
+            Scored::Reference => self.reference.push(scores),
         }
         Ok(())
     }
@@ -66,6 +59,7 @@ impl Scoring {
         let device = session.device();
         let mut columns = Columns::new(gathered.rows.len() as i64);
         columns.insert("mask", gathered.mask(device));
+        columns.insert("weights", gathered.per_row(device, |row| row.weight)?);
         if !self.policy.is_empty() {
             columns.insert("policy_log_probs", joined(&self.policy, |scores| &scores.log_probs)?);
             if self.policy.iter().all(|scores| scores.values.is_some()) {

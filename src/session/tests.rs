@@ -1,4 +1,4 @@
-//! What only the inside can provoke: an optimiser step that breaks off between its writes.
+//! What only the inside can provoke: an optimiser step that breaks off between its writes, a gradient that is no number.
 
 use super::*;
 use crate::data::{Column, Values};
@@ -6,12 +6,20 @@ use std::cell::Cell;
 
 thread_local! {
     static FAULT: Cell<bool> = const { Cell::new(false) };
+    static SPOILED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Called by the optimiser between its first and last write.
+/// Called by the optimiser after each segment that it wrote.
 pub(super) fn fault() {
     if FAULT.replace(false) {
         panic!("planted fault");
+    }
+}
+
+/// Called with the gradients before they are looked at.
+pub(super) fn spoil(gradients: &tch::Tensor) {
+    if SPOILED.replace(false) {
+        let _ = gradients.get(0).fill_(f64::NAN);
     }
 }
 
@@ -54,6 +62,19 @@ fn a_panic_between_the_writes_of_a_step_poisons_until_a_restore() {
     assert_eq!(session.export().unwrap_err().status, Status::Poisoned);
     assert!(session.metrics_json().contains("loss/nll"));
     session.import(&saved).unwrap();
+    assert_eq!(session.state_hash().unwrap(), hash);
+    step(&session).unwrap();
+}
+
+#[test]
+fn a_gradient_that_is_not_finite_is_not_applied() {
+    let session = session();
+    step(&session).unwrap();
+    let hash = session.state_hash().unwrap();
+    SPOILED.set(true);
+    let error = step(&session).unwrap_err();
+    assert_eq!(error.status, Status::NonFinite);
+    assert!(error.message.contains("not applied"), "{error}");
     assert_eq!(session.state_hash().unwrap(), hash);
     step(&session).unwrap();
 }

@@ -19,7 +19,7 @@ pub(super) struct Segment {
     pub length: i64,
     pub decays: bool,
     pub value_head: bool,
-    /// Optimiser steps of this segment, a f32 scalar as the fused kernel wants it.
+    /// Optimiser steps of this segment, a f32 scalar beside the parameters, as the fused kernel wants it.
     pub step: Tensor,
 }
 
@@ -53,10 +53,16 @@ impl Trainee {
         let gradients = Tensor::f_zeros([length], options)?;
         let network = Transformer::bind_trainable(model.architecture(), layout, &parameters, &gradients)?;
         let head = if value_head { Some(bind_value_head(&parameters, &gradients, body, width)?) } else { None };
-        let mut segments =
-            vec![segment(0, layout.decayed, true, false), segment(layout.decayed, body - layout.decayed, false, false)];
+        let segment = |start, length, decays, value_head| {
+            let step = Tensor::f_zeros([0i64; 0].as_slice(), options)?;
+            Ok::<_, Error>(Segment { start, length, decays, value_head, step })
+        };
+        let mut segments = vec![
+            segment(0, layout.decayed, true, false)?,
+            segment(layout.decayed, body - layout.decayed, false, false)?,
+        ];
         if value_head {
-            segments.push(segment(body, length - body, false, true));
+            segments.push(segment(body, length - body, false, true)?);
         }
         segments.retain(|segment| segment.length > 0);
         Ok(Trainee {
@@ -90,6 +96,8 @@ impl Trainee {
                 &part(&self.second_moments)?,
                 &segment.step,
             )?;
+            #[cfg(test)]
+            super::tests::fault();
         }
         Ok(())
     }
@@ -106,14 +114,14 @@ impl Trainee {
     }
 
     /// The tensors that a checkpoint holds, by name.
-    pub fn tensors(&self) -> Vec<(&'static str, Tensor)> {
+    pub fn tensors(&self) -> Result<Vec<(&'static str, Tensor)>> {
         let steps: Vec<f32> = self.segments.iter().map(|segment| segment.step.double_value(&[]) as f32).collect();
-        vec![
-            ("policy.parameters", self.parameters.to_device(tch::Device::Cpu)),
-            ("policy.first_moments", self.first_moments.to_device(tch::Device::Cpu)),
-            ("policy.second_moments", self.second_moments.to_device(tch::Device::Cpu)),
+        Ok(vec![
+            ("policy.parameters", host_copy(&self.parameters)?),
+            ("policy.first_moments", host_copy(&self.first_moments)?),
+            ("policy.second_moments", host_copy(&self.second_moments)?),
             ("policy.steps", Tensor::from_slice(&steps)),
-        ]
+        ])
     }
 
     /// Takes a checkpoint's tensors; every shape is checked before anything is written.
@@ -145,12 +153,16 @@ impl Trainee {
     }
 }
 
-fn round_up(elements: i64) -> i64 {
-    (elements + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT
+/// A copy in host memory that later steps do not touch.
+fn host_copy(tensor: &Tensor) -> Result<Tensor> {
+    let _no_grad = tch::no_grad_guard();
+    let mut copy = Tensor::f_empty(tensor.size(), (tensor.kind(), tch::Device::Cpu))?;
+    copy.f_copy_(tensor)?;
+    Ok(copy)
 }
 
-fn segment(start: i64, length: i64, decays: bool, value_head: bool) -> Segment {
-    Segment { start, length, decays, value_head, step: Tensor::zeros([], (Kind::Float, tch::Device::Cpu)) }
+fn round_up(elements: i64) -> i64 {
+    (elements + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT
 }
 
 /// Weight [1, d] and bias [1] as views behind the model's own parameters, with gradients in the arena.

@@ -12,7 +12,7 @@ use super::optimize::Optimization;
 use super::plan::{Ending, Output, Plan};
 use super::record::Measurements;
 use super::sampler::rollout_batch;
-use super::scoring::{Scored, Scoring};
+use super::scoring::{score_options, Scored, Scoring};
 use super::Session;
 use crate::algorithm::{Columns, Regime};
 use crate::error::{Error, Result, Status};
@@ -94,7 +94,10 @@ impl Update {
         let mut core = session.core().lock();
         match slice {
             Slice::Rewards => Ok(()),
-            Slice::Score(whose, chunk) => self.scoring.score(&session, &core, &self.gathered, whose, chunk),
+            Slice::Score(whose, chunk) => {
+                let options = score_options(&session, &core, self.gathered.width);
+                self.scoring.score(core.network(whose)?, &options, &self.gathered, whose, chunk)
+            }
             Slice::Prepare => self.prepare(&mut core),
             Slice::Forward(index, chunk) => self.minibatches[index].forward(&session, &core, &self.gathered, chunk),
             Slice::Loss(index) => self.loss(&core, index),
@@ -232,7 +235,7 @@ impl Plan for Update {
     }
 
     fn threads(&self) -> usize {
-        self.session.config().resolved_threads()
+        self.session.config().threads()
     }
 
     fn calls_host(&self) -> bool {

@@ -47,6 +47,7 @@ pub const METRICS: &[Metric] = &[
     row("policy/approx_kl", "nats/token", "PPO: ½·(new − old log-probability)², mean over counted response tokens"),
     row("policy/clip_fraction", "fraction", "PPO: counted response tokens whose clipped surrogate was the one taken"),
     row("policy/ratio_mean", "1", "PPO: new over old probability, mean over counted response tokens"),
+    row("policy/ratio_std", "1", "PPO: its standard deviation over those tokens (n − 1)"),
     row(
         "policy/ratio_max_log",
         "nats",
@@ -55,6 +56,11 @@ pub const METRICS: &[Metric] = &[
     ),
     row("policy/version", "versions", "publications of the policy's weights so far"),
     row("value/explained_variance", "1", "PPO: 1 − Var(returns − values)/Var(returns) before the update; 1 is perfect"),
+    row(
+        "value/clip_fraction",
+        "fraction",
+        "PPO: counted response tokens whose value moved further from its old one than value_clip_range",
+    ),
     row("value/mean", "reward", "PPO: values before the update, mean over counted response tokens"),
     row("entropy/token", "nats/token", "entropy of the policy's next token, mean over counted response tokens"),
     row("reward/mean", "reward", "PPO: reward as the host gave it, mean over responses"),
@@ -70,7 +76,7 @@ pub const METRICS: &[Metric] = &[
          differs from the one that is trained",
     ),
     row("rollout/length", "tokens", "PPO: tokens of a response, mean over responses"),
-    row("rollout/eos_fraction", "fraction", "PPO: responses that ended with an end token of the model"),
+    row("rollout/eos_fraction", "fraction", "PPO: responses that ended by themselves: with an end token or a stop"),
     row("evaluation/loss_total", "1", "loss/total on the rows marked for evaluation"),
     row("evaluation/loss_nll", "nats/token", "loss/nll on the rows marked for evaluation"),
     row("evaluation/loss_preference", "nats/pair", "loss/preference on the rows marked for evaluation"),

@@ -26,7 +26,7 @@ pub fn warm_up() -> Result<()> {
         return Ok(());
     }
     cuda::close();
-    exercise()?;
+    tch::with_grad(exercise)?;
     // SAFETY: `run_hook` is valid for the life of the process: the library is never unloaded.
     check(|failure| unsafe { foreign::shim_at_exit(run_hook, failure) })?;
     *registered = true;

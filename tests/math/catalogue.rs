@@ -58,6 +58,7 @@ pub fn catalogue() -> Vec<Entry> {
     vec![
         entry("masked_sum", |b| masked_sum(&b.x, &b.mask)),
         entry("masked_mean", |b| masked_mean(&b.x, &b.mask)),
+        entry("weighted_mean", |b| weighted_mean(&b.x, &b.mask, &b.scores.square())),
         entry("masked_variance", |b| masked_variance(&b.x, &b.mask)),
         entry("row_sum", |b| row_sum(&b.x, &b.mask)),
         entry("row_mean", |b| row_mean(&b.x, &b.mask)),

@@ -1,11 +1,10 @@
 //! What the host brings to a session: rows and rewards.
 
-use super::keel_session;
+use super::{find, keel_session};
 use crate::abi::batch::{keel_batch, Batch};
 use crate::abi::handle;
 use crate::abi::status::{keel_error, keel_status};
 use crate::abi::text::{self, Out};
-use crate::session::Session;
 
 /// Adds the rows of a batch: all of them or none. Rows pushed while an update runs belong to the next one.
 ///
@@ -20,7 +19,7 @@ pub unsafe extern "C" fn keel_session_push(
     error: *mut keel_error,
 ) -> keel_status {
     guard!(error, {
-        let session = handle::get::<Session>("session", session)?;
+        let session = find(session)?;
         let batch = handle::get::<Batch>("batch", batch)?;
         let first = session.push(&*batch.read()?)?;
         Out::optional(first_id).write(first);
@@ -43,7 +42,7 @@ pub unsafe extern "C" fn keel_session_reward(
     error: *mut keel_error,
 ) -> keel_status {
     guard!(error, {
-        let session = handle::get::<Session>("session", session)?;
+        let session = find(session)?;
         session.reward(text::slice("ids", ids, ids_count)?, text::slice("rewards", rewards, rewards_count)?)
     })
 }
@@ -53,5 +52,5 @@ pub unsafe extern "C" fn keel_session_reward(
 /// session: changed. error: nullable. Threads: any. Status: no others. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_session_clear(session: keel_session, error: *mut keel_error) -> keel_status {
-    guard!(error, { handle::get::<Session>("session", session)?.clear() })
+    guard!(error, { find(session)?.clear() })
 }

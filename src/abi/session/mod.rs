@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::session::{Role, Runtime, Session};
 use std::ffi::{c_char, c_void};
+use std::sync::Arc;
 
 /// One policy being aligned: its method, its rows, its optimiser. Made by keel_session_create and keel_session_open.
 pub type keel_session = u64;
@@ -31,9 +32,16 @@ impl Noun for Session {
         self.set_source(handle);
     }
 
-    fn retired(&self, handle: u64) {
+    fn retired(self: Arc<Self>, handle: u64) {
         self.runtime().events().close(handle);
     }
+}
+
+/// The session behind its handle. Jobs that the host left behind are settled first: this is a call of its own.
+fn find(session: keel_session) -> Result<Arc<Session>> {
+    let found = handle::get::<Session>("session", session)?;
+    found.runtime().settle_orphans();
+    Ok(found)
 }
 
 /// Makes a session; give it its policy with keel_session_set_model.
@@ -94,7 +102,7 @@ pub unsafe extern "C" fn keel_session_set_model(
     error: *mut keel_error,
 ) -> keel_status {
     guard!(error, {
-        let session = handle::get::<Session>("session", session)?;
+        let session = find(session)?;
         let role = unnamed(role, text::utf8("name", name, name_length)?)?;
         session.set_model(role, handle::get::<Model>("model", model)?)
     })
@@ -115,7 +123,7 @@ pub unsafe extern "C" fn keel_session_model(
 ) -> keel_status {
     guard!(error, {
         let model = Out::required("model", model)?;
-        let session = handle::get::<Session>("session", session)?;
+        let session = find(session)?;
         let role = unnamed(role, text::utf8("name", name, name_length)?)?;
         let found = session.model(role).ok_or_else(|| Error::state("role: the session has no model for it"))?;
         model.write(handle::insert(found)?);
@@ -136,7 +144,7 @@ pub unsafe extern "C" fn keel_session_config(
     error: *mut keel_error,
 ) -> keel_status {
     guard!(error, {
-        let config = handle::get::<Session>("session", session)?.config_json();
+        let config = find(session)?.config_json();
         text::write(&config, buffer, capacity, needed)
     })
 }
@@ -155,7 +163,7 @@ pub unsafe extern "C" fn keel_session_set_callback(
     error: *mut keel_error,
 ) -> keel_status {
     guard!(error, {
-        let session = handle::get::<Session>("session", session)?;
+        let session = find(session)?;
         if kind != KEEL_CALLBACK_REWARD {
             return Err(Error::argument(format!("kind: expected {KEEL_CALLBACK_REWARD}, got {kind}")));
         }

@@ -1,12 +1,11 @@
 //! What a session keeps: checkpoints in files and in memory, and a number that says whether two states are the same.
 
-use super::keel_session;
+use super::{find, keel_session};
 use crate::abi::blob::{keel_blob, Blob};
 use crate::abi::handle;
 use crate::abi::job::keel_job;
 use crate::abi::status::{keel_error, keel_status};
 use crate::abi::text::{self, Out};
-use crate::session::Session;
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
@@ -25,7 +24,7 @@ pub unsafe extern "C" fn keel_session_save(
 ) -> keel_status {
     guard!(error, {
         let job = Out::required("job", job)?;
-        let session = handle::get::<Session>("session", session)?;
+        let session = find(session)?;
         job.write(handle::insert(session.save(text::path(path, path_length)?.to_path_buf())?)?);
         Ok(())
     })
@@ -47,7 +46,7 @@ pub unsafe extern "C" fn keel_session_restore(
 ) -> keel_status {
     guard!(error, {
         let job = Out::required("job", job)?;
-        let session = handle::get::<Session>("session", session)?;
+        let session = find(session)?;
         job.write(handle::insert(session.restore(text::path(path, path_length)?.to_path_buf())?)?);
         Ok(())
     })
@@ -65,7 +64,7 @@ pub unsafe extern "C" fn keel_session_export(
 ) -> keel_status {
     guard!(error, {
         let blob = Out::required("blob", blob)?;
-        let bytes = handle::get::<Session>("session", session)?.export()?;
+        let bytes = find(session)?.export()?;
         blob.write(handle::insert(Arc::new(Blob(bytes)))?);
         Ok(())
     })
@@ -83,7 +82,7 @@ pub unsafe extern "C" fn keel_session_import(
     error: *mut keel_error,
 ) -> keel_status {
     guard!(error, {
-        let session = handle::get::<Session>("session", session)?;
+        let session = find(session)?;
         session.import(text::slice("bytes", bytes.cast(), size)?)
     })
 }
@@ -99,7 +98,7 @@ pub unsafe extern "C" fn keel_session_state_hash(
 ) -> keel_status {
     guard!(error, {
         let hash = Out::required("hash", hash)?;
-        hash.write(handle::get::<Session>("session", session)?.state_hash()?);
+        hash.write(find(session)?.state_hash()?);
         Ok(())
     })
 }

@@ -1,6 +1,6 @@
 //! What the host asks a session for: updates, rollouts, an evaluation, its numbers.
 
-use super::keel_session;
+use super::{find, keel_session};
 use crate::abi::batch::{keel_batch, Batch};
 use crate::abi::handle;
 use crate::abi::job::keel_job;
@@ -9,7 +9,7 @@ use crate::abi::status::{keel_error, keel_status, KEEL_NEED_DATA, KEEL_OK};
 use crate::abi::text::{self, Out};
 use crate::config;
 use crate::error::Result;
-use crate::session::{Job, Session};
+use crate::session::Job;
 use std::ffi::c_char;
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ pub unsafe extern "C" fn keel_session_update(
 ) -> keel_status {
     guard!(error, {
         let job = Out::required("job", job)?;
-        write(&job, handle::get::<Session>("session", session)?.update()?)
+        write(&job, find(session)?.update()?)
     })
 }
 
@@ -47,7 +47,7 @@ pub unsafe extern "C" fn keel_session_generate(
 ) -> keel_status {
     guard!(error, {
         let job = Out::required("job", job)?;
-        let session = handle::get::<Session>("session", session)?;
+        let session = find(session)?;
         let prompts = handle::get::<Batch>("prompts", prompts)?;
         let config = config::parse(text::json(json, json_length)?)?;
         let made = session.generate(&*prompts.read()?, config)?;
@@ -68,7 +68,7 @@ pub unsafe extern "C" fn keel_session_evaluate(
 ) -> keel_status {
     guard!(error, {
         let job = Out::required("job", job)?;
-        write(&job, handle::get::<Session>("session", session)?.evaluate()?)
+        write(&job, find(session)?.evaluate()?)
     })
 }
 
@@ -84,7 +84,7 @@ pub unsafe extern "C" fn keel_session_step(
 ) -> keel_status {
     guard!(error, {
         let report = ReportOut::new(report)?;
-        match handle::get::<Session>("session", session)?.update()? {
+        match find(session)?.update()? {
             Some(job) => report.write(job.run(), &job),
             None => Ok(report.needs_data()),
         }
@@ -104,7 +104,7 @@ pub unsafe extern "C" fn keel_session_metrics(
     error: *mut keel_error,
 ) -> keel_status {
     guard!(error, {
-        let metrics = handle::get::<Session>("session", session)?.metrics_json();
+        let metrics = find(session)?.metrics_json();
         text::write(&metrics, buffer, capacity, needed)
     })
 }

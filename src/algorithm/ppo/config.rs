@@ -1,5 +1,7 @@
 //! The settings of PPO: symbol, range, effect, and the source of each default.
 
+use crate::error::{Error, Result};
+use crate::math;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -27,9 +29,17 @@ pub struct Config {
     pub gae_lambda: f64,
     /// What is done to the advantages of the whole batch before the loss.
     pub advantages: Normalisation,
+    /// λ of the returns, the targets of the values; null = `gae_lambda`. Yue 2025 (VC-PPO): 1, unbiased targets.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub returns_lambda: Option<f64>,
     /// ε of the probability ratio. Default: Schulman 2017.
     #[schemars(range(min = 0.0001, max = 100.0))]
     pub clip_range: f64,
+    /// ε above 1 alone; null = `clip_range`. Yu 2025 (DAPO): 0.28 beside 0.2, so that unlikely tokens may grow.
+    #[schemars(range(min = 0.0001, max = 100.0))]
+    pub clip_range_high: Option<f64>,
+    /// How the losses of a minibatch's tokens become one number.
+    pub reduction: Reduction,
     /// ε of the values around their old ones; 0 = off. Default: Ziegler 2019.
     #[schemars(range(min = 0.0, max = 1000.0))]
     pub value_clip_range: f64,
@@ -59,6 +69,16 @@ pub struct Config {
     pub old_log_probs: OldLogProbs,
 }
 
+impl Config {
+    pub fn check(&self) -> Result<()> {
+        if self.dual_clip > 0.0 && self.dual_clip <= 1.0 {
+            let message = format!("/algorithm/dual_clip: expected 0 or a number above 1, got {}", self.dual_clip);
+            return Err(Error::config(message));
+        }
+        Ok(())
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Config {
@@ -69,8 +89,11 @@ impl Default for Config {
             kl_estimator: KlEstimator::K1,
             discount: 1.0,
             gae_lambda: 0.95,
+            returns_lambda: None,
             advantages: Normalisation::Whiten,
             clip_range: 0.2,
+            clip_range_high: None,
+            reduction: Reduction::TokenMean,
             value_clip_range: 0.2,
             value_coef: 0.1,
             entropy_coef: 0.0,
@@ -92,6 +115,8 @@ pub enum Kl {
     Fixed(FixedKl),
     /// β follows a target (Ziegler 2019, §2.2).
     Adaptive(AdaptiveKl),
+    /// β doubles above 1.5 × the target and halves below the target / 1.5 (Schulman 2017, §4).
+    Doubling(DoublingKl),
 }
 
 impl Default for Kl {
@@ -106,7 +131,20 @@ impl Kl {
         match self {
             Kl::Fixed(kl) => kl.coef,
             Kl::Adaptive(kl) => kl.coef,
+            Kl::Doubling(kl) => kl.coef,
         }
+    }
+
+    /// β of the next update, after one of `rows` rollouts whose KL was `measured`.
+    pub fn next(&self, coef: f64, measured: impl Fn(KlUnit) -> Option<f64>, rows: usize) -> f64 {
+        let next = match self {
+            Kl::Fixed(_) => None,
+            Kl::Adaptive(kl) => {
+                measured(kl.unit).map(|now| math::adaptive_kl_coef(coef, now, kl.target, kl.horizon, rows as f64))
+            }
+            Kl::Doubling(kl) => measured(kl.unit).map(|now| math::doubling_kl_coef(coef, now, kl.target)),
+        };
+        next.filter(|next| next.is_finite()).unwrap_or(coef)
     }
 }
 
@@ -144,6 +182,36 @@ impl Default for AdaptiveKl {
     fn default() -> Self {
         AdaptiveKl { coef: 0.2, target: 6.0, horizon: 10000.0, unit: KlUnit::Sequence }
     }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DoublingKl {
+    /// β of the first update. Default: Schulman 2017, where it matters little.
+    #[schemars(range(min = 0.0, max = 1000.0))]
+    pub coef: f64,
+    /// The KL that β steers to, in nats per `unit`. Default: Ziegler 2019.
+    #[schemars(range(min = 0.0001, max = 100000.0))]
+    pub target: f64,
+    /// Whether the KL is counted per sequence (summed) or per token (mean).
+    pub unit: KlUnit,
+}
+
+impl Default for DoublingKl {
+    fn default() -> Self {
+        DoublingKl { coef: 0.2, target: 6.0, unit: KlUnit::Sequence }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Reduction {
+    /// Σ / counted tokens of the minibatch: every token weighs the same.
+    TokenMean,
+    /// The mean over responses of each one's mean: every response weighs the same.
+    SequenceMeanTokenMean,
+    /// The mean over responses of each one's sum.
+    SequenceMeanTokenSum,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -5,9 +5,9 @@
 //!   δₜ   = rₜ + γ Vₜ₊₁ − Vₜ,   Âₜ = Σₗ (γλ)ˡ δₜ₊ₗ,   R̂ₜ = Âₜ + Vₜ
 //!   L(θ) = E[ max(−ρₜÂₜ, −clip(ρₜ, 1−ε, 1+ε)Âₜ) ] + c_V E[ ½ max((Vₜ−R̂ₜ)², (clip(Vₜ)−R̂ₜ)²) ] − c_H E[Hₜ]
 //!
-//! E is the mean over all counted tokens of the minibatch (token mean). A response token's value is read before the
-//! token, from the same hidden state as its log-probability. Advantages are normalised over the whole batch, before it is
-//! split. The reward sits on the last counted token.
+//! E is the mean over all counted tokens of the minibatch (token mean), unless `reduction` says otherwise. A response
+//! token's value is read before the token, from the same hidden state as its log-probability. Advantages are normalised
+//! over the whole batch, before it is split. The reward sits on the last counted token.
 
 mod config;
 
@@ -18,7 +18,7 @@ use crate::data::Kind;
 use crate::error::{Error, Result};
 use crate::math;
 use crate::model::Scores;
-use config::{Kl, KlEstimator, KlUnit, Normalisation, OldLogProbs};
+use config::{KlEstimator, KlUnit, Normalisation, OldLogProbs, Reduction};
 use serde_json::{json, Value};
 use tch::{Kind as Dtype, Tensor};
 
@@ -49,6 +49,14 @@ impl Ppo {
             _ => rewards.shallow_clone(),
         };
         Ok(clipped - (1.0 - columns.get("finished")?) * self.config.missing_eos_penalty)
+    }
+
+    fn reduced(&self, losses: &Tensor, mask: &Tensor) -> Tensor {
+        match self.config.reduction {
+            Reduction::TokenMean => math::token_mean(losses, mask),
+            Reduction::SequenceMeanTokenMean => math::sequence_mean_token_mean(losses, mask),
+            Reduction::SequenceMeanTokenSum => math::sequence_mean_token_sum(losses, mask),
+        }
     }
 
     fn normalised(&self, advantages: &Tensor, mask: &Tensor) -> Tensor {
@@ -95,8 +103,11 @@ impl Algorithm for Ppo {
         if self.config.whiten_rewards {
             rewards = math::scaled(&rewards, &mask);
         }
-        let (raw_advantages, returns) =
-            math::generalized_advantage(&rewards, &values, &mask, self.config.discount, self.config.gae_lambda);
+        let estimate = |lambda| math::generalized_advantage(&rewards, &values, &mask, self.config.discount, lambda);
+        let (raw_advantages, mut returns) = estimate(self.config.gae_lambda);
+        if let Some(lambda) = self.config.returns_lambda {
+            returns = estimate(lambda).1;
+        }
         let advantages = self.normalised(&raw_advantages, &mask);
         let sequence_kl = math::row_sum(&log_ratio, &mask); // [B]
         let drift = math::masked_mean(&(&old - columns.get("rollout_log_probs")?).abs(), &mask);
@@ -105,7 +116,7 @@ impl Algorithm for Ppo {
             ("kl/token", math::masked_mean(&log_ratio, &mask)),
             ("kl/coef", Tensor::from(self.kl_coef)),
             ("reward/mean", columns.get("rewards")?.mean(None)),
-            ("reward/std", columns.get("rewards")?.std(false)),
+            ("reward/std", columns.get("rewards")?.var(columns.rows() > 1).sqrt()),
             ("reward/shaped", (&scores - sequence_kl * self.kl_coef).mean(None)),
             ("advantage/mean", math::masked_mean(&raw_advantages, &mask)),
             ("advantage/std", math::masked_variance(&raw_advantages, &mask).sqrt()),
@@ -128,10 +139,11 @@ impl Algorithm for Ppo {
         let (returns, old_values) = (columns.get("returns")?, columns.get("values")?); // [B, T]
         let values = scores.values.as_ref().ok_or_else(|| Error::state("ppo: the policy has no value head"))?;
         let dual_clip = (config.dual_clip > 0.0).then_some(config.dual_clip);
-        let clip = config.clip_range;
-        let policy =
-            math::token_mean(&math::policy_loss(&scores.log_probs, old, advantages, mask, clip, clip, dual_clip), mask);
-        let value = math::token_mean(&math::value_loss(values, old_values, returns, config.value_clip_range), mask);
+        let (low, high) = (config.clip_range, config.clip_range_high.unwrap_or(config.clip_range));
+        let policy_losses = math::policy_loss(&scores.log_probs, old, advantages, mask, low, high, dual_clip); // [B, T]
+        let policy = self.reduced(&policy_losses, mask);
+        let value_losses = math::value_loss(values, old_values, returns, config.value_clip_range); // [B, T]
+        let value = self.reduced(&value_losses, mask);
         let entropy = math::masked_mean(&scores.entropies, mask);
         let policy_terms = &policy - &entropy * config.entropy_coef;
         let total = match self.value_warmup() {
@@ -140,15 +152,20 @@ impl Algorithm for Ppo {
         };
         let log_probs = scores.log_probs.detach();
         let log_ratio = (&log_probs - old) * mask; // [B, T]
+        let ratio = math::ratio(&log_probs, old, mask); // [B, T]
+        let value_moved = (values.detach() - old_values).abs().gt(config.value_clip_range); // [B, T]
+        let value_clipped = (config.value_clip_range > 0.0).then(|| value_moved.to_kind(Dtype::Float));
         let metrics = vec![
             ("loss/total", total.detach()),
             ("loss/policy", policy.detach()),
             ("loss/value", value.detach()),
             ("entropy/token", entropy.detach()),
             ("policy/approx_kl", math::approximate_kl(&log_probs, old, mask)),
-            ("policy/clip_fraction", math::clip_fraction(&log_probs, old, advantages, mask, clip, clip)),
-            ("policy/ratio_mean", math::masked_mean(&log_ratio.exp(), mask)),
+            ("policy/clip_fraction", math::clip_fraction(&log_probs, old, advantages, mask, low, high)),
+            ("policy/ratio_mean", math::masked_mean(&ratio, mask)),
+            ("policy/ratio_std", math::masked_variance(&ratio, mask).sqrt()),
             ("policy/ratio_max_log", log_ratio.abs().max()),
+            ("value/clip_fraction", value_clipped.map_or(Tensor::from(0.0), |moved| math::masked_mean(&moved, mask))),
             ("tokens/trained", mask.sum(Dtype::Float)),
         ];
         Ok(Loss { total, metrics })
@@ -161,12 +178,8 @@ impl Algorithm for Ppo {
 
     fn finish(&mut self, metric: &dyn Fn(&str) -> Option<f64>, rows: usize) {
         self.updates += 1;
-        if let Kl::Adaptive(kl) = &self.config.kl {
-            let name = if kl.unit == KlUnit::Sequence { "kl/sequence" } else { "kl/token" };
-            if let Some(now) = metric(name) {
-                self.kl_coef = math::adaptive_kl_coef(self.kl_coef, now, kl.target, kl.horizon, rows as f64);
-            }
-        }
+        let measured = |unit| metric(if unit == KlUnit::Sequence { "kl/sequence" } else { "kl/token" });
+        self.kl_coef = self.config.kl.next(self.kl_coef, measured, rows);
     }
 
     fn state(&self) -> Value {
@@ -174,8 +187,8 @@ impl Algorithm for Ppo {
     }
 
     fn set_state(&mut self, state: &Value) -> Result<()> {
-        let missing = || Error::data("checkpoint: the state of ppo lacks kl_coef or updates");
-        self.kl_coef = state["kl_coef"].as_f64().ok_or_else(missing)?;
+        let missing = || Error::data("checkpoint: the state of ppo lacks kl_coef (at least 0) or updates");
+        self.kl_coef = state["kl_coef"].as_f64().filter(|coef| *coef >= 0.0).ok_or_else(missing)?;
         self.updates = state["updates"].as_u64().ok_or_else(missing)?;
         Ok(())
     }

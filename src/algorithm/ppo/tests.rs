@@ -1,5 +1,6 @@
 //! PPO against values worked by hand, and its degenerate batches.
 
+use super::config::Kl;
 use super::*;
 
 /// Two rollouts of two tokens (the second has one), values zero, reference equal to the policy.

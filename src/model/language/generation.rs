@@ -54,6 +54,7 @@ struct Row {
 /// A batched generation that is driven step by step.
 pub struct Generation {
     transformer: Transformer,
+    version: u64,
     tokenizer: Option<Arc<Tokenizer>>,
     config: config::Generate,
     /// Tokens that end a response as `Eos`.
@@ -73,7 +74,8 @@ impl Generation {
     pub fn new(model: &Model, prompts: Vec<Vec<i32>>, config: &config::Generate) -> Result<Generation> {
         check_config(model, config)?;
         check_prompts(model, &prompts, config)?;
-        let transformer = Transformer::read(model.architecture(), &model.weights())?;
+        let weights = model.weights();
+        let transformer = Transformer::read(model.architecture(), &weights)?;
         let rows = rows(&prompts, config);
         let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);
         // the last token is never fed back
@@ -81,6 +83,7 @@ impl Generation {
         let cache = Cache::new(model.architecture(), rows.len(), positions, model.kind(), model.device())?;
         Ok(Generation {
             transformer,
+            version: weights.version,
             tokenizer: model.tokenizer().cloned(),
             config: config.clone(),
             end_tokens: if config.ignore_eos { Vec::new() } else { model.end_tokens().to_vec() },
@@ -90,6 +93,11 @@ impl Generation {
             rows,
             cache,
         })
+    }
+
+    /// The version of the weights that sample.
+    pub fn version(&self) -> u64 {
+        self.version
     }
 
     /// One slice of work: first the prompts (about 4096 of their tokens, and the first token of each of their responses),

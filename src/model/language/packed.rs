@@ -6,6 +6,7 @@
 
 use crate::error::{Error, Result, Status};
 use crate::model::language::transformer::Attention;
+use crate::model::language::Architecture;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
@@ -31,6 +32,20 @@ impl Sequence {
     /// Whether response token `token` counts.
     pub fn counts(&self, token: usize) -> bool {
         token < self.response_length() && self.mask.as_ref().is_none_or(|mask| mask[token])
+    }
+
+    /// How many response tokens count.
+    pub fn counted(&self) -> usize {
+        (0..self.response_length()).filter(|token| self.counts(*token)).count()
+    }
+
+    /// Whether a model of this architecture can score it.
+    pub fn sound(&self, architecture: &Architecture) -> bool {
+        let known = |token: &i32| (0..architecture.vocabulary).contains(&i64::from(*token));
+        self.check().is_ok()
+            && self.response_length() > 0
+            && self.tokens.len() as i64 <= architecture.positions
+            && self.tokens.iter().all(known)
     }
 
     /// Refuses an empty prompt and a mask that is not one flag per response token.

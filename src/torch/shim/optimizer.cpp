@@ -45,6 +45,8 @@ int32_t shim_fused_adamw(const AdamW* rule, at::Tensor* parameter, at::Tensor* g
                          at::Tensor* second_moment, at::Tensor* step, keel::Failure* failure) {
     SHIM_TRY(failure, {
         at::NoGradGuard guard;
+        TORCH_CHECK(step->device() == parameter->device(), "fused_adamw: expected the step on ", parameter->device(),
+                    ", got ", step->device());
         step->add_(1);
         at::_fused_adamw_({*parameter}, {*gradient}, {*first_moment}, {*second_moment}, {}, {*step},
                           rule->learning_rate, rule->beta1, rule->beta2, rule->weight_decay, rule->epsilon,
