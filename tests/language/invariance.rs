@@ -36,7 +36,7 @@ fn check(model: &Model, count: usize, name: &str) {
         let _threads = ThreadScope::new(1);
         scored(&transformer, &head, &all)
     };
-    for threads in [1, 2] {
+    for threads in [1, 2, 3, 4, 7] {
         let _threads = ThreadScope::new(threads);
         let place = format!("{name} with {threads} threads");
         let again = scored(&transformer, &head, &all);

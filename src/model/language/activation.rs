@@ -10,6 +10,9 @@ use tch::{Device, Tensor};
 /// A thread's share never holds fewer elements than this (at::internal::GRAIN_SIZE).
 const GRAIN: i64 = 32768;
 
+/// More elements than this gelu shares among all threads (GELU_MIN_ELEMENTS_FOR_MULTI_THREADING).
+const GELU_ALONE: i64 = 16384;
+
 /// Elements of two AVX-512 registers of the narrowest kind: libtorch's step through a share.
 const STEP: i64 = 64;
 
@@ -19,7 +22,7 @@ pub(super) fn activate(activation: Activation, x: &Tensor) -> Result<Tensor> {
         return apply(activation, x);
     }
     let count = x.numel() as i64;
-    let whole = whole_shares(count, i64::from(tch::get_num_threads()));
+    let whole = whole_shares(activation, count, i64::from(tch::get_num_threads()));
     if whole == count {
         return apply(activation, x);
     }
@@ -37,10 +40,14 @@ fn apply(activation: Activation, x: &Tensor) -> Result<Tensor> {
 }
 
 /// The least count, `count` or more, whose shares among `threads` are all whole steps.
-fn whole_shares(count: i64, threads: i64) -> i64 {
+fn whole_shares(activation: Activation, count: i64, threads: i64) -> i64 {
     let mut whole = count;
     loop {
-        let shares = threads.clamp(1, ((whole + GRAIN - 1) / GRAIN).max(1));
+        let shares = match activation {
+            Activation::Gelu | Activation::GeluTanh if whole > GELU_ALONE => threads,
+            Activation::Gelu | Activation::GeluTanh => 1,
+            Activation::Silu | Activation::Relu => threads.clamp(1, ((whole + GRAIN - 1) / GRAIN).max(1)),
+        };
         let step = STEP * shares;
         if whole % step == 0 {
             return whole;
@@ -56,11 +63,13 @@ mod tests {
 
     #[test]
     fn shares_are_whole_steps() {
-        assert_eq!(whole_shares(64, 1), 64);
-        assert_eq!(whole_shares(65, 4), 128);
-        assert_eq!(whole_shares(100_000, 1), 100_032);
+        assert_eq!(whole_shares(Activation::Silu, 64, 1), 64);
+        assert_eq!(whole_shares(Activation::Silu, 65, 4), 128);
+        assert_eq!(whole_shares(Activation::Gelu, 16384, 3), 16384);
+        assert_eq!(whole_shares(Activation::GeluTanh, 16448, 3), 16512);
+        assert_eq!(whole_shares(Activation::Silu, 100_000, 1), 100_032);
         for (count, threads) in [(1, 1), (40_000, 3), (98_303, 3), (98_305, 16), (1_000_001, 7)] {
-            let whole = whole_shares(count, threads);
+            let whole = whole_shares(Activation::Silu, count, threads);
             let shares = threads.min((whole + GRAIN - 1) / GRAIN);
             assert!(whole >= count && whole - count < 2 * STEP * threads);
             assert_eq!(whole % (STEP * shares), 0);
