@@ -6,11 +6,13 @@
 
 mod columns;
 mod dpo;
+mod grpo;
 mod ppo;
 mod sft;
 
 pub use columns::Columns;
 pub use dpo::Dpo;
+pub use grpo::Grpo;
 pub use ppo::Ppo;
 pub use sft::Sft;
 
@@ -29,6 +31,8 @@ pub enum Config {
     Sft(sft::Config),
     /// Direct preference optimisation on chosen and rejected responses.
     Dpo(dpo::Config),
+    /// Policy gradients on the policy's own rewarded rollouts, several to a prompt.
+    Grpo(grpo::Config),
     /// Proximal policy optimisation on the policy's own rewarded rollouts.
     Ppo(ppo::Config),
 }
@@ -43,6 +47,7 @@ impl Config {
     /// What the ranges of single settings cannot say.
     pub fn check(&self) -> Result<()> {
         match self {
+            Config::Grpo(config) => config.check(),
             Config::Ppo(config) => config.check(),
             Config::Sft(_) | Config::Dpo(_) => Ok(()),
         }
@@ -53,6 +58,7 @@ impl Config {
         match self {
             Config::Sft(config) => Box::new(Sft::new(config.clone())),
             Config::Dpo(config) => Box::new(Dpo::new(config.clone())),
+            Config::Grpo(config) => Box::new(Grpo::new(config.clone())),
             Config::Ppo(config) => Box::new(Ppo::new(config.clone())),
         }
     }
@@ -79,6 +85,8 @@ pub struct Needs {
     pub value_head: bool,
     /// `rewards` [B] and `finished` [B].
     pub rewards: bool,
+    /// `groups` [B], and at least so many responses to each prompt; 0 = no groups.
+    pub group_size: usize,
 }
 
 /// The loss of one minibatch: a scalar that carries the gradient, and what it was made of.

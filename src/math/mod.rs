@@ -9,6 +9,7 @@
 //! Log-probabilities are nats of the sampled token. f32 and f64 tensors alike; a result has the kind of its data.
 
 pub mod advantage;
+pub mod group;
 pub mod kl;
 pub mod likelihood;
 pub mod masked;
@@ -18,12 +19,13 @@ pub mod reduction;
 pub mod value;
 
 pub use advantage::{explained_variance, generalized_advantage, shaped_rewards};
+pub use group::{group_deviation, group_mean, leave_one_out};
 pub use kl::{adaptive_kl_coef, doubling_kl_coef, kl_k1, kl_k2, kl_k3};
 pub use likelihood::negative_log_likelihood;
 pub use masked::{
     centered, masked_mean, masked_sum, masked_variance, row_mean, row_sum, scaled, weighted_mean, whitened,
 };
-pub use policy::{approximate_kl, clip_fraction, policy_loss, ratio};
+pub use policy::{approximate_kl, clip_fraction, policy_loss, ratio, weighted_policy_loss};
 pub use preference::{dpo_loss, preference_accuracy, preference_log_ratio};
 pub use reduction::{sequence_mean_token_mean, sequence_mean_token_sum, sum_over_constant, token_mean};
 pub use value::value_loss;

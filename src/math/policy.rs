@@ -67,6 +67,34 @@ pub fn policy_loss(
     }
 }
 
+/// The loss per token whose clipped ratio is a weight, so that no token loses its gradient.
+///
+/// ```text
+/// L_t = −sg(min(ρ_t, c)) · Â_t · log π_θ(y_t)
+/// ```
+///
+/// * `policy_log_probs`: log π_θ, `[B, T]`, nats, ≤ 0; carries the gradient.
+/// * `old_log_probs`: log π_old, `[B, T]`, nats, ≤ 0; a constant.
+/// * `advantages`: Â, `[B, T]`, a constant.
+/// * `mask`: bool `[B, T]`.
+/// * `cap`: c > 0, the largest weight.
+///
+/// Returns L, `[B, T]`, in the unit of Â times nats, 0 where masked (**no reduction**).
+///
+/// Degenerate: an all-masked row gives zeros with zero gradient; a counted NaN passes on.
+///
+/// Source: MiniMax 2025 (CISPO, arXiv 2506.13585), equation 4.
+pub fn weighted_policy_loss(
+    policy_log_probs: &Tensor,
+    old_log_probs: &Tensor,
+    advantages: &Tensor,
+    mask: &Tensor,
+    cap: f64,
+) -> Tensor {
+    let weights = ratio(&policy_log_probs.detach(), &old_log_probs.detach(), mask).clamp_max(cap);
+    -weights * kept(&advantages.detach(), mask) * kept(policy_log_probs, mask)
+}
+
 /// The share of counted tokens whose loss is the clipped one.
 ///
 /// ```text

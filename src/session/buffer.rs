@@ -21,6 +21,8 @@ pub(super) struct Row {
     /// What each of its tokens weighs in the loss.
     pub weight: f32,
     pub reward: Option<f32>,
+    /// The row's group: the first row in it. Until it is pushed, counted within its batch.
+    pub group: u64,
     pub rollout_log_probs: Option<Vec<f32>>,
     /// Whether the rollout ended by itself (end token or stop), rather than by length or by the host.
     pub finished: bool,
@@ -54,6 +56,7 @@ impl Buffer {
         let first = self.next_id;
         for mut row in rows {
             row.id = self.next_id;
+            row.group += first;
             self.next_id += 1;
             self.rows.push(Arc::new(row));
         }
@@ -180,6 +183,7 @@ mod tests {
             evaluation: false,
             weight: 1.0,
             reward: None,
+            group: 0,
             rollout_log_probs: None,
             finished: true,
             passes: 0,

@@ -59,7 +59,7 @@ impl Config {
         match &self.algorithm {
             algorithm::Config::Sft(config) => config.append_eos,
             algorithm::Config::Dpo(config) => config.append_eos,
-            algorithm::Config::Ppo(_) => false,
+            algorithm::Config::Grpo(_) | algorithm::Config::Ppo(_) => false,
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::buffer::Row;
 use crate::error::Result;
 use crate::model::{response_mask, Sequence};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
@@ -67,6 +68,14 @@ impl Gathered {
     pub fn per_row(&self, device: Device, value: impl Fn(&Row) -> f32) -> Result<Tensor> {
         let values: Vec<f32> = self.rows.iter().map(|row| value(row)).collect();
         Ok(Tensor::f_from_slice(&values)?.f_to_device(device)?)
+    }
+
+    /// The place of the first row of each row's group, as i64 [B].
+    pub fn groups(&self, device: Device) -> Result<Tensor> {
+        let mut places: HashMap<u64, i64> = HashMap::new();
+        let place = |(index, row): (usize, &Arc<Row>)| *places.entry(row.group).or_insert(index as i64);
+        let groups: Vec<i64> = self.rows.iter().enumerate().map(place).collect();
+        Ok(Tensor::f_from_slice(&groups)?.f_to_device(device)?)
     }
 
     /// The log-probabilities recorded at sampling as [S, T], 0 past each response.

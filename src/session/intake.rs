@@ -7,6 +7,7 @@ use super::buffer::Row;
 use crate::data::{Batch, Column, Kind};
 use crate::error::{Error, Result};
 use crate::model::{FinishReason, Model, Sequence};
+use std::collections::BTreeMap;
 
 pub(super) struct Intake<'a> {
     pub model: &'a Model,
@@ -22,6 +23,33 @@ impl Intake<'_> {
         (0..self.batch.rows() as usize)
             .map(|row| self.row(row).map_err(|error| error.within(format!("row {row}"))))
             .collect()
+    }
+
+    /// Joins rows of one `group`, or where the batch has none, of one prompt; each gets at least `fewest` rows or the
+    /// batch is refused.
+    pub fn group(&self, rows: &mut [Row], fewest: usize) -> Result<()> {
+        let mut members: BTreeMap<(u64, &[i32]), Vec<usize>> = BTreeMap::new();
+        for (index, row) in rows.iter().enumerate() {
+            let sequence = &row.sequences[0];
+            let key = match self.batch.column("group") {
+                Some(column) => (column.row_u64(index)[0], &[] as &[i32]),
+                None => (0, &sequence.tokens[..sequence.prompt_length]),
+            };
+            members.entry(key).or_default().push(index);
+        }
+        let groups: Vec<Vec<usize>> = members.into_values().collect();
+        if let Some(small) = groups.iter().find(|group| group.len() < fewest) {
+            let message = format!(
+                "row {}: group: expected at least {fewest} responses to a prompt in one batch, got {}",
+                small[0],
+                small.len()
+            );
+            return Err(Error::data(message));
+        }
+        for group in groups {
+            group.iter().for_each(|index| rows[*index].group = group[0] as u64);
+        }
+        Ok(())
     }
 
     /// The prompts of the batch, encoded.
@@ -59,6 +87,7 @@ impl Intake<'_> {
             evaluation: whole("split") == Some(1),
             weight: number("weight").unwrap_or(1.0),
             reward: number("reward"),
+            group: row as u64,
             rollout_log_probs,
             finished,
             passes: 0,

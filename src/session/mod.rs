@@ -38,7 +38,7 @@ use crate::telemetry::Event;
 use buffer::Buffer;
 use intake::Intake;
 use parking_lot::Mutex;
-use record::Values;
+use record::{Record, Values};
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -49,14 +49,6 @@ use trainee::Trainee;
 /// Fills the rewards of a batch of rollouts; the tokenizer decodes its tokens.
 pub type RewardCallback = Arc<dyn Fn(Batch, Option<Arc<Tokenizer>>, &mut [f32]) -> Result<()> + Send + Sync>;
 
-/// What was measured last, by name.
-#[derive(Default)]
-struct Record {
-    updates: u64,
-    optimizer_steps: u64,
-    values: Values,
-}
-
 pub struct Session {
     source: AtomicU64,
     runtime: Arc<Runtime>,
@@ -64,6 +56,7 @@ pub struct Session {
     device: Device,
     temperature: f64,
     kind: Kind,
+    group_size: usize,
     core: Mutex<Core>,
     buffer: Mutex<Buffer>,
     record: Mutex<Record>,
@@ -85,6 +78,7 @@ impl Session {
             runtime: runtime.clone(),
             temperature: algorithm.temperature(),
             kind: algorithm.kind(),
+            group_size: algorithm.needs().group_size,
             config,
             device,
             core: Mutex::new(Core { algorithm, policy: None, reference: None, updates: 0, optimizer_steps: 0 }),
@@ -207,7 +201,11 @@ impl Session {
         }
         let model = self.policy.lock().clone().ok_or_else(no_policy)?;
         let end = model.end_tokens().first().copied().filter(|_| self.config.append_eos());
-        let rows = Intake { model: &model, batch, end }.rows()?;
+        let intake = Intake { model: &model, batch, end };
+        let mut rows = intake.rows()?;
+        if self.group_size > 0 {
+            intake.group(&mut rows, self.group_size)?;
+        }
         Ok(self.buffer.lock().push(rows))
     }
 

@@ -7,6 +7,14 @@ use tch::{Kind, Tensor};
 
 pub(super) type Values = BTreeMap<String, f64>;
 
+/// What was measured last, by name.
+#[derive(Default)]
+pub(super) struct Record {
+    pub updates: u64,
+    pub optimizer_steps: u64,
+    pub values: Values,
+}
+
 #[derive(Default)]
 pub(super) struct Measurements {
     folded: BTreeMap<&'static str, Fold>,

@@ -72,6 +72,7 @@ pub fn catalogue() -> Vec<Entry> {
         Entry { name: "ratio", function: |b| ratio(&b.x, &b.y, &b.mask), masked_slot: 1.0 },
         entry("policy_loss", |b| policy_loss(&b.x, &b.y, &b.z, &b.mask, 0.2, 0.28, None)),
         entry("policy_loss, dual clip", |b| policy_loss(&b.x, &b.y, &b.z, &b.mask, 0.2, 0.2, Some(1.5))),
+        entry("weighted_policy_loss", |b| weighted_policy_loss(&b.x, &b.y, &b.z, &b.mask, 1.2)),
         entry("clip_fraction", |b| clip_fraction(&b.x, &b.y, &b.z, &b.mask, 0.2, 0.2)),
         entry("approximate_kl", |b| approximate_kl(&b.x, &b.y, &b.mask)),
         entry("negative_log_likelihood", |b| negative_log_likelihood(&b.x, &b.mask)),

@@ -4,6 +4,7 @@ mod catalogue;
 mod degenerate;
 mod golden;
 mod gradient;
+mod group;
 mod invariance;
 mod peers;
 mod specification;
