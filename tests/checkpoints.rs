@@ -2,7 +2,7 @@
 
 mod support;
 
-use keel::data::{Batch, Column, Kind, Values};
+use keel::data::{Column, Kind, Values};
 use keel::error::Status;
 use keel::model::Model;
 use keel::session::{Role, Session};
