@@ -434,9 +434,9 @@ KEEL_API keel_status KEEL_CALL keel_batch_create(keel_runtime runtime, int32_t k
 //
 // batch: changed. column: its name, UTF-8 (the table: keel_config_schema "columns"). type: KEEL_TYPE_…, what values
 // holds. values: count of them, copied. offsets: NULL if each row has count / rows values, at least one; else rows + 1
-// of them, copied, the first 0, the last count, and row r is values[offsets[r]] up to values[offsets[r + 1]]. error: nullable.
-// Threads: any, but no other call on this batch meanwhile. Status: KEEL_E_DATA, KEEL_E_SHAPE, KEEL_E_NON_FINITE,
-// KEEL_E_INVALID_TEXT, KEEL_E_CONCURRENT. Since 0.1.
+// of them, copied, the first 0, the last count, and row r is values[offsets[r]] up to values[offsets[r + 1]].
+// error: nullable. Threads: any, but no other call on this batch meanwhile. Status: KEEL_E_DATA, KEEL_E_SHAPE,
+// KEEL_E_NON_FINITE, KEEL_E_INVALID_TEXT, KEEL_E_CONCURRENT. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_batch_set(keel_batch batch, const char *column, size_t column_length, int32_t type,
     const void *values, size_t count, const uint64_t *offsets, struct keel_error *error);
 

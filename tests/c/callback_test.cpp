@@ -91,7 +91,7 @@ TEST(Callback, ThatReplacesItselfLivesUntilItReturns) {
   auto token = std::make_shared<int>(7);
   const std::weak_ptr<int> watch = token;
   bool lived = false;
-  asking.session.set_reward([&asking, &watch, &lived, held = std::move(token)](const keel::Batch &, float *rewards, size_t n) {
+  asking.session.set_reward([&, held = std::move(token)](const keel::Batch &, float *rewards, size_t n) {
     asking.session.set_reward([](const keel::Batch &, float *r, size_t count) { return zeros(r, count); });
     lived = !watch.expired();
     return zeros(rewards, n);
@@ -118,7 +118,8 @@ TEST(Callback, DoesNotGoWithAHandleThatIsGivenAway) {
 
 TEST(Wrapper, ATimeThatHasPassedIsNone) {
   Asking asking;
-  const keel::Job job = asking.session.generate(std::vector<std::string>{"a b"}, R"({"max_new_tokens": 9, "ignore_eos": true})");
+  const std::vector<std::string> prompts{"a b"};
+  const keel::Job job = asking.session.generate(prompts, R"({"max_new_tokens": 9, "ignore_eos": true})");
   const keel::Report report = job.pump(keel::Microseconds(-1));
   EXPECT_TRUE(report.pending());
   EXPECT_EQ(report.slices, 1u);
