@@ -1,5 +1,5 @@
 # keel's commands. Each does all of its own set-up. The libkeel of `demo` and `check` is built with cargo's dev profile
-# (optimised, with assertions), that of `lib` and `install` with its release profile.
+# (optimised, with assertions), that of `lib`, `install` and `gpu-bundle` with its release profile.
 
 PREFIX ?= /usr/local
 BUNDLE_TORCH ?= link
@@ -44,6 +44,6 @@ gpu-bundle: setup
 	tools/gpu-bundle
 
 clean:
-	rm -rf target/cmake target/cmake-release target/check target/demo target/gpu-bundle target/gpu-bundle.tar.gz
+	rm -rf target/cmake target/cmake-release target/cmake-gpu-release target/check target/demo target/gpu-bundle target/gpu-bundle.tar.gz
 	cargo clean --profile dev
 	cargo clean --profile release

@@ -50,7 +50,6 @@ fn profile_directory() -> Option<PathBuf> {
 
 /// The C++ side of `src/torch`, as a static library; torch-sys says where libtorch lies.
 fn compile_shim() {
-    println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=src/torch/shim");
     let library = PathBuf::from(std::env::var_os("DEP_TCH_LIBTORCH_LIB").expect("torch-sys names libtorch"));
     let include = library.parent().expect("libtorch has a parent directory").join("include");

@@ -58,14 +58,47 @@ fn a_wrong_export_is_seen() {
             "#[no_mangle] pub unsafe extern \"C\" fn keel_x(a: keel_report) { guard!(or (), {}) }",
             "`keel_report` crosses",
         ),
+        ("#[no_mangle] pub unsafe extern \"C\" fn keel_x(a: *const bool) { guard!(or (), {}) }", "`* bool` crosses"),
+        (
+            "#[no_mangle] pub unsafe extern \"C\" fn keel_x(a: *mut *mut Role) { guard!(or (), {}) }",
+            "`* * Role` crosses",
+        ),
+        ("#[no_mangle] pub unsafe extern \"C\" fn keel_x(a: c_char) { guard!(or (), {}) }", "`c_char` crosses"),
     ];
     for (text, expected) in cases {
         let function: syn::ItemFn = syn::parse_str(text).unwrap();
         assert_eq!(source::fault(&function).as_deref(), Some(expected), "{text}");
     }
     let right =
-        "#[no_mangle] pub unsafe extern \"C\" fn keel_x(a: keel_job, b: *mut f32) -> keel_status { guard!(e, {}) }";
+        "#[no_mangle] pub unsafe extern \"C\" fn keel_x(a: keel_job, b: *mut *const c_void, c: *mut keel_error) \
+                 -> keel_status { guard!(e, {}) }";
     assert_eq!(source::fault(&syn::parse_str(right).unwrap()), None);
+}
+
+#[test]
+fn every_struct_is_plain() {
+    let structs = source::structs(root());
+    assert!(structs.len() >= 2, "only {} structs were found", structs.len());
+    for one in &structs {
+        assert_eq!(source::struct_fault(one), None, "{}", one.ident);
+    }
+}
+
+#[test]
+fn a_wrong_struct_is_seen() {
+    let cases = [
+        ("pub struct keel_x { pub struct_size: u32 }", "without #[repr(C)]"),
+        ("#[repr(transparent)] pub struct keel_x { pub struct_size: u32 }", "without #[repr(C)]"),
+        ("#[repr(C)] pub struct keel_x { pub size: u32 }", "its first member is not struct_size"),
+        ("#[repr(C)] pub struct keel_x { pub struct_size: u32, pub n: usize }", "`usize` is a member"),
+        ("#[repr(C)] pub struct keel_x { pub struct_size: u32, pub p: *const f32 }", "`* f32` is a member"),
+        ("#[repr(C)] pub struct keel_x { pub struct_size: u32, pub b: [bool; 4] }", "`something else` is a member"),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(source::struct_fault(&syn::parse_str(text).unwrap()).as_deref(), Some(expected), "{text}");
+    }
+    let right = "#[repr(C)] pub struct keel_x { pub struct_size: u32, pub text: [c_char; 8], pub share: f32 }";
+    assert_eq!(source::struct_fault(&syn::parse_str(right).unwrap()), None);
 }
 
 #[test]

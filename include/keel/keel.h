@@ -307,8 +307,8 @@ KEEL_API uint32_t KEEL_CALL keel_abi_version(void);
 // Since 0.1.
 KEEL_API const char *KEEL_CALL keel_version(void);
 
-// What was loaded, as JSON: versions of keel, of its ABI and of libtorch, the build's profile, and the absolute paths
-// of the two libraries.
+// What was loaded, as JSON: versions of keel, of its ABI and of the libtorch that it was compiled against, the build's
+// profile, the optional parts and the devices that the process has loaded, and the absolute paths of the libraries.
 //
 // buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL, nullable.
 // error: nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
@@ -344,7 +344,8 @@ KEEL_API keel_status KEEL_CALL keel_runtime_next_event(keel_runtime runtime, uin
 KEEL_API keel_status KEEL_CALL keel_runtime_devices(keel_runtime runtime, char *buffer, size_t capacity, size_t *needed,
     struct keel_error *error);
 
-// What memory the process uses, as JSON, in bytes.
+// What memory the process uses, as JSON, in bytes: resident_bytes, and under "devices" a list of the CUDA devices, each
+// with its numbers where libkeel_cuda.so lies beside libkeel.
 //
 // runtime: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without
 // a NUL, nullable. error: nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
@@ -432,10 +433,10 @@ KEEL_API keel_status KEEL_CALL keel_batch_create(keel_runtime runtime, int32_t k
 // Sets a column, or replaces it whole. Views of the batch end.
 //
 // batch: changed. column: its name, UTF-8 (the table: keel_config_schema "columns"). type: KEEL_TYPE_…, what values
-// holds. values: count of them, copied. offsets: NULL if each row has count / rows values; else rows + 1 of them,
-// copied, the first 0, the last count, and row r is values[offsets[r]] up to values[offsets[r + 1]]. error: nullable.
-// Threads: any, but no other call on this batch meanwhile. Status: KEEL_E_DATA, KEEL_E_SHAPE, KEEL_E_NON_FINITE,
-// KEEL_E_INVALID_TEXT, KEEL_E_CONCURRENT. Since 0.1.
+// holds. values: count of them, copied. offsets: NULL if each row has count / rows values, at least one; else rows + 1
+// of them, copied, the first 0, the last count, and row r is values[offsets[r]] up to values[offsets[r + 1]].
+// error: nullable. Threads: any, but no other call on this batch meanwhile. Status: KEEL_E_DATA, KEEL_E_SHAPE,
+// KEEL_E_NON_FINITE, KEEL_E_INVALID_TEXT, KEEL_E_CONCURRENT. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_batch_set(keel_batch batch, const char *column, size_t column_length, int32_t type,
     const void *values, size_t count, const uint64_t *offsets, struct keel_error *error);
 
@@ -445,8 +446,8 @@ KEEL_API keel_status KEEL_CALL keel_batch_set(keel_batch batch, const char *colu
 // wanted KEEL_TYPE_…, or 0 for the stored one; then that of values. KEEL_TYPE_UTF8 of tokens that
 // keel_session_generate made decodes them, without special tokens. values: out, *count of them. count: out. offsets:
 // out, nullable; rows + 1 of them, or NULL if each row has count / rows values. error: nullable. Threads: any.
-// Status: KEEL_E_DATA: no such column; KEEL_E_INVALID_ARGUMENT: it holds another type; KEEL_E_STATE: tokens without a
-// tokenizer; KEEL_E_CONCURRENT. Since 0.1.
+// Status: KEEL_E_DATA: no such column; KEEL_E_INVALID_ARGUMENT: it holds another type, or numbers that are no tokens;
+// KEEL_E_STATE: tokens without a tokenizer; KEEL_E_CONCURRENT. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_batch_get(keel_batch batch, const char *column, size_t column_length, int32_t *type,
     const void **values, size_t *count, const uint64_t **offsets, struct keel_error *error);
 
@@ -515,15 +516,19 @@ KEEL_API keel_status KEEL_CALL keel_session_model(keel_session session, int32_t 
 KEEL_API keel_status KEEL_CALL keel_session_config(keel_session session, char *buffer, size_t capacity, size_t *needed,
     struct keel_error *error);
 
-// Sets, or with NULL removes, what the session calls when it needs something from the host.
+// Sets, or with NULL removes, what the session calls when it needs something from the host. Returns when no other
+// thread is inside a call of the callback before, so that its user_data may then be freed.
 //
 // session: changed. kind: KEEL_CALLBACK_REWARD. callback: called in keel_job_run, keel_job_pump and keel_session_step,
-// on their thread; nullable. user_data: given to callback as it is, must stay valid until the callback is replaced.
-// error: nullable. Threads: any. Status: no others. Since 0.1.
+// on their thread; nullable. user_data: given to callback as it is, must stay valid until this function has replaced
+// the callback. error: nullable. Threads: any; waits for a call of the old callback on another thread, so hold no lock
+// that the callback takes. From inside the callback it does not wait for that call, whose user_data must then outlive
+// it. Status: no others. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_session_set_callback(keel_session session, int32_t kind,
     keel_reward_callback callback, void *user_data, struct keel_error *error);
 
-// Ends the handle; events that were not read are gone. A job of the session that is still driven goes on to its end.
+// Ends the handle; events that were not read are gone. A job of the session that is still driven goes on to its end
+// and may call the callback: remove it first.
 //
 // session: 0 and what was destroyed before are ignored. Threads: any; never waits. Status: none, cannot fail.
 // Since 0.1.
@@ -569,8 +574,8 @@ KEEL_API keel_status KEEL_CALL keel_session_restore(keel_session session, const 
 
 // What keel_session_save would write, in memory.
 //
-// session: borrowed. blob: out, the caller ends it with keel_blob_destroy. error: nullable.
-// Threads: any. Status: KEEL_E_STATE. Since 0.1.
+// session: borrowed. blob: out, the caller ends it with keel_blob_destroy. error: nullable. Threads: any; waits for the
+// slice that a job of the session runs. Status: KEEL_E_STATE, KEEL_E_POISONED. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_session_export(keel_session session, keel_blob *blob, struct keel_error *error);
 
 // Puts the session into the state that keel_session_export gave.
@@ -582,14 +587,15 @@ KEEL_API keel_status KEEL_CALL keel_session_import(keel_session session, const v
 
 // A number that is equal for equal states: weights, optimiser, rows, random streams.
 //
-// session: borrowed. hash: out. error: nullable. Threads: any. Status: KEEL_E_STATE. Since 0.1.
+// session: borrowed. hash: out. error: nullable. Threads: any; waits for the slice that a job of the session runs.
+// Status: KEEL_E_STATE. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_session_state_hash(keel_session session, uint64_t *hash, struct keel_error *error);
 
 // Makes a job that updates the policy from the rows that were pushed.
 //
 // session: borrowed. job: out, the caller ends it with keel_job_destroy; 0 with KEEL_NEED_DATA. error: nullable.
-// Threads: any. Status: KEEL_NEED_DATA: push or reward rows first; KEEL_E_IN_USE: an update is unfinished;
-// KEEL_E_STATE, KEEL_E_POISONED. Since 0.1.
+// Threads: any; waits for the slice that another job of the session runs. Status: KEEL_NEED_DATA: push or reward rows
+// first; KEEL_E_IN_USE: an update is unfinished; KEEL_E_STATE, KEEL_E_POISONED. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_session_update(keel_session session, keel_job *job, struct keel_error *error);
 
 // Makes a job that samples responses; the finished job has the rollouts, keel_job_batch, ready to be rewarded and
@@ -605,7 +611,8 @@ KEEL_API keel_status KEEL_CALL keel_session_generate(keel_session session, keel_
 // keel_session_metrics and as an event.
 //
 // session: borrowed. job: out, the caller ends it with keel_job_destroy; 0 with KEEL_NEED_DATA. error: nullable.
-// Threads: any. Status: KEEL_NEED_DATA: no such rows; KEEL_E_STATE. Since 0.1.
+// Threads: any; waits for the slice that another job of the session runs. Status: KEEL_NEED_DATA: no such rows;
+// KEEL_E_STATE. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_session_evaluate(keel_session session, keel_job *job, struct keel_error *error);
 
 // keel_session_update and keel_job_run in one, for hosts that may block.
@@ -625,7 +632,7 @@ KEEL_API keel_status KEEL_CALL keel_session_metrics(keel_session session, char *
 // Drives the job to its end on the calling thread.
 //
 // job: borrowed. report: out, nullable, written also on failure. error: nullable. Threads: any, one driver at a time.
-// Status: KEEL_NEED_DATA, KEEL_E_CONCURRENT, KEEL_E_CANCELLED, or the job's own error, again and again. Since 0.1.
+// Status: KEEL_E_CONCURRENT, KEEL_E_CANCELLED, or the job's own error, again and again. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_job_run(keel_job job, struct keel_report *report, struct keel_error *error);
 
 // Hands the job to a thread of keel's. What it publishes appears with the next keel_job_poll or keel_job_wait.
@@ -638,29 +645,29 @@ KEEL_API keel_status KEEL_CALL keel_job_start(keel_job job, struct keel_error *e
 // least one.
 //
 // job: borrowed. budget_us: 0 for a single slice. report: out, nullable, written also on failure. error: nullable.
-// Threads: any, one driver at a time. Status: KEEL_PENDING: call again; KEEL_NEED_DATA, KEEL_E_CONCURRENT,
-// KEEL_E_CANCELLED, or the job's own error. Since 0.1.
+// Threads: any, one driver at a time. Status: KEEL_PENDING: call again; KEEL_E_CONCURRENT, KEEL_E_CANCELLED, or the
+// job's own error. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_job_pump(keel_job job, uint64_t budget_us, struct keel_report *report,
     struct keel_error *error);
 
-// Where the job stands. Does no slice and waits for none.
+// Where the job stands. Does no slice and waits for none of this job.
 //
 // job: borrowed. report: out, nullable, written also on failure. error: nullable. Threads: any.
-// Status: KEEL_PENDING, KEEL_NEED_DATA, KEEL_E_CANCELLED, or the job's own error. Since 0.1.
+// Status: KEEL_PENDING, KEEL_E_CANCELLED, or the job's own error. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_job_poll(keel_job job, struct keel_report *report, struct keel_error *error);
 
 // Waits for a started job.
 //
 // job: borrowed. timeout_us: how long at most. report: out, nullable, written also on failure. error: nullable.
-// Threads: any. Status: KEEL_PENDING: not done yet, or nobody drives it; KEEL_NEED_DATA, KEEL_E_CANCELLED, or the
-// job's own error. Since 0.1.
+// Threads: any. Status: KEEL_PENDING: not done yet, or nobody drives it; KEEL_E_CANCELLED, or the job's own error.
+// Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_job_wait(keel_job job, uint64_t timeout_us, struct keel_report *report,
     struct keel_error *error);
 
 // Ends the job before its next slice. Optimiser steps that were applied stay; rows that were pushed stay.
 //
-// job: borrowed; a finished one is left as it is. error: nullable. Threads: any; never waits. Status: no others.
-// Since 0.1.
+// job: borrowed; a finished one is left as it is. error: nullable. Threads: any; waits for no slice of this job.
+// Status: of a job that has failed, its own error. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_job_cancel(keel_job job, struct keel_error *error);
 
 // The error that ended the job, as the status of this call and in `error`.
@@ -668,7 +675,7 @@ KEEL_API keel_status KEEL_CALL keel_job_cancel(keel_job job, struct keel_error *
 // job: borrowed. error: nullable. Threads: any. Status: KEEL_OK: it has not failed; else the job's own. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_job_error(keel_job job, struct keel_error *error);
 
-// The rows that a finished job made: the rollouts of keel_session_generate, the numbers of keel_session_evaluate.
+// The rows that a finished job made: the rollouts of keel_session_generate.
 //
 // job: borrowed. batch: out, a batch of the caller's own, who ends it with keel_batch_destroy. error: nullable.
 // Threads: any. Status: KEEL_E_STATE: it still runs, or makes none; or the job's own error. Since 0.1.

@@ -35,6 +35,11 @@ inline namespace returning {
 
 using Microseconds = std::chrono::microseconds;
 
+namespace detail {
+// A time that has passed already is none: as an unsigned number it would be an age.
+inline uint64_t count(Microseconds time) { return time.count() > 0 ? static_cast<uint64_t>(time.count()) : 0; }
+}  // namespace detail
+
 class Runtime : public detail::Handle<Runtime, keel_runtime_destroy> {
  public:
   static Result<Runtime> create(std::string_view json = {}) {
@@ -44,7 +49,7 @@ class Runtime : public detail::Handle<Runtime, keel_runtime_destroy> {
   }
   Result<void> shutdown(Microseconds timeout) const {
     return detail::call(
-        [&](keel_error *error) { return keel_runtime_shutdown(id_, static_cast<uint64_t>(timeout.count()), error); });
+        [&](keel_error *error) { return keel_runtime_shutdown(id_, detail::count(timeout), error); });
   }
   // The next event as JSON, of one source (a session's id) or of any; empty when there is none.
   Result<std::optional<std::string>> next_event(uint64_t source = 0) const {
@@ -184,14 +189,14 @@ class Job : public detail::Handle<Job, keel_job_destroy> {
     return detail::call([&](keel_error *error) { return keel_job_start(id_, error); });
   }
   Result<Report> pump(Microseconds budget) const {
-    return report([&](auto... out) { return keel_job_pump(id_, static_cast<uint64_t>(budget.count()), out...); });
+    return report([&](auto... out) { return keel_job_pump(id_, detail::count(budget), out...); });
   }
 
   Result<Report> poll() const {
     return report([&](auto... out) { return keel_job_poll(id_, out...); });
   }
   Result<Report> wait(Microseconds timeout) const {
-    return report([&](auto... out) { return keel_job_wait(id_, static_cast<uint64_t>(timeout.count()), out...); });
+    return report([&](auto... out) { return keel_job_wait(id_, detail::count(timeout), out...); });
   }
   Result<void> cancel() const {
     return detail::call([&](keel_error *error) { return keel_job_cancel(id_, error); });
@@ -245,11 +250,14 @@ class Session : public detail::Handle<Session, keel_session_destroy> {
   Session &operator=(Session &&other) noexcept {
     Handle::operator=(std::move(other));
     std::swap(runtime_, other.runtime_);
-    std::swap(reward_, other.reward_);
+    std::swap(judge_, other.judge_);
     return *this;
   }
-  ~Session() {
-    if (reward_) (void)keel_session_set_callback(id_, KEEL_CALLBACK_REWARD, nullptr, nullptr, nullptr);
+  ~Session() { remove_reward(); }
+  // Gives the handle away, without the reward function, which ends here.
+  uint64_t release() {
+    remove_reward();
+    return Handle::release();
   }
 
   static Result<Session> create(const Runtime &runtime, std::string_view json) {
@@ -348,16 +356,17 @@ class Session : public detail::Handle<Session, keel_session_destroy> {
     return detail::call([&](keel_error *error) { return keel_session_import(id_, bytes.data(), bytes.size(), error); });
   }
 
-  // Calls `reward` on the thread that drives an update with run or pump, for rows that have none yet.
+  // Calls `reward` on the thread that drives an update with run or pump, for rows that have none yet. Waits for a call
+  // of the function before on another thread, as release and the destructor do; all three may be called from inside it.
   Result<void> set_reward(Reward reward) {
-    auto owned = reward ? std::make_unique<Reward>(std::move(reward)) : nullptr;
-    const keel_reward_callback function = owned ? &Session::call_reward : nullptr;
+    auto judge = reward ? std::make_shared<Judge>(std::move(reward)) : nullptr;
+    const keel_reward_callback function = judge ? &Session::call_reward : nullptr;
     return detail::call<void>(
         [&](keel_error *error) {
-          return keel_session_set_callback(id_, KEEL_CALLBACK_REWARD, function, owned.get(), error);
+          return keel_session_set_callback(id_, KEEL_CALLBACK_REWARD, function, judge.get(), error);
         },
         [&](keel_status) {
-          reward_ = std::move(owned);
+          judge_ = std::move(judge);
           return detail::done();
         });
   }
@@ -373,13 +382,23 @@ class Session : public detail::Handle<Session, keel_session_destroy> {
                                    return session;
                                  });
   }
+  // Shared, so that a function that replaces itself lives until it has returned.
+  struct Judge : std::enable_shared_from_this<Judge> {
+    explicit Judge(Reward function) : reward(std::move(function)) {}
+    const Reward reward;
+  };
   static int32_t KEEL_CALL call_reward(keel_batch rollouts, float *rewards, size_t count, void *user_data) {
+    const std::shared_ptr<Judge> judge = static_cast<Judge *>(user_data)->shared_from_this();
     const Batch batch = Batch::adopt(rollouts);
-    return (*static_cast<Reward *>(user_data))(batch, rewards, count);
+    return judge->reward(batch, rewards, count);
+  }
+  void remove_reward() {
+    if (judge_) (void)keel_session_set_callback(id_, KEEL_CALLBACK_REWARD, nullptr, nullptr, nullptr);
+    judge_.reset();
   }
 
   keel_runtime runtime_ = 0;
-  std::unique_ptr<Reward> reward_;
+  std::shared_ptr<Judge> judge_;
 };
 
 // The version of the loaded library, e.g. "0.1.0".

@@ -66,7 +66,9 @@ impl Batch {
     }
 
     fn set(&self, name: &str, column: Column) -> Result<()> {
-        self.change()?.set(name, column)?;
+        let mut rows = self.change()?;
+        rows.set(name, column)?;
+        // while nobody reads: else a reader could decode the old tokens in between and leave their text here
         self.decoded.lock().remove(name);
         Ok(())
     }
@@ -117,10 +119,10 @@ pub unsafe extern "C" fn keel_batch_create(
 /// Sets a column, or replaces it whole. Views of the batch end.
 ///
 /// batch: changed. column: its name, UTF-8 (the table: keel_config_schema "columns"). type: KEEL_TYPE_…, what values
-/// holds. values: count of them, copied. offsets: NULL if each row has count / rows values; else rows + 1 of them,
-/// copied, the first 0, the last count, and row r is values[offsets[r]] up to values[offsets[r + 1]]. error: nullable.
-/// Threads: any, but no other call on this batch meanwhile. Status: KEEL_E_DATA, KEEL_E_SHAPE, KEEL_E_NON_FINITE,
-/// KEEL_E_INVALID_TEXT, KEEL_E_CONCURRENT. Since 0.1.
+/// holds. values: count of them, copied. offsets: NULL if each row has count / rows values, at least one; else rows + 1
+/// of them, copied, the first 0, the last count, and row r is values[offsets[r]] up to values[offsets[r + 1]].
+/// error: nullable. Threads: any, but no other call on this batch meanwhile. Status: KEEL_E_DATA, KEEL_E_SHAPE,
+/// KEEL_E_NON_FINITE, KEEL_E_INVALID_TEXT, KEEL_E_CONCURRENT. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_batch_set(
     batch: keel_batch,
@@ -146,8 +148,8 @@ pub unsafe extern "C" fn keel_batch_set(
 /// wanted KEEL_TYPE_…, or 0 for the stored one; then that of values. KEEL_TYPE_UTF8 of tokens that
 /// keel_session_generate made decodes them, without special tokens. values: out, *count of them. count: out. offsets:
 /// out, nullable; rows + 1 of them, or NULL if each row has count / rows values. error: nullable. Threads: any.
-/// Status: KEEL_E_DATA: no such column; KEEL_E_INVALID_ARGUMENT: it holds another type; KEEL_E_STATE: tokens without a
-/// tokenizer; KEEL_E_CONCURRENT. Since 0.1.
+/// Status: KEEL_E_DATA: no such column; KEEL_E_INVALID_ARGUMENT: it holds another type, or numbers that are no tokens;
+/// KEEL_E_STATE: tokens without a tokenizer; KEEL_E_CONCURRENT. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_batch_get(
     batch: keel_batch,

@@ -2,10 +2,11 @@
 //! holds.
 //!
 //! The body of each export is one `guard!` call. A panic never reaches the host, nor does its message reach stderr: the
-//! hook set here keeps it for the error. Owns no state between calls.
+//! hook set here keeps it for the error. libtorch's warnings do not either. Owns no state between calls.
 
 use super::status::{self, keel_error, keel_status, KEEL_OK};
 use crate::error::{Error, Result, Status};
+use crate::torch::Silence;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::panic::{catch_unwind, AssertUnwindSafe, PanicHookInfo};
@@ -79,6 +80,7 @@ fn contain<T>(body: impl FnOnce() -> T) -> std::result::Result<T, Error> {
     static HOOK: Once = Once::new();
     HOOK.call_once(keep_panics_quiet);
     GUARDED.set(GUARDED.get() + 1);
+    let _silence = Silence::new();
     let ended = catch_unwind(AssertUnwindSafe(body));
     GUARDED.set(GUARDED.get() - 1);
     ended.map_err(|payload| from_panic(payload.as_ref()))

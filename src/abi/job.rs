@@ -29,7 +29,7 @@ impl Noun for Job {
 /// Drives the job to its end on the calling thread.
 ///
 /// job: borrowed. report: out, nullable, written also on failure. error: nullable. Threads: any, one driver at a time.
-/// Status: KEEL_NEED_DATA, KEEL_E_CONCURRENT, KEEL_E_CANCELLED, or the job's own error, again and again. Since 0.1.
+/// Status: KEEL_E_CONCURRENT, KEEL_E_CANCELLED, or the job's own error, again and again. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_job_run(job: keel_job, report: *mut keel_report, error: *mut keel_error) -> keel_status {
     guard!(error, {
@@ -52,8 +52,8 @@ pub unsafe extern "C" fn keel_job_start(job: keel_job, error: *mut keel_error) -
 /// least one.
 ///
 /// job: borrowed. budget_us: 0 for a single slice. report: out, nullable, written also on failure. error: nullable.
-/// Threads: any, one driver at a time. Status: KEEL_PENDING: call again; KEEL_NEED_DATA, KEEL_E_CONCURRENT,
-/// KEEL_E_CANCELLED, or the job's own error. Since 0.1.
+/// Threads: any, one driver at a time. Status: KEEL_PENDING: call again; KEEL_E_CONCURRENT, KEEL_E_CANCELLED, or the
+/// job's own error. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_job_pump(
     job: keel_job,
@@ -68,10 +68,10 @@ pub unsafe extern "C" fn keel_job_pump(
     })
 }
 
-/// Where the job stands. Does no slice and waits for none.
+/// Where the job stands. Does no slice and waits for none of this job.
 ///
 /// job: borrowed. report: out, nullable, written also on failure. error: nullable. Threads: any.
-/// Status: KEEL_PENDING, KEEL_NEED_DATA, KEEL_E_CANCELLED, or the job's own error. Since 0.1.
+/// Status: KEEL_PENDING, KEEL_E_CANCELLED, or the job's own error. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_job_poll(job: keel_job, report: *mut keel_report, error: *mut keel_error) -> keel_status {
     guard!(error, {
@@ -84,8 +84,8 @@ pub unsafe extern "C" fn keel_job_poll(job: keel_job, report: *mut keel_report, 
 /// Waits for a started job.
 ///
 /// job: borrowed. timeout_us: how long at most. report: out, nullable, written also on failure. error: nullable.
-/// Threads: any. Status: KEEL_PENDING: not done yet, or nobody drives it; KEEL_NEED_DATA, KEEL_E_CANCELLED, or the
-/// job's own error. Since 0.1.
+/// Threads: any. Status: KEEL_PENDING: not done yet, or nobody drives it; KEEL_E_CANCELLED, or the job's own error.
+/// Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_job_wait(
     job: keel_job,
@@ -102,8 +102,8 @@ pub unsafe extern "C" fn keel_job_wait(
 
 /// Ends the job before its next slice. Optimiser steps that were applied stay; rows that were pushed stay.
 ///
-/// job: borrowed; a finished one is left as it is. error: nullable. Threads: any; never waits. Status: no others.
-/// Since 0.1.
+/// job: borrowed; a finished one is left as it is. error: nullable. Threads: any; waits for no slice of this job.
+/// Status: of a job that has failed, its own error. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_job_cancel(job: keel_job, error: *mut keel_error) -> keel_status {
     guard!(error, {
@@ -120,7 +120,7 @@ pub unsafe extern "C" fn keel_job_error(job: keel_job, error: *mut keel_error) -
     guard!(error, { handle::get::<Job>("job", job)?.error().map_or(Ok(()), Err) })
 }
 
-/// The rows that a finished job made: the rollouts of keel_session_generate, the numbers of keel_session_evaluate.
+/// The rows that a finished job made: the rollouts of keel_session_generate.
 ///
 /// job: borrowed. batch: out, a batch of the caller's own, who ends it with keel_batch_destroy. error: nullable.
 /// Threads: any. Status: KEEL_E_STATE: it still runs, or makes none; or the job's own error. Since 0.1.

@@ -6,8 +6,9 @@ use super::text::{self, Out};
 use super::version;
 use crate::error::{Error, Result};
 use crate::session::{self, Runtime};
+use crate::torch::cuda;
 use crate::{config, data};
-use serde_json::Value;
+use serde_json::{json, Value};
 use std::ffi::c_char;
 use std::time::Duration;
 
@@ -92,7 +93,8 @@ pub unsafe extern "C" fn keel_runtime_devices(
     })
 }
 
-/// What memory the process uses, as JSON, in bytes.
+/// What memory the process uses, as JSON, in bytes: resident_bytes, and under "devices" a list of the CUDA devices, each
+/// with its numbers where libkeel_cuda.so lies beside libkeel.
 ///
 /// runtime: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without
 /// a NUL, nullable. error: nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
@@ -105,7 +107,7 @@ pub unsafe extern "C" fn keel_runtime_memory(
     error: *mut keel_error,
 ) -> keel_status {
     guard!(error, {
-        let memory = handle::get::<Runtime>("runtime", runtime)?.memory();
+        let memory = memory(&*handle::get::<Runtime>("runtime", runtime)?);
         text::write(&memory.to_string(), buffer, capacity, needed)
     })
 }
@@ -144,6 +146,28 @@ pub unsafe extern "C" fn keel_config_schema(
     guard!(error, {
         let schema = schema(text::utf8("kind", kind, kind_length)?)?;
         text::write(&schema.to_string(), buffer, capacity, needed)
+    })
+}
+
+fn memory(runtime: &Runtime) -> Value {
+    let devices = runtime.devices();
+    let names = devices.as_array().into_iter().flatten().filter(|name| **name != "cpu");
+    let mut memory = runtime.memory();
+    memory["devices"] = names.enumerate().map(|(index, name)| device_memory(index, name)).collect();
+    memory
+}
+
+fn device_memory(index: usize, name: &Value) -> Value {
+    let Some(memory) = cuda::memory(index) else { return json!({ "device": name }) };
+    json!({
+        "device": name,
+        "free_bytes": memory.free,
+        "total_bytes": memory.total,
+        "allocated_bytes": memory.allocated,
+        "peak_allocated_bytes": memory.peak_allocated,
+        "reserved_bytes": memory.reserved,
+        "peak_reserved_bytes": memory.peak_reserved,
+        "failed_allocations": memory.failed_allocations,
     })
 }
 

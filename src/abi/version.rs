@@ -31,8 +31,8 @@ pub unsafe extern "C" fn keel_version() -> *const c_char {
 
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
 
-/// What was loaded, as JSON: versions of keel, of its ABI and of libtorch, the build's profile, and the absolute paths
-/// of the two libraries.
+/// What was loaded, as JSON: versions of keel, of its ABI and of the libtorch that it was compiled against, the build's
+/// profile, the optional parts and the devices that the process has loaded, and the absolute paths of the libraries.
 ///
 /// buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL, nullable.
 /// error: nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
@@ -48,20 +48,21 @@ pub unsafe extern "C" fn keel_build_info(
 
 fn build_info() -> Value {
     let keel = library_of(build_info as *const c_void);
+    let cuda = (0..torch::cuda::device_count()).map(|index| format!("cuda:{index}"));
+    let devices: Vec<String> = std::iter::once("cpu".to_string()).chain(cuda).collect();
     let libtorch = torch::library_directory().map(|path| path.display().to_string());
     json!({
         "keel": env!("CARGO_PKG_VERSION"),
         "abi": format!("{}.{}", KEEL_ABI_VERSION >> 16, KEEL_ABI_VERSION & 0xffff),
-        "libtorch": LIBTORCH_VERSION,
+        "libtorch": torch::version(),
         "profile": if cfg!(debug_assertions) { "dev" } else { "release" },
         "target": format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
+        "features": torch::cuda::parts(),
+        "devices": devices,
         "library": keel,
         "libtorch_directory": libtorch,
     })
 }
-
-/// The libtorch that tch 0.24 is written for.
-const LIBTORCH_VERSION: &str = "2.11.0";
 
 /// The absolute path of the shared library, or program, that holds an address.
 fn library_of(address: *const c_void) -> Option<String> {
@@ -112,5 +113,7 @@ mod tests {
         let info = build_info();
         assert!(info["library"].as_str().unwrap().starts_with('/'));
         assert_eq!(info["keel"], "0.1.0");
+        assert!(info["libtorch"].as_str().unwrap().starts_with("2."), "{info}");
+        assert_eq!((&info["devices"][0], info["features"].is_array()), (&json!("cpu"), true));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::batch::Batch;
 use super::text;
-use crate::data::{Column, Type, Values};
+use crate::data::{Column, Spec, Type, Values};
 use crate::error::{Error, Result};
 use crate::model::Tokenizer;
 use std::ffi::c_void;
@@ -52,7 +52,9 @@ impl Batch {
             return Ok(View::of(column));
         }
         match (Type::try_from(wanted)?, stored) {
-            (Type::Utf8, Type::I32) => Ok(View::of(self.decoded(name, &rows)?.as_ref())),
+            (Type::Utf8, Type::I32) if Spec::of(rows.kind(), name).is_some_and(Spec::holds_text) => {
+                Ok(View::of(self.decoded(name, &rows)?.as_ref()))
+            }
             (wanted, stored) => {
                 let (stored, wanted) = (stored.name(), wanted.name());
                 Err(Error::argument(format!("type: {name} holds {stored}, expected that or 0, got {wanted}")))

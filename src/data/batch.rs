@@ -1,6 +1,6 @@
 //! A batch: a kind, a number of rows, and columns that were accepted one by one.
 
-use super::table::{Layout, Rule, Spec, COLUMNS};
+use super::table::{Layout, Spec, COLUMNS};
 use super::{Column, Kind, Type};
 use crate::error::{Error, Result};
 
@@ -75,7 +75,7 @@ impl Batch {
     }
 
     fn unmixed(&self) -> Result<()> {
-        let worded = Spec::all(self.kind).filter(|spec| matches!(spec.rule, Rule::Text | Rule::OptionalText));
+        let worded = Spec::all(self.kind).filter(|spec| spec.holds_text());
         let mut worded = worded.filter_map(|spec| Some((spec.name, self.column(spec.name)?.values.kind())));
         let Some((first, kind)) = worded.next() else { return Ok(()) };
         match worded.find(|(_, other)| *other != kind) {
@@ -177,7 +177,13 @@ mod tests {
         assert_eq!(batch.column("prompt").unwrap().row_i32(1), [3, 4]);
         let refused = refusal(&mut batch, "prompt", Column::flat(Values::I32(vec![1, 2, 3])));
         assert_eq!(refused, (Status::Shape, "prompt: 3 values are no equal rows of 2; give 3 offsets".into()));
-        let refused = refusal(&mut batch, "prompt", Column::flat(Values::I32(vec![])));
+        for empty in [Values::I32(vec![]), Values::Utf8(vec![])] {
+            let refused =
+                refusal(&mut Batch::new(Kind::Prompts, u32::MAX.into()).unwrap(), "prompt", Column::flat(empty));
+            let message = "prompt: 0 values are no equal rows of 4294967295; give 4294967296 offsets";
+            assert_eq!(refused, (Status::Shape, message.into()));
+        }
+        let refused = refusal(&mut batch, "prompt", ragged(Values::I32(vec![5]), &[0, 0, 1]));
         assert_eq!(
             refused,
             (Status::Data, "prompt: expected at least one token in each row, got none in row 0".into())

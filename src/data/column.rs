@@ -187,9 +187,9 @@ impl Column {
     fn boundaries(&mut self, rows: usize) -> Result<Vec<u64>> {
         let count = self.values.len();
         let Some(offsets) = self.offsets.take() else {
-            return match count % rows {
-                0 => Ok(offsets(std::iter::repeat_n(count / rows, rows))),
-                _ => {
+            return match count >= rows && count.is_multiple_of(rows) {
+                true => equal_rows(count / rows, rows),
+                false => {
                     Err(Error::shape(format!("{count} values are no equal rows of {rows}; give {} offsets", rows + 1)))
                 }
             };
@@ -247,6 +247,16 @@ impl Column {
             }
         }
     }
+}
+
+/// Where rows of one length begin. Their number is the host's, so memory that is not there is an error.
+fn equal_rows(length: usize, rows: usize) -> Result<Vec<u64>> {
+    let mut offsets = Vec::new();
+    offsets.try_reserve_exact(rows + 1).map_err(|_| {
+        Error::new(Status::OutOfMemory, format!("no memory for the {} offsets of {rows} rows", rows + 1))
+    })?;
+    offsets.extend((0..=rows as u64).map(|row| row * length as u64));
+    Ok(offsets)
 }
 
 /// Where rows of the given lengths begin, and where the last one ends.

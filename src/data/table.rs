@@ -58,6 +58,11 @@ impl Spec {
         self.kinds.contains(&(kind, true))
     }
 
+    /// Whether it holds text, or the tokens of one.
+    pub fn holds_text(&self) -> bool {
+        matches!(self.rule, Rule::Text | Rule::OptionalText)
+    }
+
     /// The types it may be given in: rollouts hold the tokens that were sampled, never their text.
     pub fn types(&self, kind: Kind) -> impl Iterator<Item = Type> + '_ {
         self.types.iter().copied().filter(move |column| kind != Kind::Rollouts || *column != Type::Utf8)

@@ -8,7 +8,7 @@ use crate::config::Dtype;
 use crate::error::{Error, Result, Status};
 use crate::model::arena::{Layout, Slot};
 use crate::model::format::{self, Entry};
-use crate::model::language::{Architecture, Family, Tokenizer};
+use crate::model::language::{Architecture, Family};
 use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -66,20 +66,20 @@ pub(super) fn read(path: &Path, dtype: Dtype) -> Result<Directory> {
         generation: read_json(&path.join("generation_config.json"))?,
         chat_template: read_text(&path.join("chat_template.jinja"))?,
     };
-    if let Some(bytes) = &parts.tokenizer {
-        Tokenizer::from_bytes(bytes).map_err(|error| error.within(path.display()))?;
-    }
     let layout = Layout::new(&architecture.parameters());
     let shards = Shard::open_all(path)?;
     let data = fill(path, &architecture, &layout, &shards, dtype)?;
     Ok(Directory { parts, architecture, layout, data })
 }
 
-/// Writes `parts` and the weights in `data` (flat, any device) as a directory that transformers loads.
+/// Writes `parts` and the weights in `data` (flat, any device) as a directory that transformers loads. What an older
+/// model left there of these files goes; `config.json` comes last, so that it never stands over half a model of its own.
 pub(super) fn write(path: &Path, parts: &Parts, layout: &Layout, data: &Tensor) -> Result<()> {
     fs::create_dir_all(path).map_err(|error| Error::file(path, format!("cannot be made: {error}")))?;
     let pretty = |value: &Value| format!("{value:#}\n").into_bytes();
-    write_file(&path.join("config.json"), |file| file.write_all(&pretty(&parts.config)).map_err(unwritten))?;
+    let config = pretty(&parts.config);
+    write_file(&path.join("model.safetensors"), |file| write_weights(file, layout, data))?;
+    remove_shards(path)?;
     let generation = parts.generation.as_ref().map(pretty);
     let tokenizer_config = parts.tokenizer_config.as_ref().map(pretty);
     let chat_template = parts.chat_template.as_ref().map(|text| text.clone().into_bytes());
@@ -90,13 +90,40 @@ pub(super) fn write(path: &Path, parts: &Parts, layout: &Layout, data: &Tensor) 
         ("chat_template.jinja", &chat_template),
     ];
     for (name, bytes) in optional {
-        if let Some(bytes) = bytes {
-            write_file(&path.join(name), |file| file.write_all(bytes).map_err(unwritten))?;
+        match bytes {
+            Some(bytes) => write_file(&path.join(name), |file| file.write_all(bytes).map_err(unwritten))?,
+            None => remove(&path.join(name))?,
         }
     }
-    write_file(&path.join("model.safetensors"), |file| write_weights(file, layout, data))?;
+    write_file(&path.join("config.json"), |file| file.write_all(&config).map_err(unwritten))?;
     let synced = File::open(path).and_then(|directory| directory.sync_all());
     synced.map_err(|error| Error::file(path, format!("cannot be synced: {error}")))
+}
+
+/// Removes the index of a model in shards and the shards: files named `model-00001-of-00004.safetensors`.
+fn remove_shards(path: &Path) -> Result<()> {
+    let is_shard = |name: &str| {
+        let numbers = name.strip_prefix("model-").and_then(|rest| rest.strip_suffix(".safetensors"));
+        let digits = |number: &str| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        numbers.and_then(|rest| rest.split_once("-of-")).is_some_and(|(part, all)| digits(part) && digits(all))
+    };
+    remove(&path.join("model.safetensors.index.json"))?;
+    for entry in fs::read_dir(path).map_err(|error| Error::file(path, error))? {
+        let entry = entry.map_err(|error| Error::file(path, error))?;
+        if entry.file_name().to_str().is_some_and(is_shard) {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(Error::file(path, format!("cannot be removed: {error}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// One safetensors file, mapped.

@@ -5,6 +5,7 @@
 //! whoever drives; rows, metrics and callbacks lie beside it, so that pushing and reading never wait for the learner.
 
 mod buffer;
+mod callback;
 mod checkpoint;
 mod config;
 mod core;
@@ -25,6 +26,7 @@ mod trainee;
 mod update;
 
 pub use self::core::Role;
+pub use callback::RewardCallback;
 pub use config::Config;
 pub use job::{Job, Report, State};
 pub use runtime::Runtime;
@@ -36,6 +38,7 @@ use crate::error::{Error, Result, Status};
 use crate::model::{Model, Tokenizer};
 use crate::telemetry::Event;
 use buffer::Buffer;
+use callback::{Callback, Lent};
 use intake::Intake;
 use parking_lot::Mutex;
 use record::{Record, Values};
@@ -45,9 +48,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use tch::Device;
 use trainee::Trainee;
-
-/// Fills the rewards of a batch of rollouts; the tokenizer decodes its tokens.
-pub type RewardCallback = Arc<dyn Fn(Batch, Option<Arc<Tokenizer>>, &mut [f32]) -> Result<()> + Send + Sync>;
 
 pub struct Session {
     source: AtomicU64,
@@ -62,7 +62,7 @@ pub struct Session {
     record: Mutex<Record>,
     policy: Mutex<Option<Arc<Model>>>,
     updating: Mutex<Weak<Job>>,
-    reward_callback: Mutex<Option<RewardCallback>>,
+    reward_callback: Arc<Callback>,
     writing: AtomicBool,
     poisoned: AtomicBool,
 }
@@ -86,7 +86,7 @@ impl Session {
             record: Mutex::default(),
             policy: Mutex::default(),
             updating: Mutex::default(),
-            reward_callback: Mutex::default(),
+            reward_callback: Arc::default(),
             writing: AtomicBool::new(false),
             poisoned: AtomicBool::new(false),
         }))
@@ -229,8 +229,9 @@ impl Session {
         })
     }
 
+    /// Waits for calls of the old callback on other threads.
     pub fn set_reward_callback(&self, callback: Option<RewardCallback>) {
-        *self.reward_callback.lock() = callback;
+        self.reward_callback.set(callback);
     }
 
     /// Plans the next update; `None` means that more rows or rewards are needed.
@@ -243,7 +244,7 @@ impl Session {
         let selection = self.buffer.lock().select(core.algorithm.regime(), self.config.seed);
         let Some(selection) = selection else { return Ok(None) };
         let rewarded = selection.rows.iter().all(|row| row.reward.is_some());
-        if core.algorithm.needs().rewards && !rewarded && self.reward_callback.lock().is_none() {
+        if core.algorithm.needs().rewards && !rewarded && !self.reward_callback.is_set() {
             return Ok(None);
         }
         let job = Job::new(&self.runtime, Box::new(update::Update::new(self, &core, selection)));
@@ -331,8 +332,8 @@ impl Session {
         &self.writing
     }
 
-    fn reward_callback(&self) -> Option<RewardCallback> {
-        self.reward_callback.lock().clone()
+    fn reward_callback(&self) -> Option<Lent> {
+        self.reward_callback.lend()
     }
 
     fn poison(&self) {

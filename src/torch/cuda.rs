@@ -2,8 +2,13 @@
 //!
 //! libtorch looks for CUDA once and remembers the answer, so nothing here asks it before [`load`] has succeeded.
 
+mod companion;
+
+pub use companion::Memory;
+
 use super::process::library_directory;
 use crate::error::{Error, Result, Status};
+use companion::Companion;
 use libc::c_void;
 use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt;
@@ -13,6 +18,7 @@ use std::sync::OnceLock;
 
 static LOADED: AtomicBool = AtomicBool::new(false);
 static TOO_LATE: AtomicBool = AtomicBool::new(false);
+static COMPANION: OnceLock<Companion> = OnceLock::new();
 
 /// Loads CUDA into this process, or says why not: no driver, no libtorch_cuda beside libtorch_cpu, or training on the
 /// CPU has begun. The first answer stands for the life of the process.
@@ -35,6 +41,17 @@ pub fn device_count() -> i64 {
     }
 }
 
+/// The memory of a device, where libkeel_cuda.so lies beside libkeel and answers.
+pub fn memory(device: usize) -> Option<Memory> {
+    COMPANION.get()?.memory(i32::try_from(device).ok()?).ok()
+}
+
+/// The optional parts that this process has loaded.
+pub fn parts() -> Vec<&'static str> {
+    let loaded = LOADED.load(Ordering::Acquire).then_some("cuda");
+    loaded.into_iter().chain(COMPANION.get().map(|_| "cuda_memory")).collect()
+}
+
 /// From here on libtorch has looked for CUDA and will not look again.
 pub(super) fn close() {
     TOO_LATE.store(true, Ordering::Release);
@@ -47,8 +64,9 @@ fn attempt() -> Result<()> {
     open(Path::new("libcuda.so.1")).map_err(|text| device(format!("no NVIDIA driver: {text}")))?;
     let directory = library_directory().ok_or_else(|| device("libtorch was not found in this process".into()))?;
     open(&directory.join("libtorch_cuda.so")).map_err(device)?;
-    if let Some(own) = beside(c"libkeel_cuda.so") {
-        open(&own).map_err(device)?;
+    let own = beside(c"libkeel_cuda.so").and_then(|path| open(&path).ok());
+    if let Some(companion) = own.and_then(Companion::of) {
+        COMPANION.get_or_init(|| companion);
     }
     LOADED.store(true, Ordering::Release);
     Ok(())
@@ -58,12 +76,12 @@ fn device(text: String) -> Error {
     Error::new(Status::Device, format!("cuda: {text}"))
 }
 
-fn open(path: &Path) -> std::result::Result<(), String> {
+fn open(path: &Path) -> std::result::Result<*mut c_void, String> {
     let name = CString::new(path.as_os_str().as_bytes()).map_err(|_| "a path with a NUL".to_string())?;
     // SAFETY: runs the initialisers of libraries that this process is meant to load; the handle is kept for ever.
     let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
     if !handle.is_null() {
-        return Ok(());
+        return Ok(handle);
     }
     // SAFETY: dlerror returns null or a NUL-terminated text of this thread.
     let text = unsafe {

@@ -32,6 +32,9 @@ pub struct CGenerator {
 
 extern "C" {
     pub fn shim_initialise(failure: *mut Failure) -> i32;
+    pub fn shim_version() -> *const c_char;
+    pub fn shim_silence() -> *mut c_void;
+    pub fn shim_speak(previous: *mut c_void);
     pub fn shim_library_path(path: *mut c_char, capacity: usize, failure: *mut Failure) -> i32;
     pub fn shim_threads(threads: *mut i32, failure: *mut Failure) -> i32;
     pub fn shim_set_threads(threads: i32, failure: *mut Failure) -> i32;

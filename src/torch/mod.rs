@@ -1,8 +1,8 @@
 //! What tch lacks, behind a safe Rust face: a C++ shim over libtorch and what belongs to the whole process.
 //!
 //! Owns the optimiser step, gradient clipping and aliasing on flat tensors, the chunked language-model head, decode
-//! attention, generators with state, tensors over foreign memory, DLPack, host callbacks, the loading of CUDA, threads
-//! and the exit handler. Knows nothing of models, sessions or the C ABI. Every C++ entry ends in `catch(...)`.
+//! attention, generators with state, tensors over foreign memory, DLPack, host callbacks, the loading of CUDA, threads,
+//! warnings and the exit handler. Knows nothing of models, sessions or the C ABI. Every C++ entry ends in `catch(...)`.
 
 mod attention;
 pub mod callback;
@@ -18,6 +18,7 @@ mod log_probs;
 mod optimizer;
 mod process;
 mod threads;
+mod warnings;
 
 pub use attention::decode_attention;
 pub use exit::{on_exit, warm_up};
@@ -27,5 +28,6 @@ pub use gradient::{clip_gradient, set_gradient};
 pub use linear::linear;
 pub use log_probs::token_log_probs;
 pub use optimizer::{fused_adamw, AdamW};
-pub use process::{initialise, library_directory};
+pub use process::{initialise, library_directory, version};
 pub use threads::ThreadScope;
+pub use warnings::Silence;

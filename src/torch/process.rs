@@ -1,4 +1,4 @@
-//! What is set up once per process: short error texts, and where libtorch lies.
+//! What is set up once per process: short error texts; which libtorch it is, and where it lies.
 
 use super::foreign::{self, check};
 use std::ffi::CStr;
@@ -11,6 +11,12 @@ pub fn initialise() {
     static ONCE: Once = Once::new();
     // SAFETY: installs a C++ function without captures; a failure leaves long error texts.
     ONCE.call_once(|| _ = check(|failure| unsafe { foreign::shim_initialise(failure) }));
+}
+
+/// The version of libtorch that this was compiled against.
+pub fn version() -> &'static str {
+    // SAFETY: the shim returns a constant text.
+    unsafe { CStr::from_ptr(foreign::shim_version()) }.to_str().unwrap_or_default()
 }
 
 /// The directory of the libtorch_cpu that this process has loaded, symbolic links resolved.

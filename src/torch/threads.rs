@@ -1,12 +1,13 @@
-//! The number of intra-op threads of the calling thread, for the length of a scope.
+//! The number of intra-op threads of the calling thread, and its silence, for the length of a scope.
 
 use super::foreign::{self, check};
-use std::marker::PhantomData;
+use super::warnings::Silence;
 
-/// While alive, libtorch's operators on this thread use `threads` threads; dropping it restores what was there.
+/// While alive, libtorch's operators on this thread use `threads` threads and drop their warnings; afterwards all is as
+/// it was.
 pub struct ThreadScope {
     previous: i32,
-    thread_bound: PhantomData<*const ()>,
+    _silence: Silence,
 }
 
 impl ThreadScope {
@@ -21,7 +22,7 @@ impl ThreadScope {
         } else {
             set(wanted);
         }
-        ThreadScope { previous, thread_bound: PhantomData }
+        ThreadScope { previous, _silence: Silence::new() }
     }
 }
 

@@ -1,10 +1,10 @@
 //! The boundary's source, parsed: its exports and what is wrong with one.
 
 use std::path::{Path, PathBuf};
-use syn::{Attribute, Expr, FnArg, Item, ItemFn, Lit, Meta, Pat, ReturnType, Stmt, Type, Visibility};
+use syn::{Attribute, Expr, FnArg, Item, ItemFn, ItemStruct, Lit, Meta, Pat, ReturnType, Stmt, Type, Visibility};
 
 /// What may cross by value, next to pointers.
-const SCALARS: [&str; 17] = [
+const SCALARS: [&str; 16] = [
     "i32",
     "u32",
     "i64",
@@ -21,8 +21,13 @@ const SCALARS: [&str; 17] = [
     "keel_job",
     "keel_blob",
     "keel_reward_callback",
-    "c_char",
 ];
+
+/// What may lie behind a pointer, next to scalars.
+const BEHIND: [&str; 5] = ["c_char", "c_void", "keel_error", "keel_report", "DLManagedTensorVersioned"];
+
+/// What a struct that crosses may be made of; an array of them too.
+const MEMBERS: [&str; 8] = ["i32", "u32", "i64", "u64", "u8", "f32", "f64", "c_char"];
 
 pub struct Export {
     pub name: String,
@@ -94,10 +99,54 @@ fn guarded(function: &ItemFn) -> bool {
 
 fn crosses(one: &Type) -> bool {
     match one {
-        Type::Ptr(_) => true,
-        Type::Path(path) => path.path.get_ident().is_some_and(|name| SCALARS.contains(&name.to_string().as_str())),
-        _ => false,
+        Type::Ptr(pointer) => lies_behind(&pointer.elem),
+        other => is_one_of(other, &SCALARS),
     }
+}
+
+fn lies_behind(one: &Type) -> bool {
+    match one {
+        Type::Ptr(pointer) => lies_behind(&pointer.elem),
+        other => is_one_of(other, &SCALARS) || is_one_of(other, &BEHIND),
+    }
+}
+
+fn is_one_of(one: &Type, names: &[&str]) -> bool {
+    let Type::Path(path) = one else { return false };
+    path.path.get_ident().is_some_and(|name| names.contains(&name.to_string().as_str()))
+}
+
+/// Every struct of `src/abi` with a C name.
+pub fn structs(root: &Path) -> Vec<ItemStruct> {
+    let mut all = Vec::new();
+    for path in files(&root.join("src/abi")) {
+        let parsed = syn::parse_file(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        all.extend(parsed.items.into_iter().filter_map(|item| match item {
+            Item::Struct(one) if one.ident.to_string().starts_with("keel_") => Some(one),
+            _ => None,
+        }));
+    }
+    all
+}
+
+/// What is wrong with a struct that crosses, if anything.
+pub fn struct_fault(one: &ItemStruct) -> Option<String> {
+    let layout = one.attrs.iter().find(|attribute| attribute.path().is_ident("repr"));
+    if !layout.is_some_and(|attribute| attribute.parse_args::<syn::Ident>().is_ok_and(|way| way == "C")) {
+        return Some("without #[repr(C)]".to_string());
+    }
+    if one.fields.iter().next().and_then(|field| field.ident.as_ref()).is_none_or(|name| name != "struct_size") {
+        return Some("its first member is not struct_size".to_string());
+    }
+    let stands = |one: &Type| match one {
+        Type::Array(array) => is_one_of(&array.elem, &MEMBERS),
+        other => is_one_of(other, &MEMBERS),
+    };
+    one.fields
+        .iter()
+        .map(|field| &field.ty)
+        .find(|one| !stands(one))
+        .map(|one| format!("`{}` is a member", spelled(one)))
 }
 
 fn spelled(one: &Type) -> String {
@@ -106,6 +155,7 @@ fn spelled(one: &Type) -> String {
             path.path.segments.iter().map(|segment| segment.ident.to_string()).collect::<Vec<_>>().join("::")
         }
         Type::Reference(reference) => format!("& {}", spelled(&reference.elem)),
+        Type::Ptr(pointer) => format!("* {}", spelled(&pointer.elem)),
         _ => "something else".to_string(),
     }
 }

@@ -123,6 +123,43 @@ TEST(Batch, GivesBackWhatWasSet) {
   keel_batch_destroy(batch);
 }
 
+TEST(Batch, DecodesTokensAndNoOtherNumbers) {
+  World world(R"({"algorithm": {"type": "ppo"}})");
+  const std::string json = R"({"max_new_tokens": 4})";
+  keel_batch prompts = make_prompts(world.runtime, {"a b", "c"}), rollouts = 0;
+  keel_job job = 0;
+  Caught caught;
+  ASSERT_EQ(keel_session_generate(world.session, prompts, json.data(), json.size(), &job, caught), KEEL_OK);
+  ASSERT_EQ(keel_job_run(job, nullptr, caught), KEEL_OK) << caught.message();
+  ASSERT_EQ(keel_job_batch(job, &rollouts, caught), KEEL_OK) << caught.message();
+  const void *values = nullptr;
+  size_t count = 0;
+  int32_t type = KEEL_TYPE_UTF8;
+  EXPECT_EQ(keel_batch_get(rollouts, "prompt", 6, &type, &values, &count, nullptr, caught), KEEL_OK);
+  EXPECT_EQ(std::string(static_cast<const char *>(values), count), "a bc");
+  const int32_t other[] = {4, 5, 6};
+  const uint64_t offsets[] = {0, 1, 3};
+  ASSERT_EQ(keel_batch_set(rollouts, "prompt", 6, KEEL_TYPE_I32, other, 3, offsets, caught), KEEL_OK);
+  EXPECT_EQ(keel_batch_get(rollouts, "prompt", 6, &type, &values, &count, nullptr, caught), KEEL_OK);
+  EXPECT_EQ(std::string(static_cast<const char *>(values), count), "bc d") << "the text of the tokens before is gone";
+  EXPECT_EQ(keel_batch_get(rollouts, "finish_reason", 13, &type, &values, &count, nullptr, caught),
+            KEEL_E_INVALID_ARGUMENT);
+  EXPECT_EQ(caught.message(), "type: finish_reason holds i32, expected that or 0, got utf8");
+  keel_batch_destroy(rollouts);
+  keel_job_destroy(job);
+  keel_batch_destroy(prompts);
+}
+
+TEST(Batch, OfRowsThatNothingFillsIsRefusedBeforeItCostsMemory) {
+  World world;
+  keel_batch batch = 0;
+  Caught caught;
+  ASSERT_EQ(keel_batch_create(world.runtime, KEEL_BATCH_PROMPTS, UINT32_MAX, &batch, caught), KEEL_OK);
+  EXPECT_EQ(keel_batch_set(batch, "prompt", 6, KEEL_TYPE_UTF8, nullptr, 0, nullptr, caught), KEEL_E_SHAPE)
+      << caught.message();
+  keel_batch_destroy(batch);
+}
+
 TEST(Batch, RefusesOffsetsThatDoNotFit) {
   World world;
   keel_batch batch = make_prompts(world.runtime, {"a", "b"});

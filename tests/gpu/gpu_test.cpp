@@ -1,6 +1,7 @@
 // The device against the CPU: the same model, data and seeds through the same ABI give the same numbers.
 //
-// Without a CUDA device every test skips, and the runner counts the skips.
+// Without a CUDA device every test skips, and the runner counts the skips; with KEEL_REQUIRE_GPU in the environment it
+// fails, since a machine that is there for these tests must run them.
 #include "gpu.hpp"
 
 #include <gtest/gtest.h>
@@ -19,7 +20,9 @@ keel::Runtime &runtime() {
 class Gpu : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (!gpu::has_device(runtime())) GTEST_SKIP() << "no CUDA device";
+    if (gpu::has_device(runtime())) return;
+    if (std::getenv("KEEL_REQUIRE_GPU") != nullptr) FAIL() << "no CUDA device: " << std::string(runtime().devices());
+    GTEST_SKIP() << "no CUDA device";
   }
 };
 

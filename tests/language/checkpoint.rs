@@ -52,6 +52,31 @@ fn a_saved_model_holds_the_tensors_and_the_files_it_was_loaded_from() {
     }
 }
 
+#[test]
+fn a_save_leaves_nothing_of_the_model_that_was_there() {
+    let target = Folder::new("replaced");
+    for name in ["models/llama", "extras/llama_sharded"] {
+        for file in std::fs::read_dir(folder(name)).unwrap().map(Result::unwrap) {
+            std::fs::copy(file.path(), target.0.join(file.file_name())).unwrap();
+        }
+    }
+    std::fs::write(target.0.join("notes.txt"), "the host's own").unwrap();
+    std::fs::write(target.0.join("chat_template.jinja"), "{{ messages }}").unwrap();
+    let config = json_file("models/llama/config.json");
+    let model = Model::create(&Create { config, ..Create::default() }).unwrap();
+    model.save(&target.0).unwrap();
+    let again = Model::load(&target.0, &Load::default()).unwrap();
+    assert!(again.tokenizer().is_none() && again.weights().data().equal(&model.weights().data()));
+    for file in ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "model.safetensors.index.json"] {
+        assert!(!target.0.join(file).exists(), "{file}");
+    }
+    let mut names = std::fs::read_dir(&target.0).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+    assert_eq!(names.find(|name| name.contains("-of-")), None);
+    assert!(target.0.join("notes.txt").exists());
+    let written = |name: &str| target.0.join(name).metadata().unwrap().modified().unwrap();
+    assert!(written("config.json") >= written("model.safetensors"));
+}
+
 fn is_temporary(file: &std::io::Result<std::fs::DirEntry>) -> bool {
     file.as_ref().unwrap().file_name().to_string_lossy().ends_with(".tmp")
 }
@@ -72,7 +97,7 @@ fn parts_and_data_make_the_model_again() {
     assert!(copy.weights().data().equal(&data));
     assert_ne!(copy.weights().data().data_ptr(), data.data_ptr());
     assert_eq!(copy.info(), model.info());
-    assert_eq!(copy.tokenizer().unwrap().bytes(), model.tokenizer().unwrap().bytes());
+    assert_eq!(copy.to_parts().tokenizer, model.to_parts().tokenizer);
     let short = data.narrow(0, 0, 100);
     assert_eq!(Model::from_parts(model.to_parts(), &short, model.device()).err().unwrap().status, Status::Shape);
 }

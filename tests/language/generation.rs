@@ -201,6 +201,32 @@ fn the_end_token_of_the_model_ends_a_response() {
     assert!(endless.iter().any(|rollout| rollout.response.contains(&2)));
 }
 
+/// At this temperature the likeliest token is all but certain, and the probability of any other rounds to nothing.
+#[test]
+fn forbidden_tokens_leave_the_others_their_shares() {
+    let model = odd_llama(1);
+    let prompts = vec![vec![5, 6, 7]];
+    let config = Generate { temperature: 1e-4, max_new_tokens: 1, ..Generate::default() };
+    let likely = generate(&model, &prompts, &config).remove(0).response[0];
+    let config = Generate { stop_tokens: vec![likely, 9999], min_new_tokens: 6, max_new_tokens: 6, ..config };
+    let rollout = generate(&model, &prompts, &config).remove(0);
+    assert_eq!(rollout.response.len(), 6);
+    assert!(!rollout.response[..5].contains(&likely));
+    let first = rollout.log_probs[0];
+    assert!(first.is_finite() && first < -50.0, "recorded as unlikely as it was: {first}");
+    let everything = Generate { stop_tokens: (0..211).collect(), ..config };
+    let mut generation = Generation::new(&model, prompts, &everything).unwrap();
+    assert_eq!(generation.step().unwrap_err().message, "generate: no token is left to sample");
+}
+
+#[test]
+fn more_responses_than_fit_are_refused_before_they_are_made() {
+    let config = Generate { samples: u32::MAX, ..greedy() };
+    let (status, sentence) = refusal(&odd_llama(1), &[vec![1], vec![2]], &config);
+    assert_eq!(status, Status::Config);
+    assert_eq!(sentence, "/samples: expected at most 1048576 responses, got 2 prompts × 4294967295");
+}
+
 #[test]
 fn a_generation_reads_the_snapshot_it_began_with() {
     let (model, reference) = (odd_llama(1), odd_llama(1));

@@ -15,7 +15,10 @@ fn rerun(test: &str, argument: &str) -> Output {
     let program = std::env::current_exe().unwrap();
     let test = format!("process::{test}");
     let arguments = ["--exact", &test, "--nocapture", "--test-threads=1"];
-    Command::new(program).args(arguments).env(CHILD, argument).output().unwrap()
+    let output = Command::new(program).args(arguments).env(CHILD, argument).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("test result: ok. 1 passed;"), "{test} did not run and pass: {output:?}");
+    output
 }
 
 fn child() -> Option<String> {
@@ -30,6 +33,24 @@ fn errors_are_one_sentence_without_a_backtrace() {
     assert!(!error.contains("frame #") && error.len() < 400, "{error}");
     let error = keel::torch::set_gradient(&Tensor::zeros([1], FLOAT), &Tensor::zeros([1], FLOAT)).unwrap_err();
     assert_eq!(error.message, "set_gradient: expected a leaf that requires a gradient");
+}
+
+#[test]
+fn warnings_of_libtorch_are_dropped_inside_a_scope() {
+    if let Some(way) = child() {
+        initialise();
+        let _scope = (way == "quiet").then(|| ThreadScope::new(1));
+        let _ = Tensor::zeros([1, 1, 1], FLOAT).numpy_t();
+        return;
+    }
+    let heard = |way: &str| {
+        let output = rerun("warnings_of_libtorch_are_dropped_inside_a_scope", way);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let warning = heard("loud");
+    assert!(warning.contains("deprecated"), "libtorch no longer warns of this, so the test needs another: {warning}");
+    assert_eq!(heard("quiet"), "");
 }
 
 #[test]

@@ -149,11 +149,14 @@ pub unsafe extern "C" fn keel_session_config(
     })
 }
 
-/// Sets, or with NULL removes, what the session calls when it needs something from the host.
+/// Sets, or with NULL removes, what the session calls when it needs something from the host. Returns when no other
+/// thread is inside a call of the callback before, so that its user_data may then be freed.
 ///
 /// session: changed. kind: KEEL_CALLBACK_REWARD. callback: called in keel_job_run, keel_job_pump and keel_session_step,
-/// on their thread; nullable. user_data: given to callback as it is, must stay valid until the callback is replaced.
-/// error: nullable. Threads: any. Status: no others. Since 0.1.
+/// on their thread; nullable. user_data: given to callback as it is, must stay valid until this function has replaced
+/// the callback. error: nullable. Threads: any; waits for a call of the old callback on another thread, so hold no lock
+/// that the callback takes. From inside the callback it does not wait for that call, whose user_data must then outlive
+/// it. Status: no others. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_session_set_callback(
     session: keel_session,
@@ -172,7 +175,8 @@ pub unsafe extern "C" fn keel_session_set_callback(
     })
 }
 
-/// Ends the handle; events that were not read are gone. A job of the session that is still driven goes on to its end.
+/// Ends the handle; events that were not read are gone. A job of the session that is still driven goes on to its end
+/// and may call the callback: remove it first.
 ///
 /// session: 0 and what was destroyed before are ignored. Threads: any; never waits. Status: none, cannot fail.
 /// Since 0.1.

@@ -54,8 +54,8 @@ pub unsafe extern "C" fn keel_session_restore(
 
 /// What keel_session_save would write, in memory.
 ///
-/// session: borrowed. blob: out, the caller ends it with keel_blob_destroy. error: nullable.
-/// Threads: any. Status: KEEL_E_STATE. Since 0.1.
+/// session: borrowed. blob: out, the caller ends it with keel_blob_destroy. error: nullable. Threads: any; waits for the
+/// slice that a job of the session runs. Status: KEEL_E_STATE, KEEL_E_POISONED. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_session_export(
     session: keel_session,
@@ -89,7 +89,8 @@ pub unsafe extern "C" fn keel_session_import(
 
 /// A number that is equal for equal states: weights, optimiser, rows, random streams.
 ///
-/// session: borrowed. hash: out. error: nullable. Threads: any. Status: KEEL_E_STATE. Since 0.1.
+/// session: borrowed. hash: out. error: nullable. Threads: any; waits for the slice that a job of the session runs.
+/// Status: KEEL_E_STATE. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_session_state_hash(
     session: keel_session,

@@ -16,8 +16,8 @@ use std::sync::Arc;
 /// Makes a job that updates the policy from the rows that were pushed.
 ///
 /// session: borrowed. job: out, the caller ends it with keel_job_destroy; 0 with KEEL_NEED_DATA. error: nullable.
-/// Threads: any. Status: KEEL_NEED_DATA: push or reward rows first; KEEL_E_IN_USE: an update is unfinished;
-/// KEEL_E_STATE, KEEL_E_POISONED. Since 0.1.
+/// Threads: any; waits for the slice that another job of the session runs. Status: KEEL_NEED_DATA: push or reward rows
+/// first; KEEL_E_IN_USE: an update is unfinished; KEEL_E_STATE, KEEL_E_POISONED. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_session_update(
     session: keel_session,
@@ -59,7 +59,8 @@ pub unsafe extern "C" fn keel_session_generate(
 /// keel_session_metrics and as an event.
 ///
 /// session: borrowed. job: out, the caller ends it with keel_job_destroy; 0 with KEEL_NEED_DATA. error: nullable.
-/// Threads: any. Status: KEEL_NEED_DATA: no such rows; KEEL_E_STATE. Since 0.1.
+/// Threads: any; waits for the slice that another job of the session runs. Status: KEEL_NEED_DATA: no such rows;
+/// KEEL_E_STATE. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_session_evaluate(
     session: keel_session,

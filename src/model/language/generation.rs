@@ -18,6 +18,9 @@ use tch::{Device, Tensor};
 /// A slice of prefill takes about this many prompt tokens.
 const PREFILL_TOKENS: usize = 4096;
 
+/// Responses of one generation: a bound on what a host's numbers may allocate before any of them is looked at.
+const MOST_ROWS: usize = 1 << 20;
+
 /// Why a response ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(i32)]
@@ -76,7 +79,7 @@ impl Generation {
         check_prompts(model, &prompts, config)?;
         let weights = model.weights();
         let transformer = Transformer::read(model.architecture(), &weights)?;
-        let rows = rows(&prompts, config);
+        let rows = rows(&prompts, config)?;
         let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);
         // the last token is never fed back
         let positions = (longest + config.max_new_tokens as usize - 1).max(1);
@@ -192,39 +195,59 @@ impl Generation {
         let greedy = self.config.temperature == 0.0;
         let logits = self.transformer.project(hidden)?; // [R, V]
         let scaled = if greedy { logits } else { logits.f_div_scalar(self.config.temperature)? };
+        let forbidden = self.forbidden(pairs);
         let probabilities = scaled.f_softmax(-1, None)?;
-        let weights = host_values(if greedy { &scaled } else { &probabilities })?;
+        let weights = match greedy {
+            true => host_values(&scaled)?,
+            false if forbidden.is_empty() => host_values(&probabilities)?,
+            false => host_values(&self.without(&scaled, &forbidden)?.f_softmax(-1, None)?)?,
+        };
         let width = self.transformer.architecture().vocabulary as usize;
         let mut places = Vec::with_capacity(pairs.len());
         for &(source, index) in pairs {
-            let token = self.next_token(index, &weights[source * width..(source + 1) * width], greedy)?;
+            let weights = &weights[source * width..(source + 1) * width];
+            let token = self.next_token(index, weights, &forbidden, greedy)?;
             places.push((source * width + token) as i64);
             self.rows[index].response.push(token as i32);
         }
         let places = Tensor::f_from_slice(&places)?.f_to_device(self.device)?;
-        let chosen = host_values(&probabilities.f_view([-1])?.f_index_select(0, &places)?)?;
-        for (&(_, index), probability) in pairs.iter().zip(chosen) {
-            self.rows[index].log_probs.push(f64::from(probability).ln() as f32);
+        let chosen = |source: &Tensor| host_values(&source.f_view([-1])?.f_index_select(0, &places)?);
+        let log_probs: Vec<f32> = match forbidden.is_empty() {
+            true => chosen(&probabilities)?.into_iter().map(|p| f64::from(p).ln() as f32).collect(),
+            // a token that the filter made likely may have a probability that rounds to nothing
+            false => chosen(&scaled.f_log_softmax(-1, None)?)?,
+        };
+        for (&(_, index), log_prob) in pairs.iter().zip(log_probs) {
+            self.rows[index].log_probs.push(log_prob);
             self.rows[index].finish = self.ended(index)?;
         }
         Ok(())
     }
 
-    fn next_token(&mut self, row: usize, weights: &[f32], greedy: bool) -> Result<usize> {
-        let forbidden = self.forbidden(row);
+    fn next_token(&mut self, row: usize, weights: &[f32], forbidden: &[i32], greedy: bool) -> Result<usize> {
         if greedy {
-            return likeliest(weights, &forbidden);
+            return likeliest(weights, forbidden);
         }
         let filter = Filter { top_k: self.config.top_k as usize, top_p: self.config.top_p };
-        choose(weights, &forbidden, filter, self.rows[row].stream.uniform())
+        choose(weights, forbidden, filter, self.rows[row].stream.uniform())
     }
 
-    /// The tokens that may not come next: all that would end a response before `min_new_tokens`.
-    fn forbidden(&self, row: usize) -> Vec<i32> {
-        match self.rows[row].response.len() < self.fewest_tokens() {
+    /// The tokens that may not come next: all that would end a response before `min_new_tokens`. The rows of a step have
+    /// equally many tokens.
+    fn forbidden(&self, pairs: &[(usize, usize)]) -> Vec<i32> {
+        match pairs.iter().any(|(_, row)| self.rows[*row].response.len() < self.fewest_tokens()) {
             true => self.end_tokens.iter().chain(&self.config.stop_tokens).copied().collect(),
             false => Vec::new(),
         }
+    }
+
+    /// The logits with −∞ for forbidden tokens, so that the softmax shares everything among the others: removed from
+    /// its result, a likely token would leave them what was rounded to nothing.
+    fn without(&self, logits: &Tensor, forbidden: &[i32]) -> Result<Tensor> {
+        let vocabulary = self.transformer.architecture().vocabulary;
+        let known: Vec<i64> = forbidden.iter().map(|token| i64::from(*token)).filter(|id| *id < vocabulary).collect();
+        let known = Tensor::f_from_slice(&known)?.f_to_device(self.device)?;
+        Ok(logits.f_index_fill(-1, &known, f64::NEG_INFINITY)?)
     }
 
     fn fewest_tokens(&self) -> usize {
@@ -255,9 +278,16 @@ impl Generation {
     }
 }
 
-fn rows(prompts: &[Vec<i32>], config: &config::Generate) -> Vec<Row> {
-    let mut seen: HashMap<&[i32], u64> = HashMap::new();
+fn rows(prompts: &[Vec<i32>], config: &config::Generate) -> Result<Vec<Row>> {
+    let samples = config.samples as usize;
+    let count = prompts.len().checked_mul(samples).filter(|count| *count <= MOST_ROWS).ok_or_else(|| {
+        let prompts = prompts.len();
+        Error::config(format!("/samples: expected at most {MOST_ROWS} responses, got {prompts} prompts × {samples}"))
+    })?;
     let mut rows = Vec::new();
+    rows.try_reserve_exact(count)
+        .map_err(|_| Error::new(Status::OutOfMemory, format!("generate: no memory for {count} responses")))?;
+    let mut seen: HashMap<&[i32], u64> = HashMap::new();
     for (index, prompt) in prompts.iter().enumerate() {
         let occurrences = seen.entry(prompt.as_slice()).or_default();
         for _ in 0..config.samples {
@@ -266,7 +296,7 @@ fn rows(prompts: &[Vec<i32>], config: &config::Generate) -> Vec<Row> {
             rows.push(Row { prompt: index, response: Vec::new(), log_probs: Vec::new(), stream, finish: None });
         }
     }
-    rows
+    Ok(rows)
 }
 
 fn check_config(model: &Model, config: &config::Generate) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Text to tokens and back, from a `tokenizer.json`.
 //!
-//! Owns the parsed tokenizer and the bytes it came from, which a saved model repeats unchanged. Text stays at the edge:
+//! Owns the parsed tokenizer; the bytes it came from are the model's. Text stays at the edge:
 //! inside, a response is its tokens and is never encoded again.
 
 use crate::error::{Error, Result, Status};
@@ -8,7 +8,6 @@ use crate::error::{Error, Result, Status};
 /// A Hugging Face tokenizer.
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
-    bytes: Vec<u8>,
 }
 
 impl Tokenizer {
@@ -19,7 +18,7 @@ impl Tokenizer {
         // a saved tokenizer may cut or pad to a fixed length; the rows here are ragged and whole
         inner.with_padding(None);
         inner.with_truncation(None).map_err(|error| Error::new(Status::Format, format!("tokenizer.json: {error}")))?;
-        Ok(Tokenizer { inner, bytes: bytes.to_vec() })
+        Ok(Tokenizer { inner })
     }
 
     /// The tokens of `text`; `special` adds those that the tokenizer puts around a text (a BOS, say).
@@ -45,10 +44,5 @@ impl Tokenizer {
     /// The number of tokens, added ones included.
     pub fn vocabulary(&self) -> usize {
         self.inner.get_vocab_size(true)
-    }
-
-    /// The `tokenizer.json` that this came from.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
     }
 }

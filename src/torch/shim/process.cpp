@@ -1,9 +1,10 @@
-// What belongs to the process rather than to a tensor: error texts, threads, the exit handler, host callbacks.
+// What belongs to the process rather than to a tensor: error texts, warnings, threads, the exit handler, host callbacks.
 #include "shim.h"
 
 #include <ATen/Parallel.h>
 #include <c10/util/Logging.h>
 #include <dlfcn.h>
+#include <torch/version.h>
 
 #include <cstdlib>
 #include <functional>
@@ -11,6 +12,29 @@
 
 int32_t shim_initialise(keel::Failure* failure) {
     SHIM_TRY(failure, c10::SetStackTraceFetcher(std::function<std::string()>([] { return std::string(); })))
+}
+
+const char* shim_version() { return TORCH_VERSION; }
+
+namespace {
+
+class Silent : public c10::WarningHandler {
+   public:
+    void process(const c10::Warning&) override {}
+};
+
+}  // namespace
+
+// Drops this thread's warnings; what received them before goes to the caller, who gives it back. Neither throws.
+void* shim_silence() {
+    static Silent* const silent = new Silent;  // never destroyed: a thread may warn while the process ends
+    c10::WarningHandler* const previous = c10::WarningUtils::get_warning_handler();
+    c10::WarningUtils::set_warning_handler(silent);
+    return previous;
+}
+
+void shim_speak(void* previous) {
+    c10::WarningUtils::set_warning_handler(static_cast<c10::WarningHandler*>(previous));
 }
 
 int32_t shim_library_path(char* path, size_t capacity, keel::Failure* failure) {

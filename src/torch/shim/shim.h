@@ -49,6 +49,9 @@ extern "C" {
 
 // process.cpp
 int32_t shim_initialise(keel::Failure* failure);
+const char* shim_version();
+void* shim_silence();
+void shim_speak(void* previous);
 int32_t shim_library_path(char* path, size_t capacity, keel::Failure* failure);
 int32_t shim_threads(int32_t* threads, keel::Failure* failure);
 int32_t shim_set_threads(int32_t threads, keel::Failure* failure);
