@@ -49,7 +49,8 @@ impl Config {
         match self {
             Config::Grpo(config) => config.check(),
             Config::Ppo(config) => config.check(),
-            Config::Sft(_) | Config::Dpo(_) => Ok(()),
+            Config::Dpo(config) => config.check(),
+            Config::Sft(_) => Ok(()),
         }
     }
 

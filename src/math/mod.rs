@@ -13,6 +13,7 @@ pub mod group;
 pub mod kl;
 pub mod likelihood;
 pub mod masked;
+pub mod pair;
 pub mod policy;
 pub mod preference;
 pub mod reduction;
@@ -24,6 +25,10 @@ pub use kl::{adaptive_kl_coef, doubling_kl_coef, kl_k1, kl_k2, kl_k3};
 pub use likelihood::negative_log_likelihood;
 pub use masked::{
     centered, masked_mean, masked_sum, masked_variance, row_mean, row_sum, scaled, weighted_mean, whitened,
+};
+pub use pair::{
+    aot_loss, apo_down_loss, apo_zero_loss, bco_pair_loss, conservative_dpo_loss, discopop_loss, exo_pair_loss,
+    hinge_preference_loss, ipo_loss, nca_pair_loss, robust_dpo_loss, sppo_hard_loss,
 };
 pub use policy::{approximate_kl, clip_fraction, policy_loss, ratio, weighted_policy_loss};
 pub use preference::{dpo_loss, preference_accuracy, preference_log_ratio};

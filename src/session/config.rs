@@ -7,11 +7,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// The method and its settings.
     pub algorithm: algorithm::Config,
+    /// How the policy's parameters follow their gradients.
     pub optimizer: config::Optimizer,
     /// Seed of shuffles and of new parameters; the same seed gives the same run.
     pub seed: u64,
     /// Where the session computes: "cpu" or "cuda:N". Its models must lie there.
+    #[schemars(schema_with = "config::device_schema")]
     pub device: String,
     /// Intra-op threads of every job of this session; 0 = cores − 1, at least 1.
     #[schemars(range(min = 0, max = 1024))]

@@ -86,3 +86,32 @@ fn a_job_in_flight_when_the_session_is_poisoned_says_so() {
     session.poison();
     assert_eq!(job.run().unwrap_err().status, Status::Poisoned);
 }
+
+/// Every property below a schema, with its name.
+fn properties(schema: &serde_json::Value, found: &mut Vec<(String, serde_json::Value)>) {
+    if let Some(own) = schema["properties"].as_object() {
+        found.extend(own.iter().map(|(name, property)| (name.clone(), property.clone())));
+    }
+    match schema {
+        serde_json::Value::Object(map) => map.values().for_each(|value| properties(value, found)),
+        serde_json::Value::Array(values) => values.iter().for_each(|value| properties(value, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_setting_of_a_session_is_described_and_has_a_default() {
+    let mut found = Vec::new();
+    properties(&settings::schema::<Config>(), &mut found);
+    assert!(found.len() > 80, "{}", found.len());
+    for (name, property) in found.iter().filter(|(_, property)| property["const"].is_null()) {
+        assert!(property["description"].as_str().is_some_and(|text| text.len() > 3), "{name}: {property}");
+        assert!(property.get("default").is_some() || name == "total_steps", "{name}: {property}");
+    }
+}
+
+#[test]
+fn a_device_that_cannot_be_is_named_by_its_place() {
+    let error = settings::parse::<Config>(Some(br#"{"device": "gpu"}"#)).unwrap_err();
+    assert!(error.message.starts_with("/device: expected a device"), "{error}");
+}

@@ -6,6 +6,7 @@ mod golden;
 mod gradient;
 mod group;
 mod invariance;
+mod pair;
 mod peers;
 mod specification;
 

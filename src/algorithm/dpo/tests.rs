@@ -1,0 +1,97 @@
+//! The preference family against values worked by hand (alignment's tables), and its degenerate pairs.
+
+use super::*;
+
+/// One pair whose chosen response gained 2 nats on the reference and whose rejected one lost 1.
+fn pair() -> (Scores, Columns) {
+    let log_probs = Tensor::from_slice(&[-1f32, -2.0, -3.0, -9.0]).reshape([2, 2]);
+    let mask = Tensor::from_slice(&[true, true, true, false]).reshape([2, 2]);
+    let scores = Scores { entropies: log_probs.zeros_like(), values: None, log_probs, mask };
+    let mut columns = Columns::new(1);
+    columns.insert("reference_log_probs", Tensor::from_slice(&[-2f32, -3.0, -2.0, -7.0]).reshape([2, 2]));
+    (scores, columns)
+}
+
+fn metric(loss: &Loss, name: &str) -> f64 {
+    loss.metrics.iter().find(|(known, _)| *known == name).unwrap().1.double_value(&[])
+}
+
+#[test]
+fn loss_equals_the_value_worked_by_hand() {
+    let (scores, columns) = pair();
+    let loss = Dpo::new(Config::default()).loss(&scores, &columns).unwrap();
+    assert!((loss.total.double_value(&[]) - 0.554355).abs() < 1e-6);
+    assert_eq!(metric(&loss, "preference/accuracy"), 1.0);
+    assert!((metric(&loss, "preference/margin") - 0.3).abs() < 1e-6);
+}
+
+#[test]
+fn anchor_adds_the_token_mean_of_the_chosen_response() {
+    let (scores, columns) = pair();
+    let loss = Dpo::new(Config { nll_coef: 2.0, ..Config::default() }).loss(&scores, &columns).unwrap();
+    assert!((loss.total.double_value(&[]) - (0.554355 + 2.0 * 1.5)).abs() < 1e-6);
+}
+
+#[test]
+fn loss_at_the_reference_is_log_two() {
+    let (scores, mut columns) = pair();
+    columns.insert("reference_log_probs", scores.log_probs.copy());
+    let loss = Dpo::new(Config::default()).loss(&scores, &columns).unwrap();
+    assert!((loss.total.double_value(&[]) - std::f64::consts::LN_2).abs() < 1e-6);
+}
+
+/// One pair with r_c = 2 and r_r = −1, of two tokens and one.
+fn loss(settings: Config) -> f64 {
+    let (scores, columns) = pair();
+    settings.check().unwrap();
+    Dpo::new(settings).loss(&scores, &columns).unwrap().total.double_value(&[])
+}
+
+#[test]
+fn every_loss_equals_the_value_worked_by_hand() {
+    let values = [
+        (PairLoss::Sigmoid, 0.1, 0.584355),
+        (PairLoss::Robust, 0.1, 0.516855),
+        (PairLoss::Hinge, 0.0, 0.7),
+        (PairLoss::Ipo, 0.0, 4.0),
+        (PairLoss::ExoPair, 0.1, 0.358383),
+        (PairLoss::NcaPair, 0.0, 1.319407),
+        (PairLoss::BcoPair, 0.0, 1.242536),
+        (PairLoss::SppoHard, 0.0, 25.0),
+        (PairLoss::ApoZero, 0.0, 0.925187),
+        (PairLoss::ApoDown, 0.0, 0.975391),
+        (PairLoss::Discopop, 0.0, 0.740357),
+        (PairLoss::Aot, 0.0, 0.554355),
+        (PairLoss::AotUnpaired, 0.0, 0.554355),
+    ];
+    for (kind, label_smoothing, expected) in values {
+        let found = loss(Config { loss: kind, label_smoothing, ..Config::default() });
+        assert!((found - expected).abs() < 1e-5, "{kind:?}: {found}, expected {expected}");
+    }
+}
+
+#[test]
+fn averaged_responses_are_divided_by_their_lengths() {
+    let settings = Config { loss: PairLoss::Ipo, ratio: PairRatio::SequenceMean, ..Config::default() };
+    assert!((loss(settings) - (2.0f64 - 5.0).powi(2)).abs() < 1e-5, "Δ̄ = 2/2 + 1/1");
+}
+
+#[test]
+fn a_chosen_response_below_its_reference_is_pulled_up() {
+    let (mut scores, columns) = pair();
+    scores.log_probs = Tensor::from_slice(&[-3f32, -3.0, -3.0, -9.0]).reshape([2, 2]);
+    let settings = |positive_coef| Config { positive_coef, ..Config::default() };
+    let of = |config: Config| Dpo::new(config).loss(&scores, &columns).unwrap().total.double_value(&[]);
+    // r_c = −1, r_r = −1
+    assert!((of(settings(0.0)) - 2f64.ln()).abs() < 1e-6);
+    assert!((of(settings(5.0)) - (0.5f64.exp() + 1.0).ln()).abs() < 1e-5);
+}
+
+#[test]
+fn settings_that_a_loss_cannot_follow_are_refused() {
+    let refused =
+        |loss, label_smoothing| Config { loss, label_smoothing, ..Config::default() }.check().unwrap_err().message;
+    assert!(refused(PairLoss::ExoPair, 0.0).starts_with("/algorithm/label_smoothing: expected"));
+    assert!(refused(PairLoss::Robust, 0.5).starts_with("/algorithm/label_smoothing: expected"));
+    assert!(refused(PairLoss::Hinge, 0.1).starts_with("/algorithm/label_smoothing: expected 0"));
+}
