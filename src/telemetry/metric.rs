@@ -22,7 +22,7 @@ pub const METRICS: &[Metric] = &[
         "PPO: half the squared error of the values, clipped, mean over counted response tokens",
     ),
     row("loss/nll", "nats/token", "negative log-likelihood of counted response tokens; in DPO of the chosen responses"),
-    row("loss/preference", "nats/pair", "DPO: −log σ(preference/margin), mean over pairs"),
+    row("loss/preference", "nats/pair", "DPO: the loss of a pair, −log σ(preference/margin) unless configured otherwise, mean over pairs"),
     row("gradient/norm", "1", "L2 norm of the whole gradient before it is clipped"),
     row("optimizer/learning_rate", "1", "learning rate of the last optimiser step"),
     row("tokens/trained", "tokens", "response tokens that counted in the losses of the update, summed"),
@@ -42,7 +42,8 @@ pub const METRICS: &[Metric] = &[
         "PPO, GRPO: policy against reference on the rollouts, before the update: Σ over tokens of policy − reference \
          log-probability (k1), mean over responses",
     ),
-    row("kl/token", "nats/token", "PPO, GRPO: the same sum over all responses, divided by their counted tokens"),
+    row("kl/token", "nats/token", "PPO: the same sum over all responses, divided by their counted tokens; GRPO: k3 of the policy in training, mean \
+         over counted response tokens"),
     row("kl/coef", "1/nats", "PPO: weight of the KL penalty in this update"),
     row("policy/approx_kl", "nats/token", "PPO, GRPO: ½·(new − old log-probability)², mean over counted response tokens"),
     row("policy/clip_fraction", "fraction", "PPO, GRPO: counted response tokens whose clipped surrogate was the one taken"),
