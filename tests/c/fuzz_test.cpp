@@ -94,6 +94,7 @@ class Fuzz {
     if (one.name == "timeout_us") return random_() % 1000;
     if (one.name == "offsets" && one.constant()) return odd(2) ? pointer(wild_) : 0;
     if (one.text()) return text(function.name, one.name);
+    if (one.type.find("**") != std::string::npos) return pointer(output_);
     if (one.pointer() && one.constant()) return pointer(odd(2) ? wild_ : tame_);
     if (one.pointer()) return pointer(output_);
     if (one.name == "capacity") return odd(2) ? random_() % 64 : sizeof output_;
