@@ -130,3 +130,26 @@ fn grpo_follows_the_reference_trajectory() {
     println!("grpo: loss {loss:.1e}, gradient norm {norm:.1e} relative, parameters {parameters:.1e}");
     assert!(loss < 1e-4 && norm < 1e-4 && parameters < 1e-4, "{loss} {norm} {parameters}");
 }
+
+#[test]
+fn kto_follows_the_reference_trajectory() {
+    let batches = tensors("train/kto/batches.safetensors");
+    let push = |session: &keel::session::Session, index: usize| {
+        let find = |name: &str| &batches[&format!("{index:03}.{name}")];
+        let (ids, mask, completion) = (find("input_ids"), find("attention_mask"), find("completion_mask"));
+        let split = |row: i64| {
+            let tokens = attended(ids, mask, row);
+            let prompt = tokens.len() - completion.get(row).sum(tch::Kind::Int64).int64_value(&[]) as usize;
+            (tokens[..prompt].to_vec(), tokens[prompt..].to_vec())
+        };
+        let (prompts, responses): (Vec<_>, Vec<_>) = (0..ids.size()[0]).map(split).unzip();
+        let mut rows = batch(Kind::Feedback, &[("prompt", prompts), ("response", responses)]);
+        let labels = Vec::<i64>::try_from(find("label")).unwrap().into_iter().map(|label| label as i32).collect();
+        rows.set("label", Column { values: Values::I32(labels), offsets: None }).unwrap();
+        session.push(&rows).unwrap();
+    };
+    let algorithm = r#"{"type": "kto", "batch_size": 4, "shuffle": false, "undesirable_weight": 1.2}"#;
+    let (loss, norm, parameters) = follow("kto", algorithm, push);
+    println!("kto: loss {loss:.1e}, gradient norm {norm:.1e} relative, parameters {parameters:.1e}");
+    assert!(loss < 1e-4 && norm < 1e-4 && parameters < 1e-4, "{loss} {norm} {parameters}");
+}

@@ -185,6 +185,9 @@ struct DLManagedTensorVersioned;
 // Prompts with sampled responses, what was recorded when they were sampled, and their rewards.
 #define KEEL_BATCH_ROLLOUTS 4
 
+// Prompts with responses, each called good or bad.
+#define KEEL_BATCH_FEEDBACK 5
+
 // Column finish_reason: the model ended its response.
 #define KEEL_FINISH_EOS 1
 

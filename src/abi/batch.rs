@@ -25,6 +25,8 @@ pub const KEEL_BATCH_DEMONSTRATIONS: i32 = 2;
 pub const KEEL_BATCH_PREFERENCES: i32 = 3;
 /// Prompts with sampled responses, what was recorded when they were sampled, and their rewards.
 pub const KEEL_BATCH_ROLLOUTS: i32 = 4;
+/// Prompts with responses, each called good or bad.
+pub const KEEL_BATCH_FEEDBACK: i32 = 5;
 
 /// Column finish_reason: the model ended its response.
 pub const KEEL_FINISH_EOS: i32 = 1;

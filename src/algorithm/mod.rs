@@ -7,12 +7,14 @@
 mod columns;
 mod dpo;
 mod grpo;
+mod kto;
 mod ppo;
 mod sft;
 
 pub use columns::Columns;
 pub use dpo::Dpo;
 pub use grpo::Grpo;
+pub use kto::Kto;
 pub use ppo::Ppo;
 pub use sft::Sft;
 
@@ -31,6 +33,8 @@ pub enum Config {
     Sft(sft::Config),
     /// Direct preference optimisation on chosen and rejected responses.
     Dpo(dpo::Config),
+    /// Kahneman–Tversky optimisation on responses that were called good or bad.
+    Kto(kto::Config),
     /// Policy gradients on the policy's own rewarded rollouts, several to a prompt.
     Grpo(grpo::Config),
     /// Proximal policy optimisation on the policy's own rewarded rollouts.
@@ -50,7 +54,7 @@ impl Config {
             Config::Grpo(config) => config.check(),
             Config::Ppo(config) => config.check(),
             Config::Dpo(config) => config.check(),
-            Config::Sft(_) => Ok(()),
+            Config::Sft(_) | Config::Kto(_) => Ok(()),
         }
     }
 
@@ -59,6 +63,7 @@ impl Config {
         match self {
             Config::Sft(config) => Box::new(Sft::new(config.clone())),
             Config::Dpo(config) => Box::new(Dpo::new(config.clone())),
+            Config::Kto(config) => Box::new(Kto::new(config.clone())),
             Config::Grpo(config) => Box::new(Grpo::new(config.clone())),
             Config::Ppo(config) => Box::new(Ppo::new(config.clone())),
         }
@@ -82,6 +87,8 @@ pub struct Needs {
     pub policy: bool,
     /// `reference_log_probs` [S, T].
     pub reference: bool,
+    /// `labels` [B], and for each row a second sequence: its prompt with the response of the row before.
+    pub mismatched: bool,
     /// A value head on the policy's trunk.
     pub value_head: bool,
     /// `rewards` [B] and `finished` [B].

@@ -10,6 +10,7 @@ pub enum Kind {
     Demonstrations = 2,
     Preferences = 3,
     Rollouts = 4,
+    Feedback = 5,
 }
 
 /// What a column holds. The numbers are part of the ABI: append, never reuse.
@@ -26,7 +27,7 @@ pub enum Type {
 
 impl Kind {
     /// Every kind, for tables and tests.
-    pub const ALL: [Kind; 4] = [Kind::Prompts, Kind::Demonstrations, Kind::Preferences, Kind::Rollouts];
+    pub const ALL: [Kind; 5] = [Kind::Prompts, Kind::Demonstrations, Kind::Preferences, Kind::Rollouts, Kind::Feedback];
 
     /// The name in messages and in the schema.
     pub fn name(self) -> &'static str {
@@ -35,6 +36,7 @@ impl Kind {
             Kind::Demonstrations => "demonstrations",
             Kind::Preferences => "preferences",
             Kind::Rollouts => "rollouts",
+            Kind::Feedback => "feedback",
         }
     }
 }
@@ -61,7 +63,7 @@ impl TryFrom<i32> for Kind {
 
     fn try_from(code: i32) -> Result<Kind> {
         let kind = Kind::ALL.into_iter().find(|kind| *kind as i32 == code);
-        kind.ok_or_else(|| Error::argument(format!("kind: expected a kind of batch, 1 to 4, got {code}")))
+        kind.ok_or_else(|| Error::argument(format!("kind: expected a kind of batch, 1 to 5, got {code}")))
     }
 }
 
@@ -90,6 +92,6 @@ mod tests {
         for code in [0, -1, 7, i32::MAX] {
             assert_eq!(Type::try_from(code).unwrap_err().status, Status::InvalidArgument);
         }
-        assert_eq!(Kind::try_from(5).unwrap_err().message, "kind: expected a kind of batch, 1 to 4, got 5");
+        assert_eq!(Kind::try_from(6).unwrap_err().message, "kind: expected a kind of batch, 1 to 5, got 6");
     }
 }

@@ -100,7 +100,7 @@ const TEXT: &[Type] = &[Type::Utf8, Type::I32];
 pub const COLUMNS: &[Spec] = &[
     Spec {
         name: "prompt",
-        kinds: &[(Kind::Prompts, true), (Kind::Preferences, true), (Kind::Rollouts, true)],
+        kinds: &[(Kind::Prompts, true), (Kind::Preferences, true), (Kind::Rollouts, true), (Kind::Feedback, true)],
         types: TEXT,
         layout: Layout::Ragged,
         rule: Rule::Text,
@@ -116,7 +116,7 @@ pub const COLUMNS: &[Spec] = &[
     },
     Spec {
         name: "response",
-        kinds: &[(Kind::Demonstrations, true), (Kind::Rollouts, true)],
+        kinds: &[(Kind::Demonstrations, true), (Kind::Rollouts, true), (Kind::Feedback, true)],
         types: TEXT,
         layout: Layout::Ragged,
         rule: Rule::Text,
@@ -140,7 +140,7 @@ pub const COLUMNS: &[Spec] = &[
     },
     Spec {
         name: "response_mask",
-        kinds: &[(Kind::Demonstrations, false), (Kind::Rollouts, false)],
+        kinds: &[(Kind::Demonstrations, false), (Kind::Rollouts, false), (Kind::Feedback, false)],
         types: &[Type::U8],
         layout: Layout::Response,
         rule: Rule::Between(0, 1),
@@ -195,8 +195,16 @@ pub const COLUMNS: &[Spec] = &[
         meaning: "weight of each of the row's tokens in the loss, a weighted mean; absent: 1",
     },
     Spec {
+        name: "label",
+        kinds: &[(Kind::Feedback, true)],
+        types: &[Type::I32],
+        layout: Layout::Row,
+        rule: Rule::Between(0, 1),
+        meaning: "1 where the response was good, 0 where it was bad",
+    },
+    Spec {
         name: "split",
-        kinds: &[(Kind::Demonstrations, false), (Kind::Preferences, false)],
+        kinds: &[(Kind::Demonstrations, false), (Kind::Preferences, false), (Kind::Feedback, false)],
         types: &[Type::I32],
         layout: Layout::Row,
         rule: Rule::Between(0, 1),
@@ -246,6 +254,7 @@ mod tests {
         assert_eq!(needed(Kind::Demonstrations), ["response"]);
         assert_eq!(needed(Kind::Preferences), ["prompt", "chosen", "rejected"]);
         assert_eq!(needed(Kind::Rollouts), ["prompt", "response"]);
+        assert_eq!(needed(Kind::Feedback), ["prompt", "response", "label"]);
     }
 
     #[test]

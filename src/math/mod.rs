@@ -9,6 +9,7 @@
 //! Log-probabilities are nats of the sampled token. f32 and f64 tensors alike; a result has the kind of its data.
 
 pub mod advantage;
+pub mod feedback;
 pub mod group;
 pub mod kl;
 pub mod likelihood;
@@ -20,6 +21,7 @@ pub mod reduction;
 pub mod value;
 
 pub use advantage::{explained_variance, generalized_advantage, shaped_rewards};
+pub use feedback::{kto_loss, reference_point};
 pub use group::{group_deviation, group_mean, leave_one_out};
 pub use kl::{adaptive_kl_coef, doubling_kl_coef, kl_k1, kl_k2, kl_k3};
 pub use likelihood::negative_log_likelihood;

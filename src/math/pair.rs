@@ -239,6 +239,5 @@ pub fn discopop_loss(log_ratio: &Tensor, beta: f64, temperature: f64) -> Tensor 
 /// Source: Melnyk et al. 2024 (AOT, arXiv 2406.05882).
 pub fn aot_loss(policy: &Tensor, reference: &Tensor, beta: f64, smoothing: f64) -> Tensor {
     let difference = policy.sort(0, false).0 - reference.sort(0, false).0;
-    let smoothing = Tensor::from(smoothing).to_kind(policy.kind()).to_device(policy.device());
-    conservative_dpo_loss(&difference, beta, &smoothing)
+    conservative_dpo_loss(&difference, beta, &difference.full_like(smoothing))
 }

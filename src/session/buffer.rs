@@ -21,6 +21,8 @@ pub(super) struct Row {
     /// What each of its tokens weighs in the loss.
     pub weight: f32,
     pub reward: Option<f32>,
+    /// Whether the response was called good.
+    pub label: bool,
     /// The row's group: the first row in it. Until it is pushed, counted within its batch.
     pub group: u64,
     pub rollout_log_probs: Option<Vec<f32>>,
@@ -183,6 +185,7 @@ mod tests {
             evaluation: false,
             weight: 1.0,
             reward: None,
+            label: false,
             group: 0,
             rollout_log_probs: None,
             finished: true,

@@ -1,5 +1,7 @@
 //! The learner's state and the roles of its models.
 
+use super::buffer::Row;
+use super::gather::Gathered;
 use super::scoring::Scored;
 use super::trainee::Trainee;
 use crate::algorithm::Algorithm;
@@ -41,6 +43,14 @@ pub(super) struct Core {
 }
 
 impl Core {
+    /// Rows as the algorithm sees them.
+    pub fn gathered(&self, rows: Vec<Arc<Row>>) -> Gathered {
+        match (&self.policy, self.algorithm.needs().mismatched) {
+            (Some(trainee), true) => Gathered::mismatched(rows, trainee.model.architecture().positions as usize),
+            _ => Gathered::new(rows),
+        }
+    }
+
     /// Whose network, and the value head on it.
     pub fn network(&self, whose: Scored) -> Result<(&Transformer, Option<&ValueHead>)> {
         match whose {

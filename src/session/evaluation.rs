@@ -34,7 +34,7 @@ impl Evaluation {
     pub fn new(session: &Arc<Session>, core: &Core, rows: Vec<Arc<Row>>) -> Result<Self> {
         let model = &core.trainee()?.model;
         let network = Transformer::read(model.architecture(), &model.weights())?;
-        let gathered = Gathered::new(rows);
+        let gathered = core.gathered(rows);
         let scoring = Scoring::new(session, &gathered);
         let chunks = 0..scoring.chunk_count();
         let mut slices: VecDeque<Slice> = chunks.clone().map(|chunk| Slice::Score(Scored::Policy, chunk)).collect();

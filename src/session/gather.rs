@@ -22,6 +22,21 @@ impl Gathered {
         Gathered { responses, width: longest.unwrap_or(1).max(1) as i64, rows }
     }
 
+    /// The rows each with a second sequence: its prompt and the response of the row before, cut to `positions`.
+    pub fn mismatched(rows: Vec<Arc<Row>>, positions: usize) -> Self {
+        let other = |index: usize| &rows[(index + rows.len() - 1) % rows.len()].sequences[0];
+        let joined = |(index, row): (usize, &Arc<Row>)| {
+            let (own, other) = (&row.sequences[0], other(index));
+            let mut tokens = [&own.tokens[..own.prompt_length], &other.tokens[other.prompt_length..]].concat();
+            tokens.truncate(positions);
+            let length = tokens.len() - own.prompt_length;
+            let mask = other.mask.as_ref().map(|mask| mask[..length].to_vec());
+            let second = Sequence { tokens, prompt_length: own.prompt_length, mask };
+            Arc::new(Row { sequences: vec![own.clone(), second], ..row.as_ref().clone() })
+        };
+        Gathered::new(rows.iter().enumerate().map(joined).collect())
+    }
+
     /// S = k·B.
     pub fn sequence_count(&self) -> usize {
         self.responses * self.rows.len()

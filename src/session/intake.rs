@@ -87,6 +87,7 @@ impl Intake<'_> {
             evaluation: whole("split") == Some(1),
             weight: number("weight").unwrap_or(1.0),
             reward: number("reward"),
+            label: whole("label") == Some(1),
             group: row as u64,
             rollout_log_probs,
             finished,

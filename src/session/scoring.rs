@@ -70,6 +70,9 @@ impl Scoring {
         if !self.reference.is_empty() {
             columns.insert("reference_log_probs", joined(&self.reference, |scores| &scores.log_probs)?);
         }
+        if needs.mismatched {
+            columns.insert("labels", gathered.per_row(device, |row| f32::from(u8::from(row.label)))?);
+        }
         if needs.group_size > 0 {
             columns.insert("groups", gathered.groups(device)?);
         }

@@ -51,7 +51,7 @@ impl Update {
     /// The whole plan; nothing is computed yet.
     pub fn new(session: &Arc<Session>, core: &Core, selection: Selection) -> Self {
         let (regime, needs) = (core.algorithm.regime(), core.algorithm.needs());
-        let gathered = Gathered::new(selection.rows.clone());
+        let gathered = core.gathered(selection.rows.clone());
         let scoring = Scoring::new(session, &gathered);
         let orders = Minibatch::orders(regime, gathered.rows.len(), session.config().seed, core.updates);
         let tokens = session.config().micro_batch_tokens as usize;

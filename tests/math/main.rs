@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod degenerate;
+mod feedback;
 mod golden;
 mod gradient;
 mod group;

@@ -93,7 +93,7 @@ impl Algorithm for Grpo {
     fn needs(&self) -> Needs {
         let groups = if self.config.allow_singletons { 1 } else { 2 };
         let reference = self.config.kl_coef > 0.0;
-        Needs { policy: true, reference, value_head: false, rewards: true, group_size: groups }
+        Needs { policy: true, reference, rewards: true, group_size: groups, ..Needs::default() }
     }
 
     fn temperature(&self) -> f64 {

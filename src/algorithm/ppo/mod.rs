@@ -78,7 +78,7 @@ impl Algorithm for Ppo {
     }
 
     fn needs(&self) -> Needs {
-        Needs { policy: true, reference: true, value_head: true, rewards: true, group_size: 0 }
+        Needs { policy: true, reference: true, value_head: true, rewards: true, ..Needs::default() }
     }
 
     fn temperature(&self) -> f64 {
