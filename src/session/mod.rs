@@ -307,7 +307,7 @@ impl Session {
         self.while_idle("import", || checkpoint.apply(self))
     }
 
-    /// A hash of everything that decides the session's future: equal states hash equally.
+    /// A hash of everything that decides the session's future, beside its configuration: equal states hash equally.
     pub fn state_hash(&self) -> Result<u64> {
         checkpoint::state_hash(self)
     }
