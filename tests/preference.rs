@@ -2,7 +2,8 @@
 
 mod support;
 
-use keel::data::Kind;
+use keel::data::{Column, Kind, Values};
+use keel::error::Status;
 use support::*;
 
 /// A session on pairs whose chosen responses begin with 4, the rejected ones with 12.
@@ -50,4 +51,18 @@ fn the_anchor_keeps_the_chosen_likelihood_up() {
     };
     let (free, anchored) = (chosen(r#""loss": "apo_down""#), chosen(r#""loss": "apo_down", "nll_coef": 1"#));
     assert!(anchored > free, "{anchored} with the likelihood, {free} without");
+}
+
+#[test]
+fn numbers_that_the_method_does_not_read_are_refused() {
+    let session = toy(r#""loss": "sigmoid""#);
+    let hash = session.state_hash().unwrap();
+    let answers = |first: i32| (0..2).map(|row| vec![first, first + row, 2]).collect();
+    let columns = [("prompt", prompts(2)), ("chosen", answers(4)), ("rejected", answers(12))];
+    let mut pairs = batch(Kind::Preferences, &columns);
+    pairs.set("margin", Column::flat(Values::F32(vec![0.5, 1.0]))).unwrap();
+    let error = session.push(&pairs).unwrap_err();
+    assert_eq!(error.status, Status::Data);
+    assert_eq!(error.message, "margin: this session's algorithm reads no such column");
+    assert_eq!(session.state_hash().unwrap(), hash);
 }

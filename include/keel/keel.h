@@ -188,6 +188,9 @@ struct DLManagedTensorVersioned;
 // Prompts with responses, each called good or bad.
 #define KEEL_BATCH_FEEDBACK 5
 
+// Prompts with responses, each with its rank among those to the same prompt.
+#define KEEL_BATCH_RANKINGS 6
+
 // Column finish_reason: the model ended its response.
 #define KEEL_FINISH_EOS 1
 
@@ -547,8 +550,8 @@ KEEL_API keel_status KEEL_CALL keel_session_push(keel_session session, keel_batc
 
 // Rewards rows that were pushed without one.
 //
-// session: changed. ids: ids_count of them, from keel_session_push, copied. rewards: one per id, copied; rewards_count
-// must equal ids_count. error: nullable. Threads: any, also while a job runs. Status: KEEL_E_SHAPE, KEEL_E_NON_FINITE,
+// session: changed. ids: ids_count of them, from keel_session_push, copied. rewards: for each id as many as the
+// algorithm has rewards, one unless configured, copied; rewards_count says how many in all. error: nullable. Threads: any, also while a job runs. Status: KEEL_E_SHAPE, KEEL_E_NON_FINITE,
 // KEEL_E_DATA: an id that is not waiting. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_session_reward(keel_session session, const uint64_t *ids, size_t ids_count,
     const float *rewards, size_t rewards_count, struct keel_error *error);

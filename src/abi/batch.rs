@@ -27,6 +27,8 @@ pub const KEEL_BATCH_PREFERENCES: i32 = 3;
 pub const KEEL_BATCH_ROLLOUTS: i32 = 4;
 /// Prompts with responses, each called good or bad.
 pub const KEEL_BATCH_FEEDBACK: i32 = 5;
+/// Prompts with responses, each with its rank among those to the same prompt.
+pub const KEEL_BATCH_RANKINGS: i32 = 6;
 
 /// Column finish_reason: the model ended its response.
 pub const KEEL_FINISH_EOS: i32 = 1;

@@ -81,7 +81,7 @@ impl Algorithm for Kto {
     }
 
     fn needs(&self) -> Needs {
-        Needs { reference: true, mismatched: true, ..Needs::default() }
+        Needs { reference: true, mismatched: true, columns: &[("label", 0.0)], ..Needs::default() }
     }
 
     fn loss(&self, scores: &Scores, columns: &Columns) -> Result<Loss> {
@@ -94,7 +94,7 @@ impl Algorithm for Kto {
             true => reference_point(&log_ratio.narrow(0, rows, rows)),
             false => Tensor::zeros_like(&own.sum(own.kind()).detach()),
         };
-        let desirable = columns.get("labels")?.gt(0.0); // [B]
+        let desirable = columns.get("label")?.gt(0.0); // [B]
         let Config { beta, desirable_weight, undesirable_weight, .. } = self.config;
         let loss = kto_loss(&own, &desirable, &point, beta, desirable_weight, undesirable_weight).mean(None);
         let rewards = (own * beta).detach().unsqueeze(1); // [B, 1]
@@ -125,7 +125,7 @@ mod tests {
         let mask = Tensor::from_slice(&[true; 4]).reshape([4, 1]);
         let mut columns = Columns::new(2);
         columns.insert("reference_log_probs", Tensor::from_slice(&[-3f32, -2.0, -1.3, -1.5]).reshape([4, 1]));
-        columns.insert("labels", Tensor::from_slice(&[1f32, 0.0]));
+        columns.insert("label", Tensor::from_slice(&[1f32, 0.0]));
         (Scores { entropies: log_probs.zeros_like(), values: None, log_probs, mask }, columns)
     }
 

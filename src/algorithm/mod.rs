@@ -81,20 +81,25 @@ pub enum Regime {
 }
 
 /// What the session computes without gradient before `prepare`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Needs {
     /// `policy_log_probs` [S, T], and `values` [S, T] where there is a value head.
     pub policy: bool,
     /// `reference_log_probs` [S, T].
     pub reference: bool,
-    /// `labels` [B], and for each row a second sequence: its prompt with the response of the row before.
+    /// For each row a second sequence: its prompt with the response of the row before.
     pub mismatched: bool,
     /// A value head on the policy's trunk.
     pub value_head: bool,
-    /// `rewards` [B] and `finished` [B].
-    pub rewards: bool,
+    /// So many rewards of each row: `rewards` [B, K], with `finished` [B] and `rollout_log_probs` [B, T]; 0 = none.
+    pub rewards: usize,
     /// `groups` [B], and at least so many responses to each prompt; 0 = no groups.
     pub group_size: usize,
+    /// The host's columns of numbers that `loss` reads, each under its own name as [B], and what stands where the host
+    /// gave none.
+    pub columns: &'static [(&'static str, f32)],
+    /// Numbers a row of each of these columns, which are then [B, K]; 0 = one, [B].
+    pub scores: usize,
 }
 
 /// The loss of one minibatch: a scalar that carries the gradient, and what it was made of.

@@ -58,11 +58,11 @@ impl Algorithm for Sft {
     }
 
     fn needs(&self) -> Needs {
-        Needs::default()
+        Needs { columns: &[("weight", 1.0)], ..Needs::default() }
     }
 
     fn loss(&self, scores: &Scores, columns: &Columns) -> Result<Loss> {
-        let total = -weighted_mean(&scores.log_probs, &scores.mask, columns.get("weights")?);
+        let total = -weighted_mean(&scores.log_probs, &scores.mask, columns.get("weight")?);
         let entropy = masked_mean(&scores.entropies.detach(), &scores.mask);
         let metrics = vec![
             ("loss/total", total.detach()),
@@ -88,7 +88,7 @@ mod tests {
 
     fn loss(scores: &Scores, weights: &[f32]) -> f64 {
         let mut columns = Columns::new(weights.len() as i64);
-        columns.insert("weights", Tensor::from_slice(weights));
+        columns.insert("weight", Tensor::from_slice(weights));
         Sft::new(Config::default()).loss(scores, &columns).unwrap().total.double_value(&[])
     }
 

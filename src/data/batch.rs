@@ -228,9 +228,15 @@ mod tests {
             assert_eq!(refused, (Status::Shape, format!("prompt: {expected}")));
         }
         let refused = refusal(&mut batch, "reward", Column::flat(Values::F32(vec![1.0])));
-        assert_eq!(refused, (Status::Shape, "reward: expected 2 values, one per row, got 1".into()));
+        assert_eq!(
+            refused,
+            (Status::Shape, "reward: expected 2 values, one per row, or a multiple of that, got 1".into())
+        );
         let refused = refusal(&mut batch, "reward", ragged(Values::F32(vec![1.0, 2.0]), &[0, 1, 2]));
-        assert_eq!(refused, (Status::Shape, "reward: one value per row, so no offsets are expected".into()));
+        assert_eq!(
+            refused,
+            (Status::Shape, "reward: as many values in each row, so no other offsets are expected".into())
+        );
     }
 
     #[test]

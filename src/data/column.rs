@@ -156,6 +156,7 @@ impl Column {
     pub(super) fn accept(mut self, spec: &Spec, rows: usize) -> Result<Column> {
         self.offsets = match spec.layout {
             Layout::Row => self.one_per_row(rows)?,
+            Layout::Numbers => self.as_many_per_row(rows)?,
             Layout::Ragged | Layout::Response => Some(self.boundaries(rows)?),
         };
         if let Values::F32(values) = &self.values {
@@ -180,6 +181,24 @@ impl Column {
         match self.values.len() == rows {
             true => Ok(None),
             false => Err(Error::shape(format!("expected {rows} values, one per row, got {}", self.values.len()))),
+        }
+    }
+
+    /// None for one value per row, or the offsets of rows of equal length.
+    fn as_many_per_row(&self, rows: usize) -> Result<Option<Vec<u64>>> {
+        let count = self.values.len();
+        if let Some(offsets) = &self.offsets {
+            let width = count / rows;
+            let equal = offsets.len() == rows + 1 && (0..).zip(offsets).all(|(row, at)| *at == row * width as u64);
+            return match equal && width > 1 {
+                true => Ok(self.offsets.clone()),
+                false => Err(Error::shape("as many values in each row, so no other offsets are expected")),
+            };
+        }
+        match count {
+            count if count == rows => Ok(None),
+            count if count > rows && count.is_multiple_of(rows) => equal_rows(count / rows, rows).map(Some),
+            _ => Err(Error::shape(format!("expected {rows} values, one per row, or a multiple of that, got {count}"))),
         }
     }
 

@@ -11,6 +11,7 @@ pub enum Kind {
     Preferences = 3,
     Rollouts = 4,
     Feedback = 5,
+    Rankings = 6,
 }
 
 /// What a column holds. The numbers are part of the ABI: append, never reuse.
@@ -27,7 +28,8 @@ pub enum Type {
 
 impl Kind {
     /// Every kind, for tables and tests.
-    pub const ALL: [Kind; 5] = [Kind::Prompts, Kind::Demonstrations, Kind::Preferences, Kind::Rollouts, Kind::Feedback];
+    pub const ALL: [Kind; 6] =
+        [Kind::Prompts, Kind::Demonstrations, Kind::Preferences, Kind::Rollouts, Kind::Feedback, Kind::Rankings];
 
     /// The name in messages and in the schema.
     pub fn name(self) -> &'static str {
@@ -37,6 +39,7 @@ impl Kind {
             Kind::Preferences => "preferences",
             Kind::Rollouts => "rollouts",
             Kind::Feedback => "feedback",
+            Kind::Rankings => "rankings",
         }
     }
 }
@@ -63,7 +66,7 @@ impl TryFrom<i32> for Kind {
 
     fn try_from(code: i32) -> Result<Kind> {
         let kind = Kind::ALL.into_iter().find(|kind| *kind as i32 == code);
-        kind.ok_or_else(|| Error::argument(format!("kind: expected a kind of batch, 1 to 5, got {code}")))
+        kind.ok_or_else(|| Error::argument(format!("kind: expected a kind of batch, 1 to 6, got {code}")))
     }
 }
 
@@ -92,6 +95,6 @@ mod tests {
         for code in [0, -1, 7, i32::MAX] {
             assert_eq!(Type::try_from(code).unwrap_err().status, Status::InvalidArgument);
         }
-        assert_eq!(Kind::try_from(6).unwrap_err().message, "kind: expected a kind of batch, 1 to 5, got 6");
+        assert_eq!(Kind::try_from(7).unwrap_err().message, "kind: expected a kind of batch, 1 to 6, got 7");
     }
 }

@@ -22,6 +22,8 @@ pub struct Spec {
 pub enum Layout {
     /// One value per row.
     Row,
+    /// One or several numbers per row, as many in each.
+    Numbers,
     /// Any number of values per row, told by `rows + 1` offsets.
     Ragged,
     /// Ragged, with as many values in each row as `response` has tokens.
@@ -38,6 +40,8 @@ pub enum Rule {
     OptionalText,
     /// Numbers of at least 0.
     NotNegative,
+    /// Numbers from 0 to 1.
+    Fraction,
     /// Whole numbers from the first to the second.
     Between(i32, i32),
 }
@@ -76,6 +80,7 @@ impl Rule {
             Rule::Any => "any number".into(),
             Rule::Text | Rule::OptionalText => "tokens of at least 0".into(),
             Rule::NotNegative => "numbers of at least 0".into(),
+            Rule::Fraction => "numbers from 0 to 1".into(),
             Rule::Between(low, high) => format!("whole numbers from {low} to {high}"),
         }
     }
@@ -85,6 +90,7 @@ impl Rule {
         match (self, values) {
             (Rule::Text | Rule::OptionalText, Values::I32(tokens)) => tokens.iter().position(|token| *token < 0),
             (Rule::NotNegative, Values::F32(numbers)) => numbers.iter().position(|number| *number < 0.0),
+            (Rule::Fraction, Values::F32(numbers)) => numbers.iter().position(|number| !(0.0..=1.0).contains(number)),
             (Rule::Between(low, high), Values::I32(codes)) => codes.iter().position(|code| *code < low || *code > high),
             (Rule::Between(low, high), Values::U8(codes)) => {
                 codes.iter().position(|code| i32::from(*code) < low || i32::from(*code) > high)
@@ -100,7 +106,13 @@ const TEXT: &[Type] = &[Type::Utf8, Type::I32];
 pub const COLUMNS: &[Spec] = &[
     Spec {
         name: "prompt",
-        kinds: &[(Kind::Prompts, true), (Kind::Preferences, true), (Kind::Rollouts, true), (Kind::Feedback, true)],
+        kinds: &[
+            (Kind::Prompts, true),
+            (Kind::Preferences, true),
+            (Kind::Rollouts, true),
+            (Kind::Feedback, true),
+            (Kind::Rankings, true),
+        ],
         types: TEXT,
         layout: Layout::Ragged,
         rule: Rule::Text,
@@ -116,7 +128,7 @@ pub const COLUMNS: &[Spec] = &[
     },
     Spec {
         name: "response",
-        kinds: &[(Kind::Demonstrations, true), (Kind::Rollouts, true), (Kind::Feedback, true)],
+        kinds: &[(Kind::Demonstrations, true), (Kind::Rollouts, true), (Kind::Feedback, true), (Kind::Rankings, true)],
         types: TEXT,
         layout: Layout::Ragged,
         rule: Rule::Text,
@@ -158,9 +170,9 @@ pub const COLUMNS: &[Spec] = &[
         name: "reward",
         kinds: &[(Kind::Rollouts, false)],
         types: &[Type::F32],
-        layout: Layout::Row,
+        layout: Layout::Numbers,
         rule: Rule::Any,
-        meaning: "what the response was worth; without it the row waits for its reward",
+        meaning: "what the response was worth, by each of the method's rewards; without it the row waits for its reward",
     },
     Spec {
         name: "finish_reason",
@@ -180,19 +192,43 @@ pub const COLUMNS: &[Spec] = &[
     },
     Spec {
         name: "group",
-        kinds: &[(Kind::Rollouts, false)],
+        kinds: &[(Kind::Preferences, false), (Kind::Rollouts, false), (Kind::Rankings, false)],
         types: &[Type::U64],
         layout: Layout::Row,
         rule: Rule::Any,
-        meaning: "rows with the same number answer the same prompt",
+        meaning: "rows with the same number answer the same prompt and stay in one optimiser step",
     },
     Spec {
         name: "weight",
-        kinds: &[(Kind::Demonstrations, false)],
+        kinds: &[(Kind::Demonstrations, false), (Kind::Preferences, false)],
         types: &[Type::F32],
-        layout: Layout::Row,
+        layout: Layout::Numbers,
         rule: Rule::NotNegative,
-        meaning: "weight of each of the row's tokens in the loss, a weighted mean; absent: 1",
+        meaning: "weight in the loss, a weighted mean: of each of a demonstration's tokens, of a pair for each score; absent: 1",
+    },
+    Spec {
+        name: "margin",
+        kinds: &[(Kind::Preferences, false)],
+        types: &[Type::F32],
+        layout: Layout::Numbers,
+        rule: Rule::Any,
+        meaning: "by how much the chosen response should score higher, for each score; absent: 0",
+    },
+    Spec {
+        name: "probability",
+        kinds: &[(Kind::Preferences, false)],
+        types: &[Type::F32],
+        layout: Layout::Numbers,
+        rule: Rule::Fraction,
+        meaning: "how surely the chosen response is the better one, for each score; absent: 1",
+    },
+    Spec {
+        name: "rank",
+        kinds: &[(Kind::Rankings, true)],
+        types: &[Type::I32],
+        layout: Layout::Row,
+        rule: Rule::Between(1, 1_000_000),
+        meaning: "the place of the response among those to its prompt, 1 the best; equal places are ties",
     },
     Spec {
         name: "label",
@@ -204,7 +240,12 @@ pub const COLUMNS: &[Spec] = &[
     },
     Spec {
         name: "split",
-        kinds: &[(Kind::Demonstrations, false), (Kind::Preferences, false), (Kind::Feedback, false)],
+        kinds: &[
+            (Kind::Demonstrations, false),
+            (Kind::Preferences, false),
+            (Kind::Feedback, false),
+            (Kind::Rankings, false),
+        ],
         types: &[Type::I32],
         layout: Layout::Row,
         rule: Rule::Between(0, 1),
@@ -225,6 +266,7 @@ pub fn columns_schema() -> Value {
 fn describe(spec: &Spec, kind: Kind) -> Value {
     let layout = match spec.layout {
         Layout::Row => "one value per row",
+        Layout::Numbers => "one value per row, or several, as many in each row",
         Layout::Ragged => "values and rows + 1 offsets",
         Layout::Response => "values and rows + 1 offsets, in each row as many values as the response has tokens",
     };
@@ -255,6 +297,7 @@ mod tests {
         assert_eq!(needed(Kind::Preferences), ["prompt", "chosen", "rejected"]);
         assert_eq!(needed(Kind::Rollouts), ["prompt", "response"]);
         assert_eq!(needed(Kind::Feedback), ["prompt", "response", "label"]);
+        assert_eq!(needed(Kind::Rankings), ["prompt", "response", "rank"]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::model::{Architecture, Sequence};
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// One pushed row: its sequences (one response, or chosen then rejected) and what is known of them.
@@ -18,11 +18,10 @@ pub(super) struct Row {
     pub id: u64,
     pub sequences: Vec<Sequence>,
     pub evaluation: bool,
-    /// What each of its tokens weighs in the loss.
-    pub weight: f32,
-    pub reward: Option<f32>,
-    /// Whether the response was called good.
-    pub label: bool,
+    /// What the host's columns of numbers say of it, one or several numbers each.
+    pub numbers: BTreeMap<String, Vec<f32>>,
+    /// One number for each of the method's rewards.
+    pub reward: Option<Vec<f32>>,
     /// The row's group: the first row in it. Until it is pushed, counted within its batch.
     pub group: u64,
     pub rollout_log_probs: Option<Vec<f32>>,
@@ -65,11 +64,12 @@ impl Buffer {
         first
     }
 
-    /// Sets the reward of each row; all ids must be known and distinct, or nothing changes.
+    /// Sets the rewards of each row, as many for each; all ids must be known and distinct, or nothing changes.
     pub fn reward(&mut self, ids: &[u64], rewards: &[f32]) -> Result<()> {
+        let width = rewards.len() / ids.len().max(1);
         let places: HashMap<u64, usize> = self.rows.iter().enumerate().map(|(place, row)| (row.id, place)).collect();
         let mut seen = HashSet::new();
-        for (id, reward) in ids.iter().zip(rewards) {
+        for (id, rewards) in ids.iter().zip(rewards.chunks(width.max(1))) {
             if !places.contains_key(id) {
                 return Err(Error::data(format!(
                     "ids: expected rows that wait for an update, got {id}, which is none"
@@ -78,21 +78,22 @@ impl Buffer {
             if !seen.insert(*id) {
                 return Err(Error::data(format!("ids: expected distinct rows, got {id} twice")));
             }
-            if !reward.is_finite() {
+            if let Some(reward) = rewards.iter().find(|reward| !reward.is_finite()) {
                 return Err(Error::new(
                     crate::error::Status::NonFinite,
                     format!("rewards: expected finite numbers, got {reward} for row {id}"),
                 ));
             }
         }
-        for (id, reward) in ids.iter().zip(rewards) {
-            Arc::make_mut(&mut self.rows[places[id]]).reward = Some(*reward);
+        for (id, rewards) in ids.iter().zip(rewards.chunks(width.max(1))) {
+            Arc::make_mut(&mut self.rows[places[id]]).reward = Some(rewards.to_vec());
         }
         Ok(())
     }
 
-    /// Whether rows that were read from a file could have been pushed: `sequences` a row, all within the model.
-    pub fn sound(&self, sequences: usize, architecture: &Architecture) -> bool {
+    /// Whether rows that were read from a file could have been pushed: `sequences` and `rewards` a row, all within the
+    /// model.
+    pub fn sound(&self, sequences: usize, rewards: usize, architecture: &Architecture) -> bool {
         let ids: HashSet<u64> = self.rows.iter().map(|row| row.id).collect();
         let distinct = ids.len() == self.rows.len() && ids.iter().all(|id| *id < self.next_id);
         let known = self.cursor.pending.iter().all(|id| ids.contains(id));
@@ -101,9 +102,8 @@ impl Buffer {
             row.sequences.len() == sequences
                 && row.sequences.iter().all(|sequence| sequence.sound(architecture))
                 && recorded.is_none_or(|length| length == row.sequences[0].response_length())
-                && row.weight >= 0.0
-                && row.weight.is_finite()
-                && row.reward.is_none_or(f32::is_finite)
+                && row.numbers.values().flatten().chain(row.reward.iter().flatten()).all(|number| number.is_finite())
+                && row.reward.as_ref().is_none_or(|reward| reward.len() == rewards)
         };
         distinct && known && self.next_id < u64::MAX / 2 && self.rows.iter().all(|each| row(each))
     }
@@ -130,7 +130,7 @@ impl Buffer {
                     cursor.pending = self.pass(epochs, shuffle.then_some(seed), cursor.pass);
                     cursor.pass += 1;
                 }
-                let taken: Vec<u64> = cursor.pending.drain(..batch_size.min(cursor.pending.len())).collect();
+                let taken: Vec<u64> = cursor.pending.drain(..self.next(&cursor.pending, batch_size)).collect();
                 let places: HashMap<u64, &Arc<Row>> = self.rows.iter().map(|row| (row.id, row)).collect();
                 let rows: Vec<_> = taken.iter().filter_map(|id| places.get(id).map(|row| (*row).clone())).collect();
                 (!rows.is_empty()).then_some(Selection { rows, cursor })
@@ -138,14 +138,29 @@ impl Buffer {
         }
     }
 
-    /// The ids of one pass, in order or in the seed's order for that pass.
+    /// The ids of one pass, in order or in the seed's order for that pass; those of a group stay together.
     fn pass(&self, epochs: u64, seed: Option<u64>, pass: u64) -> Vec<u64> {
         let due = |row: &&Arc<Row>| !row.evaluation && (epochs == 0 || row.passes < epochs);
-        let mut ids: Vec<u64> = self.rows.iter().filter(due).map(|row| row.id).collect();
-        if let Some(seed) = seed {
-            shuffle(&mut ids, seed, pass);
+        let mut groups: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+        for row in self.rows.iter().filter(due) {
+            groups.entry(row.group).or_default().push(row.id);
         }
-        ids
+        let mut groups: Vec<Vec<u64>> = groups.into_values().collect();
+        if let Some(seed) = seed {
+            shuffle(&mut groups, seed, pass);
+        }
+        groups.concat()
+    }
+
+    /// The next `count` ids of a pass, and more where the last of them would leave others of its group behind.
+    fn next(&self, pending: &[u64], count: usize) -> usize {
+        let groups: HashMap<u64, u64> = self.rows.iter().map(|row| (row.id, row.group)).collect();
+        let group = |place: usize| pending.get(place).and_then(|id| groups.get(id));
+        let mut end = count.min(pending.len());
+        while end > 0 && end < pending.len() && group(end).is_some() && group(end) == group(end - 1) {
+            end += 1;
+        }
+        end
     }
 
     /// Marks an update as done: on-policy rows go, offline rows have one pass more and go after their last.
@@ -183,16 +198,16 @@ mod tests {
             id: 0,
             sequences: vec![Sequence { tokens: vec![1, 2], prompt_length: 1, mask: None }],
             evaluation: false,
-            weight: 1.0,
+            numbers: BTreeMap::new(),
             reward: None,
-            label: false,
             group: 0,
             rollout_log_probs: None,
             finished: true,
             passes: 0,
         };
         let mut buffer = Buffer::default();
-        buffer.push(vec![row; rows]);
+        let numbered = |(place, row)| Row { group: place, ..row };
+        buffer.push((0..).zip(vec![row; rows]).map(numbered).collect());
         buffer
     }
 
@@ -245,6 +260,6 @@ mod tests {
             assert!(buffer.rows.iter().all(|row| row.reward.is_none()));
         }
         buffer.reward(&[1], &[2.5]).unwrap();
-        assert_eq!(buffer.rows[1].reward, Some(2.5));
+        assert_eq!(buffer.rows[1].reward, Some(vec![2.5]));
     }
 }

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
 
 /// The version of the format. A reader refuses a newer one.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 struct State {
@@ -147,7 +147,7 @@ impl Checkpoint {
         let bytes = self.bytes.get("buffer").ok_or_else(damaged)?;
         let buffer: Buffer = serde_json::from_slice(bytes).map_err(|_| damaged())?;
         let sequences = if session.kind == Rows::Preferences { 2 } else { 1 };
-        match buffer.sound(sequences, architecture) {
+        match buffer.sound(sequences, session.needs.rewards, architecture) {
             true => Ok(buffer),
             false => Err(damaged()),
         }

@@ -85,6 +85,25 @@ impl Gathered {
         Ok(Tensor::f_from_slice(&values)?.f_to_device(device)?)
     }
 
+    /// What a column of the host says of each row, [B], or with `scores` > 0 [B, K]: one number stands for all K.
+    pub fn numbers(&self, device: Device, name: &str, absent: f32, scores: usize) -> Result<Tensor> {
+        let width = scores.max(1);
+        let all = self.rows.iter().flat_map(|row| match row.numbers.get(name).map(Vec::as_slice) {
+            None => vec![absent; width],
+            Some(&[number]) => vec![number; width],
+            Some(numbers) => numbers.to_vec(),
+        });
+        let flat = Tensor::f_from_slice(&all.collect::<Vec<f32>>())?.f_to_device(device)?;
+        Ok(if scores == 0 { flat } else { flat.f_reshape([-1, scores as i64])? })
+    }
+
+    /// The rewards of each row, [B, K]; rows without any have zeros.
+    pub fn rewards(&self, device: Device, count: usize) -> Result<Tensor> {
+        let of = |row: &Arc<Row>| row.reward.clone().unwrap_or_else(|| vec![0.0; count]);
+        let flat: Vec<f32> = self.rows.iter().flat_map(of).collect();
+        Ok(Tensor::f_from_slice(&flat)?.f_reshape([-1, count as i64])?.f_to_device(device)?)
+    }
+
     /// The place of the first row of each row's group, as i64 [B].
     pub fn groups(&self, device: Device) -> Result<Tensor> {
         let mut places: HashMap<u64, i64> = HashMap::new();

@@ -4,7 +4,8 @@
 //! always a prefix of its sequence.
 
 use super::buffer::Row;
-use crate::data::{Batch, Column, Kind};
+use crate::algorithm::Needs;
+use crate::data::{Batch, Column, Kind, Layout, Spec, Values};
 use crate::error::{Error, Result};
 use crate::model::{FinishReason, Model, Sequence};
 use std::collections::BTreeMap;
@@ -14,20 +15,58 @@ pub(super) struct Intake<'a> {
     pub batch: &'a Batch,
     /// The end token that text responses get, if any.
     pub end: Option<i32>,
+    /// What the method reads.
+    pub needs: &'a Needs,
 }
+
+/// Columns of one number a row that are no number of the method's: what they say stands elsewhere in a row.
+const PLACED: [&str; 5] = ["reward", "group", "finish_reason", "policy_version", "split"];
 
 impl Intake<'_> {
     /// All rows of the batch, or the first error with its row and column.
     pub fn rows(&self) -> Result<Vec<Row>> {
         self.batch.check()?;
-        (0..self.batch.rows() as usize)
-            .map(|row| self.row(row).map_err(|error| error.within(format!("row {row}"))))
-            .collect()
+        self.check_numbers()?;
+        let row = |row| self.row(row).map_err(|error| error.within(format!("row {row}")));
+        let mut rows: Vec<Row> = (0..self.batch.rows() as usize).map(row).collect::<Result<_>>()?;
+        if self.needs.group_size > 0 || self.batch.column("group").is_some() {
+            self.group(&mut rows)?;
+        }
+        Ok(rows)
     }
 
-    /// Joins rows of one `group`, or where the batch has none, of one prompt; each gets at least `fewest` rows or the
-    /// batch is refused.
-    pub fn group(&self, rows: &mut [Row], fewest: usize) -> Result<()> {
+    /// Refuses numbers that the method does not read, and another count of them than it has scores or rewards.
+    fn check_numbers(&self) -> Result<()> {
+        let rows = self.batch.rows() as usize;
+        for (name, column) in self.numbers() {
+            if self.needs.columns.iter().all(|(read, _)| *read != name) {
+                return Err(Error::data(format!("{name}: this session's algorithm reads no such column")));
+            }
+            let (found, scores) = (column.values.len() / rows, self.needs.scores.max(1));
+            if found != 1 && found != scores {
+                return Err(Error::shape(format!("{name}: expected 1 or {scores} numbers a row, got {found}")));
+            }
+        }
+        match self.batch.column("reward").map(|column| column.values.len() / rows) {
+            Some(found) if found != self.needs.rewards => {
+                Err(Error::shape(format!("reward: expected {} numbers a row, got {found}", self.needs.rewards)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The columns of numbers of a row, but those with a place of their own.
+    fn numbers(&self) -> impl Iterator<Item = (&'static str, &Column)> {
+        let of_rows = |name: &str| {
+            Spec::of(self.batch.kind(), name).is_some_and(|spec| matches!(spec.layout, Layout::Row | Layout::Numbers))
+        };
+        self.batch.columns().filter(move |(name, _)| of_rows(name) && !PLACED.contains(name))
+    }
+
+    /// Joins rows of one `group`, or where the batch has none, of one prompt; each gets at least as many rows as the
+    /// method wants or the batch is refused.
+    fn group(&self, rows: &mut [Row]) -> Result<()> {
+        let fewest = self.needs.group_size;
         let mut members: BTreeMap<(u64, &[i32]), Vec<usize>> = BTreeMap::new();
         for (index, row) in rows.iter().enumerate() {
             let sequence = &row.sequences[0];
@@ -66,7 +105,7 @@ impl Intake<'_> {
             _ => &["response"],
         };
         let sequences = names.iter().map(|name| self.sequence(&prompt, name, row)).collect::<Result<Vec<_>>>()?;
-        let number = |name: &str| self.batch.column(name).map(|column| column.row_f32(row)[0]);
+        let numbers = self.numbers().map(|(name, column)| (name.to_string(), numbers(column, row))).collect();
         let whole = |name: &str| self.batch.column(name).map(|column| column.row_i32(row)[0]);
         let rollout_log_probs = self.batch.column("rollout_log_probs").map(|column| column.row_f32(row).to_vec());
         if let Some(log_probs) = &rollout_log_probs {
@@ -85,9 +124,8 @@ impl Intake<'_> {
             id: 0,
             sequences,
             evaluation: whole("split") == Some(1),
-            weight: number("weight").unwrap_or(1.0),
-            reward: number("reward"),
-            label: whole("label") == Some(1),
+            numbers,
+            reward: self.batch.column("reward").map(|column| column.row_f32(row).to_vec()),
             group: row as u64,
             rollout_log_probs,
             finished,
@@ -160,5 +198,14 @@ impl Intake<'_> {
             Some(column) => [FinishReason::Eos as i32, FinishReason::Stop as i32].contains(&column.row_i32(row)[0]),
             None => response.tokens.last().is_some_and(|last| self.model.end_tokens().contains(last)),
         }
+    }
+}
+
+/// A row of numbers, whole ones too.
+fn numbers(column: &Column, row: usize) -> Vec<f32> {
+    match &column.values {
+        Values::F32(values) => values[column.span(row)].to_vec(),
+        Values::I32(values) => values[column.span(row)].iter().map(|whole| *whole as f32).collect(),
+        other => panic!("a column of {} was read as numbers", other.kind().name()),
     }
 }

@@ -32,6 +32,7 @@ pub use job::{Job, Report, State};
 pub use runtime::Runtime;
 
 use self::core::{no_policy, Core, Reference};
+use crate::algorithm::Needs;
 use crate::config as settings;
 use crate::data::{Batch, Kind};
 use crate::error::{Error, Result, Status};
@@ -56,7 +57,7 @@ pub struct Session {
     device: Device,
     temperature: f64,
     kind: Kind,
-    group_size: usize,
+    needs: Needs,
     core: Mutex<Core>,
     buffer: Mutex<Buffer>,
     record: Mutex<Record>,
@@ -78,7 +79,7 @@ impl Session {
             runtime: runtime.clone(),
             temperature: algorithm.temperature(),
             kind: algorithm.kind(),
-            group_size: algorithm.needs().group_size,
+            needs: algorithm.needs(),
             config,
             device,
             core: Mutex::new(Core { algorithm, policy: None, reference: None, updates: 0, optimizer_steps: 0 }),
@@ -201,11 +202,7 @@ impl Session {
         }
         let model = self.policy.lock().clone().ok_or_else(no_policy)?;
         let end = model.end_tokens().first().copied().filter(|_| self.config.append_eos());
-        let intake = Intake { model: &model, batch, end };
-        let mut rows = intake.rows()?;
-        if self.group_size > 0 {
-            intake.group(&mut rows, self.group_size)?;
-        }
+        let rows = Intake { model: &model, batch, end, needs: &self.needs }.rows()?;
         Ok(self.buffer.lock().push(rows))
     }
 
@@ -214,8 +211,10 @@ impl Session {
         if self.kind != Kind::Rollouts {
             return Err(Error::state("reward: this session's algorithm takes no rewards"));
         }
-        if ids.len() != rewards.len() {
-            let message = format!("rewards: expected {} numbers, one an id, got {}", ids.len(), rewards.len());
+        let expected = ids.len() * self.needs.rewards;
+        if expected != rewards.len() {
+            let message =
+                format!("rewards: expected {expected} numbers, {} an id, got {}", self.needs.rewards, rewards.len());
             return Err(Error::shape(message));
         }
         self.buffer.lock().reward(ids, rewards)
@@ -244,7 +243,7 @@ impl Session {
         let selection = self.buffer.lock().select(core.algorithm.regime(), self.config.seed);
         let Some(selection) = selection else { return Ok(None) };
         let rewarded = selection.rows.iter().all(|row| row.reward.is_some());
-        if core.algorithm.needs().rewards && !rewarded && !self.reward_callback.is_set() {
+        if self.needs.rewards > 0 && !rewarded && !self.reward_callback.is_set() {
             return Ok(None);
         }
         let job = Job::new(&self.runtime, Box::new(update::Update::new(self, &core, selection)));

@@ -5,6 +5,7 @@
 use super::intake::Intake;
 use super::plan::{Ending, Output, Plan};
 use super::Session;
+use crate::algorithm::Needs;
 use crate::config;
 use crate::data::{Batch, Column, Kind, Values};
 use crate::error::{Error, Result, Status};
@@ -26,7 +27,7 @@ impl Sampler {
     pub fn new(session: &Session, prompts: &Batch, config: &config::Generate) -> Result<Self> {
         let model = session.model(super::Role::Policy);
         let model = model.ok_or_else(|| Error::state("generate: the session has no policy; call set_model first"))?;
-        let prompts = Intake { model: &model, batch: prompts, end: None }.prompts()?;
+        let prompts = Intake { model: &model, batch: prompts, end: None, needs: &Needs::default() }.prompts()?;
         let temperature = session.temperature();
         let plain = config.top_k == 0 && config.top_p >= 1.0 && config.min_new_tokens == 0;
         let generation = Generation::new(&model, prompts, config)?;

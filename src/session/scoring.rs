@@ -59,7 +59,6 @@ impl Scoring {
         let device = session.device();
         let mut columns = Columns::new(gathered.rows.len() as i64);
         columns.insert("mask", gathered.mask(device));
-        columns.insert("weights", gathered.per_row(device, |row| row.weight)?);
         if !self.policy.is_empty() {
             columns.insert("policy_log_probs", joined(&self.policy, |scores| &scores.log_probs)?);
             if self.policy.iter().all(|scores| scores.values.is_some()) {
@@ -70,14 +69,14 @@ impl Scoring {
         if !self.reference.is_empty() {
             columns.insert("reference_log_probs", joined(&self.reference, |scores| &scores.log_probs)?);
         }
-        if needs.mismatched {
-            columns.insert("labels", gathered.per_row(device, |row| f32::from(u8::from(row.label)))?);
+        for (name, absent) in needs.columns {
+            columns.insert(name, gathered.numbers(device, name, *absent, needs.scores)?);
         }
         if needs.group_size > 0 {
             columns.insert("groups", gathered.groups(device)?);
         }
-        if needs.rewards {
-            columns.insert("rewards", gathered.per_row(device, |row| row.reward.unwrap_or(0.0))?);
+        if needs.rewards > 0 {
+            columns.insert("rewards", gathered.rewards(device, needs.rewards)?);
             columns.insert("finished", gathered.per_row(device, |row| f32::from(u8::from(row.finished)))?);
             columns.insert("rollout_log_probs", gathered.rollout_log_probs(device)?);
         }

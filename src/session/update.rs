@@ -56,7 +56,7 @@ impl Update {
         let orders = Minibatch::orders(regime, gathered.rows.len(), session.config().seed, core.updates);
         let tokens = session.config().micro_batch_tokens as usize;
         let minibatches: Vec<_> = orders.into_iter().map(|rows| Minibatch::new(&gathered, rows, tokens)).collect();
-        let calls_host = needs.rewards && selection.rows.iter().any(|row| row.reward.is_none());
+        let calls_host = needs.rewards > 0 && selection.rows.iter().any(|row| row.reward.is_none());
         let mut slices = VecDeque::new();
         slices.extend(calls_host.then_some(Slice::Rewards));
         let passes = [(needs.policy, Scored::Policy), (needs.reference, Scored::Reference)];
@@ -117,13 +117,14 @@ impl Update {
         let callback = callback.ok_or_else(|| Error::state("reward: rollouts lack rewards and no callback is set"))?;
         let missing: Vec<_> = self.selection.rows.iter().filter(|row| row.reward.is_none()).cloned().collect();
         let batch = rollout_batch(missing.iter().map(|row| &row.sequences[0]))?;
-        let mut rewards = vec![f32::NAN; missing.len()];
+        let width = self.session.needs.rewards;
+        let mut rewards = vec![f32::NAN; missing.len() * width];
         callback(batch, self.session.tokenizer(), &mut rewards)?;
         let ids: Vec<u64> = missing.iter().map(|row| row.id).collect();
         self.session.reward(&ids, &rewards)?;
-        let mut answered = rewards.iter();
+        let mut answered = rewards.chunks(width);
         for row in self.selection.rows.iter_mut().filter(|row| row.reward.is_none()) {
-            Arc::make_mut(row).reward = answered.next().copied();
+            Arc::make_mut(row).reward = answered.next().map(<[f32]>::to_vec);
         }
         self.gathered = Gathered::new(self.selection.rows.clone());
         Ok(())

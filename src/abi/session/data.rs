@@ -29,8 +29,8 @@ pub unsafe extern "C" fn keel_session_push(
 
 /// Rewards rows that were pushed without one.
 ///
-/// session: changed. ids: ids_count of them, from keel_session_push, copied. rewards: one per id, copied; rewards_count
-/// must equal ids_count. error: nullable. Threads: any, also while a job runs. Status: KEEL_E_SHAPE, KEEL_E_NON_FINITE,
+/// session: changed. ids: ids_count of them, from keel_session_push, copied. rewards: for each id as many as the
+/// algorithm has rewards, one unless configured, copied; rewards_count says how many in all. error: nullable. Threads: any, also while a job runs. Status: KEEL_E_SHAPE, KEEL_E_NON_FINITE,
 /// KEEL_E_DATA: an id that is not waiting. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_session_reward(

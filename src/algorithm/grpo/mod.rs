@@ -34,7 +34,7 @@ impl Grpo {
 
     /// What each response is worth: the host's reward less the overlong penalty and, where it belongs there, the KL; [B].
     fn scores(&self, columns: &Columns, sequence_kl: Option<&Tensor>) -> Result<Tensor> {
-        let rewards = columns.get("rewards")?; // [B]
+        let rewards = columns.get("rewards")?.squeeze_dim(1); // [B]
         let scores = match self.config.overlong_buffer {
             0 => rewards.shallow_clone(),
             buffer => {
@@ -93,7 +93,7 @@ impl Algorithm for Grpo {
     fn needs(&self) -> Needs {
         let groups = if self.config.allow_singletons { 1 } else { 2 };
         let reference = self.config.kl_coef > 0.0;
-        Needs { policy: true, reference, rewards: true, group_size: groups, ..Needs::default() }
+        Needs { policy: true, reference, rewards: 1, group_size: groups, ..Needs::default() }
     }
 
     fn temperature(&self) -> f64 {

@@ -11,7 +11,7 @@ fn columns(rewards: &[f32]) -> Columns {
     for name in ["policy_log_probs", "rollout_log_probs", "reference_log_probs"] {
         columns.insert(name, log_probs.copy());
     }
-    columns.insert("rewards", Tensor::from_slice(rewards));
+    columns.insert("rewards", Tensor::from_slice(rewards).unsqueeze(1));
     columns.insert("finished", Tensor::ones([rows], (Dtype::Float, tch::Device::Cpu)));
     columns.insert("groups", Tensor::zeros([rows], (Dtype::Int64, tch::Device::Cpu)));
     columns

@@ -43,7 +43,7 @@ impl Ppo {
 
     /// The host's rewards, clipped, less the penalty of an unfinished rollout; [B].
     fn scores(&self, columns: &Columns) -> Result<Tensor> {
-        let rewards = columns.get("rewards")?; // [B]
+        let rewards = columns.get("rewards")?.squeeze_dim(1); // [B]
         let clipped = match self.config.reward_clip {
             clip if clip > 0.0 => rewards.clamp(-clip, clip),
             _ => rewards.shallow_clone(),
@@ -78,7 +78,7 @@ impl Algorithm for Ppo {
     }
 
     fn needs(&self) -> Needs {
-        Needs { policy: true, reference: true, value_head: true, rewards: true, ..Needs::default() }
+        Needs { policy: true, reference: true, value_head: true, rewards: 1, ..Needs::default() }
     }
 
     fn temperature(&self) -> f64 {

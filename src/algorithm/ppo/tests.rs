@@ -12,7 +12,7 @@ fn columns(rewards: [f32; 2]) -> Columns {
     columns.insert("rollout_log_probs", log_probs.copy());
     columns.insert("reference_log_probs", log_probs.copy());
     columns.insert("values", log_probs.zeros_like());
-    columns.insert("rewards", Tensor::from_slice(&rewards));
+    columns.insert("rewards", Tensor::from_slice(&rewards).unsqueeze(1));
     columns.insert("finished", Tensor::from_slice(&[1f32, 0.0]));
     columns
 }
