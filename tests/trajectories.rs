@@ -3,7 +3,10 @@
 mod support;
 
 use keel::data::{Batch, Column, Kind, Values};
+use keel::model::Model;
+use keel::session::{Role, Session};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use support::*;
 use tch::Tensor;
 
@@ -32,10 +35,19 @@ fn optimizer(run: &serde_json::Value) -> String {
 
 /// Largest differences over 20 steps: loss and relative gradient norm; then of the final parameters.
 fn follow(run: &str, algorithm: &str, push: impl Fn(&keel::session::Session, usize)) -> (f64, f64, f64) {
+    follow_model(run, algorithm, (&golden_model("llama"), Role::Policy), push)
+}
+
+fn follow_model(
+    run: &str,
+    algorithm: &str,
+    (model, role): (&Arc<Model>, Role),
+    push: impl Fn(&keel::session::Session, usize),
+) -> (f64, f64, f64) {
     let record = json(&format!("train/{run}/run.json"));
     let text = format!(r#"{{"algorithm": {algorithm}, "optimizer": {}, "threads": 1}}"#, optimizer(&record));
-    let policy = golden_model("llama");
-    let session = session(&text, &policy);
+    let session = Session::create(&runtime(), config(&text)).unwrap();
+    session.set_model(role, model.clone()).unwrap();
     let (mut loss, mut norm) = (0f64, 0f64);
     let steps = record["micro_losses"].as_array().unwrap();
     assert_eq!(steps.len(), 20);
@@ -46,7 +58,7 @@ fn follow(run: &str, algorithm: &str, push: impl Fn(&keel::session::Session, usi
         let expected_norm = record["steps"][index]["grad_norm"].as_f64().unwrap();
         norm = norm.max((metric(&session, "gradient/norm") - expected_norm).abs() / expected_norm);
     }
-    let weights = policy.weights();
+    let weights = model.weights();
     let mut parameters = 0f64;
     for (name, expected) in tensors(&format!("train/{run}/final.safetensors")) {
         let slot = weights.layout.find(&name).unwrap();
@@ -151,5 +163,31 @@ fn kto_follows_the_reference_trajectory() {
     let algorithm = r#"{"type": "kto", "batch_size": 4, "shuffle": false, "undesirable_weight": 1.2}"#;
     let (loss, norm, parameters) = follow("kto", algorithm, push);
     println!("kto: loss {loss:.1e}, gradient norm {norm:.1e} relative, parameters {parameters:.1e}");
+    assert!(loss < 1e-4 && norm < 1e-4 && parameters < 1e-4, "{loss} {norm} {parameters}");
+}
+
+#[test]
+fn reward_model_follows_the_reference_trajectory() {
+    let batches = tensors("train/reward/batches.safetensors");
+    let push = |session: &Session, index: usize| {
+        let find = |name: &str| &batches[&format!("{index:03}.{name}")];
+        let (ids, mask) = (find("input_ids"), find("attention_mask"));
+        let pairs = ids.size()[0] / 2;
+        // where the prompt ends is not recorded, and does not matter to a score of the whole text
+        let texts = |rows: std::ops::Range<i64>| rows.map(|row| attended(ids, mask, row)).collect::<Vec<_>>();
+        let rest = |texts: Vec<Vec<i32>>| texts.into_iter().map(|text| text[1..].to_vec()).collect::<Vec<_>>();
+        let prompts = texts(0..pairs).into_iter().map(|text| text[..1].to_vec()).collect();
+        let columns =
+            [("prompt", prompts), ("chosen", rest(texts(0..pairs))), ("rejected", rest(texts(pairs..2 * pairs)))];
+        let mut rows = batch(Kind::Preferences, &columns);
+        let margins = Vec::<f32>::try_from(find("margin")).unwrap();
+        rows.set("margin", Column { values: Values::F32(margins), offsets: None }).unwrap();
+        session.push(&rows).unwrap();
+    };
+    let algorithm = r#"{"type": "reward", "batch_size": 4, "shuffle": false, "center_coef": 0.01}"#;
+    let path = golden("extras/reward_llama");
+    let model = Arc::new(Model::load(&path, &keel::config::Load::default()).unwrap());
+    let (loss, norm, parameters) = follow_model("reward", algorithm, (&model, Role::Reward), push);
+    println!("reward: loss {loss:.1e}, gradient norm {norm:.1e} relative, parameters {parameters:.1e}");
     assert!(loss < 1e-4 && norm < 1e-4 && parameters < 1e-4, "{loss} {norm} {parameters}");
 }

@@ -215,6 +215,9 @@ struct DLManagedTensorVersioned;
 // The frozen model that the policy is held close to; without one, a copy of the policy as it was set.
 #define KEEL_ROLE_REFERENCE 2
 
+// The model that scores rollouts which the host does not reward; in a session that trains a reward model, that model.
+#define KEEL_ROLE_REWARD 3
+
 // keel_session_set_callback: a keel_reward_callback.
 #define KEEL_CALLBACK_REWARD 1
 

@@ -126,7 +126,7 @@ mod tests {
         let mut columns = Columns::new(2);
         columns.insert("reference_log_probs", Tensor::from_slice(&[-3f32, -2.0, -1.3, -1.5]).reshape([4, 1]));
         columns.insert("label", Tensor::from_slice(&[1f32, 0.0]));
-        (Scores { entropies: log_probs.zeros_like(), values: None, log_probs, mask }, columns)
+        (Scores::of(&log_probs, &mask), columns)
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod dpo;
 mod grpo;
 mod kto;
 mod ppo;
+mod reward;
 mod sft;
 
 pub use columns::Columns;
@@ -16,6 +17,7 @@ pub use dpo::Dpo;
 pub use grpo::Grpo;
 pub use kto::Kto;
 pub use ppo::Ppo;
+pub use reward::Reward;
 pub use sft::Sft;
 
 use crate::data::Kind;
@@ -37,6 +39,8 @@ pub enum Config {
     Kto(kto::Config),
     /// Policy gradients on the policy's own rewarded rollouts, several to a prompt.
     Grpo(grpo::Config),
+    /// Reward models from pairs, ranked lists or judged steps.
+    Reward(reward::Config),
     /// Proximal policy optimisation on the policy's own rewarded rollouts.
     Ppo(ppo::Config),
 }
@@ -54,6 +58,7 @@ impl Config {
             Config::Grpo(config) => config.check(),
             Config::Ppo(config) => config.check(),
             Config::Dpo(config) => config.check(),
+            Config::Reward(config) => config.check(),
             Config::Sft(_) | Config::Kto(_) => Ok(()),
         }
     }
@@ -65,6 +70,7 @@ impl Config {
             Config::Dpo(config) => Box::new(Dpo::new(config.clone())),
             Config::Kto(config) => Box::new(Kto::new(config.clone())),
             Config::Grpo(config) => Box::new(Grpo::new(config.clone())),
+            Config::Reward(config) => Box::new(Reward::new(config.clone())),
             Config::Ppo(config) => Box::new(Ppo::new(config.clone())),
         }
     }
@@ -98,6 +104,8 @@ pub struct Needs {
     /// The host's columns of numbers that `loss` reads, each under its own name as [B], and what stands where the host
     /// gave none.
     pub columns: &'static [(&'static str, f32)],
+    /// The host's columns of one number a response token that `prepare` or `loss` reads, [B, T]; 0 where there are none.
+    pub token_columns: &'static [&'static str],
     /// Numbers a row of each of these columns, which are then [B, K]; 0 = one, [B].
     pub scores: usize,
 }
@@ -119,6 +127,11 @@ pub trait Algorithm: Send {
     fn regime(&self) -> Regime;
 
     fn needs(&self) -> Needs;
+
+    /// The names of the scores of the reward model that it trains; none where it trains a policy.
+    fn scores(&self) -> &[String] {
+        &[]
+    }
 
     /// Softmax temperature of every log-probability, sampling included.
     fn temperature(&self) -> f64 {

@@ -83,7 +83,7 @@ mod tests {
         let shape = [rows, -1];
         let log_probs = Tensor::from_slice(log_probs).reshape(shape);
         let mask = Tensor::from_slice(mask).reshape(shape);
-        Scores { entropies: log_probs.zeros_like(), values: None, log_probs, mask }
+        Scores::of(&log_probs, &mask)
     }
 
     fn loss(scores: &Scores, weights: &[f32]) -> f64 {

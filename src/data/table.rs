@@ -167,6 +167,14 @@ pub const COLUMNS: &[Spec] = &[
         meaning: "log-probability of each response token when it was sampled, before any top-k or top-p, in nats",
     },
     Spec {
+        name: "step_labels",
+        kinds: &[(Kind::Demonstrations, false)],
+        types: &[Type::F32],
+        layout: Layout::Response,
+        rule: Rule::Fraction,
+        meaning: "for each response token that ends a step, and counts: how surely the step is right",
+    },
+    Spec {
         name: "reward",
         kinds: &[(Kind::Rollouts, false)],
         types: &[Type::F32],

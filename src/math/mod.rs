@@ -18,6 +18,7 @@ pub mod pair;
 pub mod policy;
 pub mod preference;
 pub mod reduction;
+pub mod reward;
 pub mod value;
 
 pub use advantage::{explained_variance, generalized_advantage, shaped_rewards};
@@ -35,4 +36,5 @@ pub use pair::{
 pub use policy::{approximate_kl, clip_fraction, policy_loss, ratio, weighted_policy_loss};
 pub use preference::{dpo_loss, preference_accuracy, preference_log_ratio};
 pub use reduction::{sequence_mean_token_mean, sequence_mean_token_sum, sum_over_constant, token_mean};
+pub use reward::{average, bradley_terry_loss, calibration_error, centering_penalty, correlation, ranked_pairs};
 pub use value::value_loss;

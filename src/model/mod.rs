@@ -7,6 +7,7 @@
 pub mod arena;
 pub mod device;
 mod format;
+mod judge;
 pub mod language;
 mod weights;
 
@@ -138,6 +139,7 @@ impl Model {
             "dtype": dtype_name(self.kind),
             "device": device::name(self.device),
             "end_tokens": self.end_tokens,
+            "scores": self.score_names(),
             "tokenizer": self.tokenizer.is_some(),
             "version": self.weights().version,
         })

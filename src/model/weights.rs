@@ -216,7 +216,7 @@ fn fill(path: &Path, a: &Architecture, layout: &Layout, shards: &[Shard], dtype:
         for entry in &shard.entries {
             let refuse =
                 |sentence: String| Err(Error::format(&shard.path, format!("tensor \"{}\": {sentence}", entry.name)));
-            let tied_head = a.tied && entry.name == "lm_head.weight";
+            let tied_head = a.tied && a.scores() == 0 && entry.name == "lm_head.weight";
             let Some(slot) = place(a, layout, if tied_head { a.embedding_name() } else { &entry.name }) else {
                 match is_buffer(&entry.name) {
                     true => continue,

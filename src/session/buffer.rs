@@ -24,7 +24,8 @@ pub(super) struct Row {
     pub reward: Option<Vec<f32>>,
     /// The row's group: the first row in it. Until it is pushed, counted within its batch.
     pub group: u64,
-    pub rollout_log_probs: Option<Vec<f32>>,
+    /// The host's columns of one number a response token.
+    pub tokens: BTreeMap<String, Vec<f32>>,
     /// Whether the rollout ended by itself (end token or stop), rather than by length or by the host.
     pub finished: bool,
     /// Passes made over this row.
@@ -98,10 +99,10 @@ impl Buffer {
         let distinct = ids.len() == self.rows.len() && ids.iter().all(|id| *id < self.next_id);
         let known = self.cursor.pending.iter().all(|id| ids.contains(id));
         let row = |row: &Row| {
-            let recorded = row.rollout_log_probs.as_ref().map(Vec::len);
+            let mut tokens = row.tokens.values();
             row.sequences.len() == sequences
                 && row.sequences.iter().all(|sequence| sequence.sound(architecture))
-                && recorded.is_none_or(|length| length == row.sequences[0].response_length())
+                && tokens.all(|numbers| numbers.len() == row.sequences[0].response_length())
                 && row.numbers.values().flatten().chain(row.reward.iter().flatten()).all(|number| number.is_finite())
                 && row.reward.as_ref().is_none_or(|reward| reward.len() == rewards)
         };
@@ -201,7 +202,7 @@ mod tests {
             numbers: BTreeMap::new(),
             reward: None,
             group: 0,
-            rollout_log_probs: None,
+            tokens: BTreeMap::new(),
             finished: true,
             passes: 0,
         };

@@ -6,7 +6,7 @@
 use super::buffer::Buffer;
 use super::core::Reference;
 use super::record::Values;
-use super::{Role, Session};
+use super::Session;
 use crate::config as settings;
 use crate::data::Kind as Rows;
 use crate::error::{Error, Result, Status};
@@ -39,6 +39,7 @@ struct State {
     layout: Vec<(String, Vec<i64>)>,
     policy: Parts,
     reference: Option<Parts>,
+    reward: Option<Parts>,
 }
 
 /// A checkpoint in memory: what is written, and what was read.
@@ -61,13 +62,14 @@ impl Checkpoint {
             .insert("buffer".to_string(), serde_json::to_vec(&buffer).map_err(|error| Error::data(error.to_string()))?);
         let policy = trainee.model.to_parts();
         bytes.extend(policy.tokenizer.clone().map(|text| ("policy.tokenizer".to_string(), text)));
-        let mut reference = None;
-        if let Some(frozen) = &core.reference {
+        let mut frozen = |role: &str, model: &Option<Reference>| -> Result<Option<Parts>> {
+            let Some(frozen) = model else { return Ok(None) };
             let parts = frozen.model.to_parts();
-            tensors.insert("reference.parameters".to_string(), frozen.weights.data().f_to_device(Device::Cpu)?);
-            bytes.extend(parts.tokenizer.clone().map(|text| ("reference.tokenizer".to_string(), text)));
-            reference = Some(parts);
-        }
+            tensors.insert(format!("{role}.parameters"), frozen.weights.data().f_to_device(Device::Cpu)?);
+            bytes.extend(parts.tokenizer.clone().map(|text| (format!("{role}.tokenizer"), text)));
+            Ok(Some(parts))
+        };
+        let (reference, reward) = (frozen("reference", &core.reference)?, frozen("reward", &core.reward)?);
         let state = State {
             format: FORMAT,
             keel: env!("CARGO_PKG_VERSION").to_string(),
@@ -80,6 +82,7 @@ impl Checkpoint {
             layout: layout(&trainee.model),
             policy,
             reference,
+            reward,
         };
         Ok(Checkpoint { state, tensors, bytes })
     }
@@ -153,9 +156,9 @@ impl Checkpoint {
         }
     }
 
-    fn reference(&self, device: Device) -> Result<Option<Reference>> {
-        let Some(parts) = &self.state.reference else { return Ok(None) };
-        Reference::of(&self.model(parts, "reference", device)?).map(Some)
+    fn frozen(&self, parts: &Option<Parts>, role: &str, device: Device) -> Result<Option<Reference>> {
+        let Some(parts) = parts else { return Ok(None) };
+        Reference::of(&self.model(parts, role, device)?).map(Some)
     }
 
     fn model(&self, parts: &Parts, role: &str, device: Device) -> Result<Model> {
@@ -180,12 +183,13 @@ impl Checkpoint {
             return Err(Error::shape("checkpoint: its policy has another architecture than the session's"));
         }
         let buffer = self.buffer(session, model.architecture())?;
-        let reference = self.reference(session.device())?;
+        let reference = self.frozen(&self.state.reference, "reference", session.device())?;
+        let reward = self.frozen(&self.state.reward, "reward", session.device())?;
         let mut algorithm = session.config().algorithm.build();
         algorithm.set_state(&self.state.algorithm)?;
         core.trainee_mut()?.set_tensors(&|name| self.tensor(name))?;
         core.algorithm = algorithm;
-        core.reference = reference;
+        (core.reference, core.reward) = (reference, reward);
         (core.updates, core.optimizer_steps) = (self.state.updates, self.state.optimizer_steps);
         model.raise_version(self.state.policy_version);
         core.trainee()?.publish()?;
@@ -241,7 +245,7 @@ pub(super) fn open(runtime: &Arc<super::Runtime>, path: &Path) -> Result<Arc<Ses
         let device = runtime.check_device(settings::device(&checkpoint.state.config.device)?)?;
         let session = Session::create(runtime, checkpoint.state.config.clone())?;
         let policy = checkpoint.model(&checkpoint.state.policy, "policy", device)?;
-        session.set_model(Role::Policy, Arc::new(policy))?;
+        session.set_model(session.trained_role(), Arc::new(policy))?;
         checkpoint.apply(&session)?;
         Ok(session)
     };

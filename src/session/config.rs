@@ -63,6 +63,7 @@ impl Config {
             algorithm::Config::Sft(config) => config.append_eos,
             algorithm::Config::Dpo(config) => config.append_eos,
             algorithm::Config::Kto(config) => config.append_eos,
+            algorithm::Config::Reward(config) => config.append_eos,
             algorithm::Config::Grpo(_) | algorithm::Config::Ppo(_) => false,
         }
     }

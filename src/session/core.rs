@@ -15,6 +15,7 @@ use std::sync::Arc;
 pub enum Role {
     Policy = 1,
     Reference = 2,
+    Reward = 3,
 }
 
 /// A frozen model: a snapshot that its owner's later publications do not touch.
@@ -36,16 +37,23 @@ impl Reference {
 /// The learner's state.
 pub(super) struct Core {
     pub algorithm: Box<dyn Algorithm>,
-    pub policy: Option<Trainee>,
+    /// The model in training: the policy, or a reward model.
+    pub trainee: Option<Trainee>,
     pub reference: Option<Reference>,
+    /// The model that judges rollouts.
+    pub reward: Option<Reference>,
     pub updates: u64,
     pub optimizer_steps: u64,
 }
 
 impl Core {
+    pub fn new(algorithm: Box<dyn Algorithm>) -> Self {
+        Core { algorithm, trainee: None, reference: None, reward: None, updates: 0, optimizer_steps: 0 }
+    }
+
     /// Rows as the algorithm sees them.
     pub fn gathered(&self, rows: Vec<Arc<Row>>) -> Gathered {
-        match (&self.policy, self.algorithm.needs().mismatched) {
+        match (&self.trainee, self.algorithm.needs().mismatched) {
             (Some(trainee), true) => Gathered::mismatched(rows, trainee.model.architecture().positions as usize),
             _ => Gathered::new(rows),
         }
@@ -55,23 +63,27 @@ impl Core {
     pub fn network(&self, whose: Scored) -> Result<(&Transformer, Option<&ValueHead>)> {
         match whose {
             Scored::Policy => self.trainee().map(|trainee| (&trainee.network, trainee.value_head.as_ref())),
-            Scored::Reference => {
-                let reference = self.reference.as_ref();
-                let reference = reference.ok_or_else(|| Error::state("reference: the session has none"))?;
-                Ok((&reference.network, None))
-            }
+            Scored::Reference => frozen(&self.reference, "reference"),
+            Scored::Reward => frozen(&self.reward, "reward"),
         }
     }
 
     pub fn trainee(&self) -> Result<&Trainee> {
-        self.policy.as_ref().ok_or_else(no_policy)
+        self.trainee.as_ref().ok_or_else(no_model)
     }
 
     pub fn trainee_mut(&mut self) -> Result<&mut Trainee> {
-        self.policy.as_mut().ok_or_else(no_policy)
+        self.trainee.as_mut().ok_or_else(no_model)
     }
 }
 
-pub(super) fn no_policy() -> Error {
-    Error::state("session: it has no policy; call set_model with the role policy first")
+fn frozen<'a>(model: &'a Option<Reference>, role: &str) -> Result<(&'a Transformer, Option<&'a ValueHead>)> {
+    let model = model.as_ref().ok_or_else(|| Error::state(format!("{role}: the session has no model for it")))?;
+    Ok((&model.network, None))
+}
+
+pub(super) fn no_model() -> Error {
+    let message = "session: it has no model to train; call set_model first, with the role policy, or reward where the \
+                   algorithm trains a reward model";
+    Error::state(message)
 }

@@ -7,7 +7,7 @@ use super::plan::{Ending, Output, Plan};
 use super::record::Measurements;
 use super::scoring::{score_options, Scored, Scoring};
 use super::Session;
-use crate::error::Result;
+use crate::error::{Error, Result, Status};
 use crate::model::Transformer;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -62,7 +62,9 @@ impl Plan for Evaluation {
             Some(Slice::Measure) => {
                 let _no_grad = no_grad_guard();
                 let columns = self.scoring.columns(&session, &self.gathered, core.algorithm.needs())?;
-                let loss = core.algorithm.loss(&self.scoring.policy_scores()?, &columns)?;
+                let scores = self.scoring.joined(Scored::Policy)?;
+                let scores = scores.ok_or_else(|| Error::new(Status::Internal, "evaluate: measured before scored"))?;
+                let loss = core.algorithm.loss(&scores, &columns)?;
                 self.measured.add(loss.metrics)?;
             }
             None => {}

@@ -97,9 +97,9 @@ impl Gathered {
         Ok(if scores == 0 { flat } else { flat.f_reshape([-1, scores as i64])? })
     }
 
-    /// The rewards of each row, [B, K]; rows without any have zeros.
+    /// The rewards of each row, [B, K]; NaN where a row has none.
     pub fn rewards(&self, device: Device, count: usize) -> Result<Tensor> {
-        let of = |row: &Arc<Row>| row.reward.clone().unwrap_or_else(|| vec![0.0; count]);
+        let of = |row: &Arc<Row>| row.reward.clone().unwrap_or_else(|| vec![f32::NAN; count]);
         let flat: Vec<f32> = self.rows.iter().flat_map(of).collect();
         Ok(Tensor::f_from_slice(&flat)?.f_reshape([-1, count as i64])?.f_to_device(device)?)
     }
@@ -112,13 +112,13 @@ impl Gathered {
         Ok(Tensor::f_from_slice(&groups)?.f_to_device(device)?)
     }
 
-    /// The log-probabilities recorded at sampling as [S, T], 0 past each response.
-    pub fn rollout_log_probs(&self, device: Device) -> Result<Tensor> {
+    /// A column of one number a response token as [S, T]: 0 where there is none, and where a token does not count.
+    pub fn token_numbers(&self, device: Device, name: &str) -> Result<Tensor> {
         let width = self.width as usize;
         let mut flat = vec![0f32; self.rows.len() * width];
         for (row, line) in self.rows.iter().zip(flat.chunks_mut(width)) {
-            let recorded = row.rollout_log_probs.as_deref().unwrap_or_default();
-            line[..recorded.len()].copy_from_slice(recorded);
+            let numbers = row.tokens.get(name).map(Vec::as_slice).unwrap_or_default();
+            line[..numbers.len()].copy_from_slice(numbers);
         }
         let tensor = Tensor::f_from_slice(&flat)?.f_reshape([self.rows.len() as i64, self.width])?; // [S, T]
         Ok((tensor * self.mask(Device::Cpu)).f_to_kind(Kind::Float)?.f_to_device(device)?)

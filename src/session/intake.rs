@@ -55,6 +55,33 @@ impl Intake<'_> {
         }
     }
 
+    /// The row's columns of one number a response token.
+    fn token_numbers(
+        &self,
+        row: usize,
+        response: &Sequence,
+        without_prompt: bool,
+    ) -> Result<BTreeMap<String, Vec<f32>>> {
+        let mut found = BTreeMap::new();
+        for (name, column) in self.batch.columns().filter(|(_, column)| matches!(column.values, Values::F32(_))) {
+            if Spec::of(self.batch.kind(), name).is_none_or(|spec| spec.layout != Layout::Response) {
+                continue;
+            }
+            if name != "rollout_log_probs" && !self.needs.token_columns.contains(&name) {
+                return Err(Error::data(format!("{name}: this session's algorithm reads no such column")));
+            }
+            let numbers = column.row_f32(row);
+            let numbers = if without_prompt { numbers.get(1..).unwrap_or_default() } else { numbers };
+            let (expected, found_length) = (response.response_length(), numbers.len());
+            if expected != found_length {
+                let message = format!("{name}: expected {expected} numbers, one a response token, got {found_length}");
+                return Err(Error::shape(message));
+            }
+            found.insert(name.to_string(), numbers.to_vec());
+        }
+        Ok(found)
+    }
+
     /// The columns of numbers of a row, but those with a place of their own.
     fn numbers(&self) -> impl Iterator<Item = (&'static str, &Column)> {
         let of_rows = |name: &str| {
@@ -107,15 +134,7 @@ impl Intake<'_> {
         let sequences = names.iter().map(|name| self.sequence(&prompt, name, row)).collect::<Result<Vec<_>>>()?;
         let numbers = self.numbers().map(|(name, column)| (name.to_string(), numbers(column, row))).collect();
         let whole = |name: &str| self.batch.column(name).map(|column| column.row_i32(row)[0]);
-        let rollout_log_probs = self.batch.column("rollout_log_probs").map(|column| column.row_f32(row).to_vec());
-        if let Some(log_probs) = &rollout_log_probs {
-            let (expected, found) = (sequences[0].response_length(), log_probs.len());
-            if expected != found {
-                let message =
-                    format!("rollout_log_probs: expected {expected} numbers, one a response token, got {found}");
-                return Err(Error::shape(message));
-            }
-        }
+        let tokens = self.token_numbers(row, &sequences[0], prompt.is_empty())?;
         if self.batch.kind() == Kind::Rollouts && sequences[0].counted() == 0 {
             return Err(Error::data("response_mask: expected a counted token, which the reward falls on, got none"));
         }
@@ -127,7 +146,7 @@ impl Intake<'_> {
             numbers,
             reward: self.batch.column("reward").map(|column| column.row_f32(row).to_vec()),
             group: row as u64,
-            rollout_log_probs,
+            tokens,
             finished,
             passes: 0,
         })

@@ -17,14 +17,8 @@ pub(super) struct Minibatch {
     chunks: Vec<Range<usize>>,
     /// Outputs of the chunks; with a graph only if there is one chunk.
     outputs: Vec<Scores>,
-    /// dL/d(output), each [S, T]; `None` where the loss does not depend on it.
-    gradients: Option<OutputGradients>,
-}
-
-struct OutputGradients {
-    log_probs: Option<Tensor>,
-    entropies: Option<Tensor>,
-    values: Option<Tensor>,
+    /// dL/d(output), in the order of `Scores::outputs`; `None` where the loss does not depend on it.
+    gradients: Option<[Option<Tensor>; 4]>,
 }
 
 impl Minibatch {
@@ -71,13 +65,7 @@ impl Minibatch {
     /// The loss of the whole minibatch on its outputs as leaves; keeps their gradients.
     pub fn loss(&mut self, algorithm: &dyn Algorithm, columns: &Columns) -> Result<Vec<Measured>> {
         let whole = joined_scores(&self.outputs)?;
-        let leaf = |tensor: &Tensor| tensor.detach().set_requires_grad(true);
-        let scores = Scores {
-            log_probs: leaf(&whole.log_probs),
-            entropies: leaf(&whole.entropies),
-            values: whole.values.as_ref().map(leaf),
-            mask: whole.mask.detach(),
-        };
+        let scores = whole.map(|output| output.detach().set_requires_grad(true));
         let rows: Vec<i64> = self.rows.iter().map(|row| *row as i64).collect();
         let selected = columns.select(&Tensor::from_slice(&rows))?;
         let loss = algorithm.loss(&scores, &selected)?;
@@ -85,11 +73,7 @@ impl Minibatch {
             loss.total.f_backward()?;
         }
         let gradient = |tensor: &Tensor| Some(tensor.grad()).filter(Tensor::defined);
-        self.gradients = Some(OutputGradients {
-            log_probs: gradient(&scores.log_probs),
-            entropies: gradient(&scores.entropies),
-            values: scores.values.as_ref().and_then(gradient),
-        });
+        self.gradients = Some(scores.outputs().map(|output| output.and_then(gradient)));
         Ok(loss.metrics)
     }
 
@@ -103,20 +87,15 @@ impl Minibatch {
         let range = self.chunks[chunk].clone();
         let gradients =
             self.gradients.as_ref().ok_or_else(|| Error::new(Status::Internal, "minibatch: backward before loss"))?;
-        let part = |gradient: &Option<Tensor>, output: Option<&Tensor>| -> Result<Option<Tensor>> {
-            let (Some(gradient), Some(output)) = (gradient, output) else { return Ok(None) };
-            if !output.requires_grad() {
-                return Ok(None);
-            }
-            let rows = gradient.f_narrow(0, range.start as i64, range.len() as i64)?; // [chunk, T]
-            Ok(Some((output * rows).f_sum(Kind::Float)?))
-        };
-        let terms = [
-            part(&gradients.log_probs, Some(&scores.log_probs))?,
-            part(&gradients.entropies, Some(&scores.entropies))?,
-            part(&gradients.values, scores.values.as_ref())?,
-        ];
-        if let Some(sum) = terms.into_iter().flatten().reduce(|sum, term| sum + term) {
+        let mut terms = Vec::new();
+        for (gradient, output) in gradients.iter().zip(scores.outputs()) {
+            let (Some(gradient), Some(output)) = (gradient, output.filter(|output| output.requires_grad())) else {
+                continue;
+            };
+            let rows = gradient.f_narrow(0, range.start as i64, range.len() as i64)?; // [chunk, T] or [chunk, K]
+            terms.push((output * rows).f_sum(Kind::Float)?);
+        }
+        if let Some(sum) = terms.into_iter().reduce(|sum, term| sum + term) {
             sum.f_backward()?;
         }
         Ok(())

@@ -14,6 +14,7 @@ mod gather;
 mod intake;
 mod job;
 mod minibatch;
+mod models;
 mod optimize;
 mod plan;
 mod record;
@@ -31,12 +32,12 @@ pub use config::Config;
 pub use job::{Job, Report, State};
 pub use runtime::Runtime;
 
-use self::core::{no_policy, Core, Reference};
+use self::core::Core;
 use crate::algorithm::Needs;
 use crate::config as settings;
 use crate::data::{Batch, Kind};
 use crate::error::{Error, Result, Status};
-use crate::model::{Model, Tokenizer};
+use crate::model::Model;
 use crate::telemetry::Event;
 use buffer::Buffer;
 use callback::{Callback, Lent};
@@ -48,7 +49,6 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use tch::Device;
-use trainee::Trainee;
 
 pub struct Session {
     source: AtomicU64,
@@ -58,10 +58,12 @@ pub struct Session {
     temperature: f64,
     kind: Kind,
     needs: Needs,
+    /// The names of the scores of the reward model in training; none where a policy is.
+    scores: Vec<String>,
     core: Mutex<Core>,
     buffer: Mutex<Buffer>,
     record: Mutex<Record>,
-    policy: Mutex<Option<Arc<Model>>>,
+    trained: Mutex<Option<Arc<Model>>>,
     updating: Mutex<Weak<Job>>,
     reward_callback: Arc<Callback>,
     writing: AtomicBool,
@@ -82,10 +84,11 @@ impl Session {
             needs: algorithm.needs(),
             config,
             device,
-            core: Mutex::new(Core { algorithm, policy: None, reference: None, updates: 0, optimizer_steps: 0 }),
+            scores: algorithm.scores().to_vec(),
+            core: Mutex::new(Core::new(algorithm)),
             buffer: Mutex::default(),
             record: Mutex::default(),
-            policy: Mutex::default(),
+            trained: Mutex::default(),
             updating: Mutex::default(),
             reward_callback: Arc::default(),
             writing: AtomicBool::new(false),
@@ -107,69 +110,6 @@ impl Session {
         &self.config
     }
 
-    /// Gives a model its role. The policy's weights belong to this session from then on; where the algorithm needs a
-    /// reference and none is set, it is a frozen copy of the policy as it is now.
-    pub fn set_model(&self, role: Role, model: Arc<Model>) -> Result<()> {
-        if model.device() != self.device {
-            let message =
-                format!("model: expected one on {:?}, the session's device, got {:?}", self.device, model.device());
-            return Err(Error::new(Status::Device, message));
-        }
-        self.check_idle("set_model")?;
-        let mut core = self.core.lock();
-        match role {
-            Role::Reference => self.set_reference(&mut core, &model),
-            Role::Policy if core.policy.is_some() => Err(Error::state("role: the session has a policy already")),
-            Role::Policy => {
-                self.check_vocabulary(core.reference.as_ref().map(|reference| &reference.model), &model)?;
-                model.acquire_trainer()?;
-                let prepared = self.prepare_policy(&core, &model);
-                let (trainee, reference) = prepared.inspect_err(|_| model.release_trainer())?;
-                core.policy = Some(trainee);
-                core.reference = reference.or(core.reference.take());
-                *self.policy.lock() = Some(model);
-                Ok(())
-            }
-        }
-    }
-
-    fn prepare_policy(&self, core: &Core, model: &Arc<Model>) -> Result<(Trainee, Option<Reference>)> {
-        let needs = core.algorithm.needs();
-        let trainee = Trainee::new(model, needs.value_head)?;
-        let copy = needs.reference && core.reference.is_none();
-        let reference = if copy { Some(Reference::of(model)?) } else { None };
-        Ok((trainee, reference))
-    }
-
-    fn set_reference(&self, core: &mut Core, model: &Arc<Model>) -> Result<()> {
-        self.check_vocabulary(self.policy.lock().as_ref(), model)?;
-        core.reference = Some(Reference::of(model)?);
-        Ok(())
-    }
-
-    fn check_vocabulary(&self, other: Option<&Arc<Model>>, model: &Model) -> Result<()> {
-        let (found, expected) = (model.architecture().vocabulary, other.map(|other| other.architecture().vocabulary));
-        match expected {
-            Some(expected) if expected != found => {
-                let message =
-                    format!("model: expected a vocabulary of {expected}, as the session's other model, got {found}");
-                Err(Error::shape(message))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    pub fn model(&self, role: Role) -> Option<Arc<Model>> {
-        match role {
-            Role::Policy => self.policy.lock().clone(),
-            Role::Reference => self.core.lock().reference.as_ref().map(|reference| reference.model.clone()),
-        }
-    }
-
-    pub fn tokenizer(&self) -> Option<Arc<Tokenizer>> {
-        self.policy.lock().as_ref().and_then(|model| model.tokenizer().cloned())
-    }
-
     /// The fully resolved configuration.
     pub fn config_json(&self) -> String {
         serde_json::to_string_pretty(&self.config).unwrap_or_default()
@@ -178,7 +118,7 @@ impl Session {
     /// What the last update and the last evaluation measured; names, units and meanings stand in docs/metrics.md.
     pub fn metrics_json(&self) -> String {
         let record = self.record.lock();
-        let version = self.policy.lock().as_ref().map_or(0, |model| model.weights().version);
+        let version = self.trained.lock().as_ref().map_or(0, |model| model.weights().version);
         json!({
             "updates": record.updates,
             "optimizer_steps": record.optimizer_steps,
@@ -200,7 +140,7 @@ impl Session {
                            without top_k, top_p or min_new_tokens, or carry the log-probabilities of their sampler";
             return Err(Error::data(message));
         }
-        let model = self.policy.lock().clone().ok_or_else(no_policy)?;
+        let model = self.trained()?;
         let end = model.end_tokens().first().copied().filter(|_| self.config.append_eos());
         let rows = Intake { model: &model, batch, end, needs: &self.needs }.rows()?;
         Ok(self.buffer.lock().push(rows))
@@ -243,7 +183,8 @@ impl Session {
         let selection = self.buffer.lock().select(core.algorithm.regime(), self.config.seed);
         let Some(selection) = selection else { return Ok(None) };
         let rewarded = selection.rows.iter().all(|row| row.reward.is_some());
-        if self.needs.rewards > 0 && !rewarded && !self.reward_callback.is_set() {
+        let judged = core.reward.is_some() || self.reward_callback.is_set();
+        if self.needs.rewards > 0 && !rewarded && !judged {
             return Ok(None);
         }
         let job = Job::new(&self.runtime, Box::new(update::Update::new(self, &core, selection)));
@@ -388,7 +329,7 @@ fn check_unfinished(updating: &Weak<Job>, what: &str) -> Result<()> {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if let Some(model) = self.policy.get_mut().take() {
+        if let Some(model) = self.trained.get_mut().take() {
             model.release_trainer();
         }
     }

@@ -5,30 +5,33 @@ use super::gather::Gathered;
 use super::Session;
 use crate::algorithm::{Columns, Needs};
 use crate::error::Result;
-use crate::model::{score, ScoreOptions, Scores, Transformer, ValueHead};
+use crate::model::{score, ScoreOptions, Scores, Sequence, Transformer, ValueHead};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use tch::{no_grad_guard, Tensor};
 
 /// Whose log-probabilities.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Scored {
     Policy,
     Reference,
+    Reward,
 }
 
 /// The passes that an algorithm needs before `prepare`, as far as they got.
 pub(super) struct Scoring {
     indices: Vec<usize>,
     chunks: Vec<Range<usize>>,
-    policy: Vec<Scores>,
-    reference: Vec<Scores>,
+    /// What each network said, chunk by chunk.
+    said: BTreeMap<Scored, Vec<Scores>>,
 }
 
 impl Scoring {
     pub fn new(session: &Session, gathered: &Gathered) -> Self {
         let indices: Vec<usize> = (0..gathered.sequence_count()).collect();
         let chunks = gathered.chunks(&indices, session.config().micro_batch_tokens as usize);
-        Scoring { indices, chunks, policy: Vec::new(), reference: Vec::new() }
+        Scoring { indices, chunks, said: BTreeMap::new() }
     }
 
     pub fn chunk_count(&self) -> usize {
@@ -46,11 +49,12 @@ impl Scoring {
     ) -> Result<()> {
         let _no_grad = no_grad_guard();
         let sequences = gathered.sequences(&self.indices[self.chunks[chunk].clone()]);
+        let positions = network.architecture().positions as usize;
+        let read: Vec<_> = sequences.iter().map(|sequence| sequence.tail(positions)).collect();
+        let read: Vec<&Sequence> = read.iter().map(Cow::as_ref).collect();
+        let sequences = if whose == Scored::Reward { read } else { sequences };
         let scores = score(network, value_head, &sequences, options)?;
-        match whose {
-            Scored::Policy => self.policy.push(scores),
-            Scored::Reference => self.reference.push(scores),
-        }
+        self.said.entry(whose).or_default().push(scores);
         Ok(())
     }
 
@@ -59,15 +63,12 @@ impl Scoring {
         let device = session.device();
         let mut columns = Columns::new(gathered.rows.len() as i64);
         columns.insert("mask", gathered.mask(device));
-        if !self.policy.is_empty() {
-            columns.insert("policy_log_probs", joined(&self.policy, |scores| &scores.log_probs)?);
-            if self.policy.iter().all(|scores| scores.values.is_some()) {
-                let values: Vec<&Tensor> = self.policy.iter().filter_map(|scores| scores.values.as_ref()).collect();
-                columns.insert("values", Tensor::f_cat(&values, 0)?);
-            }
+        if let Some(policy) = self.joined(Scored::Policy)? {
+            columns.insert("policy_log_probs", policy.log_probs);
+            policy.values.into_iter().for_each(|values| columns.insert("values", values));
         }
-        if !self.reference.is_empty() {
-            columns.insert("reference_log_probs", joined(&self.reference, |scores| &scores.log_probs)?);
+        if let Some(reference) = self.joined(Scored::Reference)? {
+            columns.insert("reference_log_probs", reference.log_probs);
         }
         for (name, absent) in needs.columns {
             columns.insert(name, gathered.numbers(device, name, *absent, needs.scores)?);
@@ -75,17 +76,23 @@ impl Scoring {
         if needs.group_size > 0 {
             columns.insert("groups", gathered.groups(device)?);
         }
+        for name in needs.token_columns {
+            columns.insert(name, gathered.token_numbers(device, name)?);
+        }
         if needs.rewards > 0 {
-            columns.insert("rewards", gathered.rewards(device, needs.rewards)?);
+            let given = gathered.rewards(device, needs.rewards)?; // [B, K]
+            let judged = self.joined(Scored::Reward)?.and_then(|judged| judged.scores); // [B, K]
+            let rewards = judged.map(|judged| judged.where_self(&given.isnan(), &given));
+            columns.insert("rewards", rewards.unwrap_or(given));
             columns.insert("finished", gathered.per_row(device, |row| f32::from(u8::from(row.finished)))?);
-            columns.insert("rollout_log_probs", gathered.rollout_log_probs(device)?);
+            columns.insert("rollout_log_probs", gathered.token_numbers(device, "rollout_log_probs")?);
         }
         Ok(columns)
     }
 
-    /// The policy's pass as one set of scores.
-    pub fn policy_scores(&self) -> Result<Scores> {
-        joined_scores(&self.policy)
+    /// What one network said of all sequences, if it was asked.
+    pub fn joined(&self, whose: Scored) -> Result<Option<Scores>> {
+        self.said.get(&whose).map(|parts| joined_scores(parts)).transpose()
     }
 }
 
@@ -105,11 +112,15 @@ fn joined(parts: &[Scores], field: impl Fn(&Scores) -> &Tensor) -> Result<Tensor
 
 /// Scores of consecutive chunks as one; [S, T] each.
 pub(super) fn joined_scores(parts: &[Scores]) -> Result<Scores> {
-    let values: Option<Vec<&Tensor>> = parts.iter().map(|scores| scores.values.as_ref()).collect();
+    let whole = |of: fn(&Scores) -> Option<&Tensor>| -> Result<Option<Tensor>> {
+        let tensors: Option<Vec<&Tensor>> = parts.iter().map(of).collect();
+        Ok(tensors.map(|tensors| Tensor::f_cat(&tensors, 0)).transpose()?)
+    };
     Ok(Scores {
         log_probs: joined(parts, |scores| &scores.log_probs)?,
         entropies: joined(parts, |scores| &scores.entropies)?,
-        values: values.map(|values| Tensor::f_cat(&values, 0)).transpose()?,
+        values: whole(|scores| scores.values.as_ref())?,
+        scores: whole(|scores| scores.scores.as_ref())?,
         mask: joined(parts, |scores| &scores.mask)?,
     })
 }

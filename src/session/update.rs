@@ -56,10 +56,12 @@ impl Update {
         let orders = Minibatch::orders(regime, gathered.rows.len(), session.config().seed, core.updates);
         let tokens = session.config().micro_batch_tokens as usize;
         let minibatches: Vec<_> = orders.into_iter().map(|rows| Minibatch::new(&gathered, rows, tokens)).collect();
-        let calls_host = needs.rewards > 0 && selection.rows.iter().any(|row| row.reward.is_none());
+        let unrewarded = needs.rewards > 0 && selection.rows.iter().any(|row| row.reward.is_none());
+        let calls_host = unrewarded && (core.reward.is_none() || session.reward_callback.is_set());
+        let judged = unrewarded && !calls_host;
         let mut slices = VecDeque::new();
         slices.extend(calls_host.then_some(Slice::Rewards));
-        let passes = [(needs.policy, Scored::Policy), (needs.reference, Scored::Reference)];
+        let passes = [(needs.policy, Scored::Policy), (needs.reference, Scored::Reference), (judged, Scored::Reward)];
         for (_, whose) in passes.into_iter().filter(|(needed, _)| *needed) {
             slices.extend((0..scoring.chunk_count()).map(|chunk| Slice::Score(whose, chunk)));
         }

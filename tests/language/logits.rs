@@ -140,3 +140,22 @@ fn what_a_model_cannot_read_is_refused() {
     );
     assert_eq!(scored(sequence(1, None)), "response: expected ids from 0 to 511, got 512");
 }
+
+#[test]
+fn reward_models_score_as_the_reference_does() {
+    for name in ["extras/reward_llama", "extras/reward_gpt2"] {
+        let vectors = Vectors::open(name);
+        let model = load(name);
+        assert_eq!(model.score_names(), ["LABEL_0"]);
+        let network = reader(&model);
+        let texts = vectors.tokens("right");
+        let sequences: Vec<Sequence> =
+            texts.iter().map(|tokens| Sequence { tokens: tokens.clone(), prompt_length: 1, mask: None }).collect();
+        let said = score(&network, None, &sequences.iter().collect::<Vec<_>>(), &ScoreOptions::default()).unwrap();
+        let difference = (said.scores.unwrap().squeeze_dim(1) - vectors.get("right.reward")).abs().max();
+        assert!(difference.double_value(&[]) < 1e-5, "{name}: scores differ by {difference}");
+        let expected = vectors.get("right.values").narrow(1, 1, said.mask.size()[1]);
+        let difference = ((said.values.unwrap() - expected) * &said.mask).abs().max();
+        assert!(difference.double_value(&[]) < 1e-5, "{name}: scores of tokens differ by {difference}");
+    }
+}

@@ -9,6 +9,7 @@ mod group;
 mod invariance;
 mod pair;
 mod peers;
+mod reward;
 mod specification;
 
 use tch::{Kind, Tensor};

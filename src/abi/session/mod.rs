@@ -21,6 +21,8 @@ pub type keel_session = u64;
 pub const KEEL_ROLE_POLICY: i32 = 1;
 /// The frozen model that the policy is held close to; without one, a copy of the policy as it was set.
 pub const KEEL_ROLE_REFERENCE: i32 = 2;
+/// The model that scores rollouts which the host does not reward; in a session that trains a reward model, that model.
+pub const KEEL_ROLE_REWARD: i32 = 3;
 
 /// keel_session_set_callback: a keel_reward_callback.
 pub const KEEL_CALLBACK_REWARD: i32 = 1;
@@ -193,7 +195,8 @@ fn unnamed(role: i32, name: &str) -> Result<Role> {
     match role {
         KEEL_ROLE_POLICY => Ok(Role::Policy),
         KEEL_ROLE_REFERENCE => Ok(Role::Reference),
-        other => Err(Error::argument(format!("role: expected 1 (policy) or 2 (reference), got {other}"))),
+        KEEL_ROLE_REWARD => Ok(Role::Reward),
+        other => Err(Error::argument(format!("role: expected 1 (policy), 2 (reference) or 3 (reward), got {other}"))),
     }
 }
 

@@ -6,7 +6,7 @@ use super::*;
 fn pair() -> (Scores, Columns) {
     let log_probs = Tensor::from_slice(&[-1f32, -2.0, -3.0, -9.0]).reshape([2, 2]);
     let mask = Tensor::from_slice(&[true, true, true, false]).reshape([2, 2]);
-    let scores = Scores { entropies: log_probs.zeros_like(), values: None, log_probs, mask };
+    let scores = Scores::of(&log_probs, &mask);
     let mut columns = Columns::new(1);
     columns.insert("reference_log_probs", Tensor::from_slice(&[-2f32, -3.0, -2.0, -7.0]).reshape([2, 2]));
     (scores, columns)

@@ -66,12 +66,8 @@ fn loss_equals_the_clipped_objective_worked_by_hand() {
     let mut ppo_state = Ppo::new(Config { value_coef: 1.0, ..raw() });
     ppo_state.prepare(&mut columns).unwrap();
     let log_probs = Tensor::from_slice(&[-1f32 + 1.5f32.ln(), -2.0, -3.0, 0.0]).reshape([2, 2]);
-    let scores = Scores {
-        entropies: log_probs.zeros_like(),
-        values: Some(log_probs.zeros_like()),
-        mask: columns.get("mask").unwrap().shallow_clone(),
-        log_probs,
-    };
+    let values = Some(log_probs.zeros_like());
+    let scores = Scores { values, ..Scores::of(&log_probs, columns.get("mask").unwrap()) };
     let loss = ppo.loss(&scores, &columns).unwrap();
     let policy = (-1.2 - 1.0 - 0.0) / 3.0;
     let value = 0.5 * (1.0 + 1.0) / 3.0;

@@ -5,7 +5,7 @@
 //! attention), naming the key. Between the file (`weights`) and the arithmetic (`transformer`).
 
 use crate::error::{Error, Result, Status};
-use crate::model::arena::Parameter;
+use crate::model::arena::{Parameter, Part};
 use crate::model::language::{gpt2, llama};
 use serde_json::{Map, Value};
 
@@ -14,6 +14,15 @@ use serde_json::{Map, Value};
 pub enum Family {
     Llama,
     Gpt2,
+}
+
+/// What the final hidden states become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Head {
+    /// Logits over the vocabulary: a causal language model.
+    Language,
+    /// So many scores of a whole text, read at its last token: a reward model.
+    Scores(i64),
 }
 
 /// The nonlinearity of the feed-forward block.
@@ -40,7 +49,7 @@ pub struct Rope {
     pub scaling: RopeScaling,
 }
 
-/// The parsed configuration of a causal language model.
+/// The parsed configuration of a causal language model, or of a reward model on the trunk of one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Architecture {
     pub family: Family,
@@ -55,7 +64,8 @@ pub struct Architecture {
     pub positions: i64,
     pub norm_epsilon: f64,
     pub activation: Activation,
-    /// The head is the embedding.
+    pub head: Head,
+    /// The head of a language model is its embedding.
     pub tied: bool,
     pub attention_bias: bool,
     pub mlp_bias: bool,
@@ -65,25 +75,44 @@ pub struct Architecture {
     pub initializer_range: f64,
 }
 
+/// The name of the parameter that reads scores.
+pub const SCORE: &str = "score.weight";
+
 impl Architecture {
     /// Reads a parsed `config.json`; `Config` names the key at fault, `Unsupported` what keel cannot compute.
     pub fn parse(config: &Value) -> Result<Architecture> {
         let map = config.as_object().ok_or_else(|| Error::config("expected a JSON object with a \"model_type\""))?;
         let reader = Reader { map };
-        let architecture = match reader.text("model_type", None)? {
+        let mut architecture = match reader.text("model_type", None)? {
             "llama" => parse_llama(&reader)?,
             "gpt2" => parse_gpt2(&reader)?,
             other => return Err(unsupported("model_type", other, "\"llama\" or \"gpt2\"")),
         };
+        architecture.head = reader.head()?;
         architecture.check()?;
         Ok(architecture)
     }
 
     /// Every parameter in the order of the forward pass, under the name that transformers gives it.
     pub fn parameters(&self) -> Vec<Parameter> {
-        match self.family {
+        let mut list = match self.family {
             Family::Llama => llama::parameters(self),
             Family::Gpt2 => gpt2::parameters(self),
+        };
+        let part = Part::Linear { fan_in: self.hidden };
+        match self.head {
+            Head::Scores(count) => list.push(Parameter::new(SCORE, &[count, self.hidden], part)),
+            Head::Language if self.tied => {}
+            Head::Language => list.push(Parameter::new("lm_head.weight", &[self.vocabulary, self.hidden], part)),
+        }
+        list
+    }
+
+    /// How many scores it gives a text; 0 = none, it is a language model.
+    pub fn scores(&self) -> usize {
+        match self.head {
+            Head::Scores(count) => count as usize,
+            Head::Language => 0,
         }
     }
 
@@ -159,6 +188,7 @@ fn parse_llama(reader: &Reader) -> Result<Architecture> {
         positions,
         norm_epsilon: reader.positive("rms_norm_eps", Some(1e-6))?,
         activation: activation("hidden_act", reader.text("hidden_act", Some("silu"))?)?,
+        head: Head::Language,
         tied: reader.flag("tie_word_embeddings", false)?,
         attention_bias: reader.flag("attention_bias", false)?,
         mlp_bias: reader.flag("mlp_bias", false)?,
@@ -191,6 +221,7 @@ fn parse_gpt2(reader: &Reader) -> Result<Architecture> {
         positions: reader.size(&["n_positions", "max_position_embeddings"], Some(1024))?,
         norm_epsilon: reader.positive("layer_norm_epsilon", Some(1e-5))?,
         activation: activation("activation_function", reader.text("activation_function", Some("gelu_new"))?)?,
+        head: Head::Language,
         tied: reader.flag("tie_word_embeddings", true)?,
         attention_bias: true,
         mlp_bias: true,
@@ -285,6 +316,19 @@ impl<'a> Reader<'a> {
             },
             (None, Some(default)) => Ok(default),
             (None, None) => Err(missing(key)),
+        }
+    }
+
+    /// The head that transformers builds for the class in `architectures`: two labels where nothing says how many.
+    fn head(&self) -> Result<Head> {
+        let class = self.get("architectures").and_then(|classes| classes[0].as_str()).unwrap_or_default();
+        if !class.ends_with("ForSequenceClassification") {
+            return Ok(Head::Language);
+        }
+        let labels = self.object("id2label")?.map_or(2, |labels| labels.len() as i64);
+        match self.size(&["num_labels"], Some(labels))? {
+            count if (1..=1024).contains(&count) => Ok(Head::Scores(count)),
+            count => Err(Error::config(format!("num_labels: expected 1 to 1024, got {count}"))),
         }
     }
 

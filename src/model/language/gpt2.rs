@@ -35,9 +35,6 @@ pub(super) fn parameters(a: &Architecture) -> Vec<Parameter> {
     }
     list.push(Parameter::new("transformer.ln_f.weight", &[a.hidden], Part::Gain));
     list.push(Parameter::new("transformer.ln_f.bias", &[a.hidden], Part::Bias));
-    if !a.tied {
-        list.push(Parameter::new("lm_head.weight", &[a.vocabulary, a.hidden], Part::Linear { fan_in: a.hidden }));
-    }
     list
 }
 

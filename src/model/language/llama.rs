@@ -36,9 +36,6 @@ pub(super) fn parameters(a: &Architecture) -> Vec<Parameter> {
         }
     }
     list.push(Parameter::new("model.norm.weight", &[a.hidden], Part::Gain));
-    if !a.tied {
-        list.push(Parameter::new("lm_head.weight", &[a.vocabulary, a.hidden], Part::Linear { fan_in: a.hidden }));
-    }
     list
 }
 

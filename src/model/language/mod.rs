@@ -8,6 +8,7 @@ mod architecture;
 mod cache;
 mod generation;
 mod gpt2;
+mod judge;
 mod llama;
 mod packed;
 mod rotary;
@@ -16,7 +17,7 @@ mod score;
 mod tokenizer;
 mod transformer;
 
-pub use architecture::{Activation, Architecture, Family, Rope, RopeScaling};
+pub use architecture::{Activation, Architecture, Family, Head, Rope, RopeScaling, SCORE};
 pub use generation::{FinishReason, Generation, Rollout};
 pub use packed::{Packed, Sequence};
 pub use score::{response_mask, score, ScoreOptions, Scores, ValueHead};

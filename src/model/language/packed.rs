@@ -8,6 +8,7 @@ use crate::error::{Error, Result, Status};
 use crate::model::language::transformer::Attention;
 use crate::model::language::Architecture;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use tch::{Device, Tensor};
 
 /// The rows of a matrix product come in multiples of this.
@@ -37,6 +38,20 @@ impl Sequence {
     /// How many response tokens count.
     pub fn counted(&self) -> usize {
         (0..self.response_length()).filter(|token| self.counts(*token)).count()
+    }
+
+    /// Its last `positions` tokens: what is cut away is the prompt's beginning, and then the response's.
+    pub fn tail(&self, positions: usize) -> Cow<'_, Sequence> {
+        let cut = self.tokens.len().saturating_sub(positions.max(2));
+        if cut == 0 {
+            return Cow::Borrowed(self);
+        }
+        let lost = (cut + 1).saturating_sub(self.prompt_length);
+        Cow::Owned(Sequence {
+            tokens: self.tokens[cut..].to_vec(),
+            prompt_length: self.prompt_length.saturating_sub(cut).max(1),
+            mask: self.mask.as_ref().map(|mask| mask[lost..].to_vec()),
+        })
     }
 
     /// Whether a model of this architecture can score it.

@@ -4,6 +4,7 @@
 //! response tokens that count pass the head, so no tensor grows with prompt length times vocabulary.
 
 use crate::error::{Error, Result};
+use crate::model::language::judge::judge;
 use crate::model::language::{Packed, Sequence, Transformer};
 use crate::torch;
 use tch::{Device, Kind, Tensor};
@@ -33,10 +34,36 @@ pub struct Scores {
     pub log_probs: Tensor,
     /// [S, T] f32, nats
     pub entropies: Tensor,
-    /// [S, T] f32, with a value head
+    /// [S, T] f32, with a value head: V of the state before each token; of a reward model: the first score after it
     pub values: Option<Tensor>,
+    /// [S, K] f32, of a reward model
+    pub scores: Option<Tensor>,
     /// [S, T] bool, true = this token counts
     pub mask: Tensor,
+}
+
+impl Scores {
+    /// Log-probabilities under their mask, and nothing else: entropies of 0.
+    pub fn of(log_probs: &Tensor, mask: &Tensor) -> Scores {
+        let (log_probs, mask) = (log_probs.shallow_clone(), mask.shallow_clone());
+        Scores { entropies: log_probs.zeros_like(), log_probs, values: None, scores: None, mask }
+    }
+
+    /// The same with every output but the mask replaced.
+    pub fn map(&self, change: impl Fn(&Tensor) -> Tensor) -> Scores {
+        Scores {
+            log_probs: change(&self.log_probs),
+            entropies: change(&self.entropies),
+            values: self.values.as_ref().map(&change),
+            scores: self.scores.as_ref().map(&change),
+            mask: self.mask.shallow_clone(),
+        }
+    }
+
+    /// Every output that a loss may depend on.
+    pub fn outputs(&self) -> [Option<&Tensor>; 4] {
+        [Some(&self.log_probs), Some(&self.entropies), self.values.as_ref(), self.scores.as_ref()]
+    }
 }
 
 /// A linear read-out of the final hidden state.
@@ -56,7 +83,7 @@ struct Targets {
     slots: Vec<i64>,
 }
 
-/// Scores the responses of `sequences`; differentiable where the parameters are.
+/// Scores the responses of `sequences`; differentiable where the parameters are. A reward model judges them.
 ///
 /// `Data` for an empty prompt, a mask of the wrong length, a response longer than the width, an unknown token.
 pub fn score(
@@ -65,6 +92,9 @@ pub fn score(
     sequences: &[&Sequence],
     options: &ScoreOptions,
 ) -> Result<Scores> {
+    if transformer.architecture().scores() > 0 {
+        return judge(transformer, sequences, options);
+    }
     let width = result_width(sequences, options.width)?;
     let count = sequences.len() as i64;
     let device = transformer.head().device();
@@ -95,7 +125,7 @@ pub fn score(
         Some(head) => Some(place(&head.read(&hidden)?)?),
         None => None,
     };
-    Ok(Scores { log_probs: place(&log_probs)?, entropies: place(&entropies)?, values, mask })
+    Ok(Scores { log_probs: place(&log_probs)?, entropies: place(&entropies)?, values, scores: None, mask })
 }
 
 /// The mask of the response tokens that count, [S, T] bool.
@@ -128,7 +158,7 @@ impl Targets {
     }
 }
 
-fn result_width(sequences: &[&Sequence], width: i64) -> Result<i64> {
+pub(super) fn result_width(sequences: &[&Sequence], width: i64) -> Result<i64> {
     for (index, sequence) in sequences.iter().enumerate() {
         sequence.check().map_err(|error| error.within(format!("sequence {index}")))?;
     }
@@ -164,7 +194,7 @@ fn token_log_probs(
 }
 
 /// values [M] into their slots of a zero [S, T].
-fn place(values: &Tensor, slots: &[i64], count: i64, width: i64) -> Result<Tensor> {
+pub(super) fn place(values: &Tensor, slots: &[i64], count: i64, width: i64) -> Result<Tensor> {
     let empty = Tensor::f_zeros([count * width], (Kind::Float, values.device()))?;
     let slots = Tensor::f_from_slice(slots)?.f_to_device(values.device())?;
     Ok(empty.f_index_copy(0, &slots, values)?.f_view([count, width])?) // [S, T]

@@ -5,6 +5,7 @@
 
 use crate::error::{Error, Result, Status};
 use crate::model::arena::{Layout, Weights};
+use crate::model::language::architecture::{Head, SCORE};
 use crate::model::language::gpt2::Gpt2;
 use crate::model::language::llama::Llama;
 use crate::model::language::packed::{Packed, PackedAttention, Rows};
@@ -75,12 +76,13 @@ impl Transformer {
             Family::Llama => Body::Llama(Llama::bind(architecture, &mut take)?),
             Family::Gpt2 => Body::Gpt2(Gpt2::bind(architecture, &mut take)?),
         };
-        let head = match architecture.tied {
-            true => match &body {
+        let head = match architecture.head {
+            Head::Language if architecture.tied => match &body {
                 Body::Llama(llama) => llama.embedding.shallow_clone(),
                 Body::Gpt2(gpt2) => gpt2.embedding.shallow_clone(),
             },
-            false => take("lm_head.weight")?,
+            Head::Language => take("lm_head.weight")?,
+            Head::Scores(_) => take(SCORE)?,
         };
         Ok(Transformer { architecture: architecture.clone(), body, head, _snapshot: snapshot })
     }
@@ -94,7 +96,7 @@ impl Transformer {
         self.forward(&packed.rows, &mut PackedAttention { runs: &packed.runs })
     }
 
-    /// The output embedding, [V, d].
+    /// The output embedding, [V, d], or of a reward model its read-outs, [K, d].
     pub fn head(&self) -> &Tensor {
         &self.head
     }

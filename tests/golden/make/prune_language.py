@@ -62,6 +62,9 @@ def main(source):
     for name in ("llama_bf16", "llama_sharded"):
         folder = source / "extras" / name
         copy(folder, HERE / "extras" / name, [p.name for p in folder.iterdir() if not p.name.startswith("vectors")])
+    for name in ("reward_llama", "reward_gpt2"):
+        copy(source / "extras" / name, HERE / "extras" / name, ["config.json", "model.safetensors"])
+        vectors(source / "extras" / name, HERE / "extras" / name, r"right\.(input_ids|attention_mask|reward|values)")
     vectors(source / "extras" / "llama_bf16", HERE / "extras" / "llama_bf16", "input_ids|logits_upcast")
     vectors(source / "extras" / "sampling", HERE / "extras" / "sampling", r"logits|out\.(temperature|top_[kp])_.*")
     for kind in ("bytelevel", "metaspace", "split"):

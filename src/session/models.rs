@@ -1,0 +1,138 @@
+//! The models of a session: which roles they may take, and what each must be.
+
+use super::core::{no_model, Core, Reference};
+use super::trainee::Trainee;
+use super::{Role, Session};
+use crate::error::{Error, Result, Status};
+use crate::model::{Model, Tokenizer};
+use std::sync::Arc;
+
+impl Session {
+    /// Gives a model its role. The weights of the model in training belong to this session from then on; a language model
+    /// that is given as the reward model in training lends its trunk to a new one. Where the algorithm needs a reference
+    /// and none is set, it is a frozen copy of the policy as it is now.
+    pub fn set_model(&self, role: Role, model: Arc<Model>) -> Result<()> {
+        if model.device() != self.device {
+            let message =
+                format!("model: expected one on {:?}, the session's device, got {:?}", self.device, model.device());
+            return Err(Error::new(Status::Device, message));
+        }
+        self.check_idle("set_model")?;
+        let mut core = self.core.lock();
+        match role {
+            _ if role == self.trained_role() => self.set_trained(&mut core, model),
+            Role::Policy => {
+                Err(Error::state("role: this session's algorithm trains a reward model; set it with the role reward"))
+            }
+            Role::Reference => {
+                check_language("reference", &model)?;
+                self.check_vocabulary(&core, &model)?;
+                core.reference = Some(Reference::of(&model)?);
+                Ok(())
+            }
+            Role::Reward => {
+                self.check_scores(&model, self.needs.rewards, "rewards of this session's algorithm")?;
+                self.check_vocabulary(&core, &model)?;
+                core.reward = Some(Reference::of(&model)?);
+                Ok(())
+            }
+        }
+    }
+
+    /// The role of the model in training.
+    pub(super) fn trained_role(&self) -> Role {
+        if self.scores.is_empty() {
+            Role::Policy
+        } else {
+            Role::Reward
+        }
+    }
+
+    fn set_trained(&self, core: &mut Core, model: Arc<Model>) -> Result<()> {
+        if core.trainee.is_some() {
+            return Err(Error::state("role: the session has a model in training already"));
+        }
+        self.check_vocabulary(core, &model)?;
+        let model = match (self.trained_role(), model.architecture().scores()) {
+            (Role::Reward, 0) => Arc::new(model.with_scores(&self.scores, self.config.seed)?),
+            (Role::Reward, _) => {
+                self.check_scores(&model, self.scores.len(), "names in /algorithm/scores")?;
+                model
+            }
+            _ => {
+                check_language("policy", &model)?;
+                model
+            }
+        };
+        model.acquire_trainer()?;
+        let prepared = self.prepare(core, &model);
+        let (trainee, reference) = prepared.inspect_err(|_| model.release_trainer())?;
+        core.trainee = Some(trainee);
+        core.reference = reference.or(core.reference.take());
+        *self.trained.lock() = Some(model);
+        Ok(())
+    }
+
+    fn prepare(&self, core: &Core, model: &Arc<Model>) -> Result<(Trainee, Option<Reference>)> {
+        let trainee = Trainee::new(model, self.needs.value_head)?;
+        let copy = self.needs.reference && core.reference.is_none();
+        let reference = if copy { Some(Reference::of(model)?) } else { None };
+        Ok((trainee, reference))
+    }
+
+    fn check_scores(&self, model: &Model, expected: usize, of: &str) -> Result<()> {
+        match model.architecture().scores() {
+            found if found == expected && found > 0 => Ok(()),
+            found => {
+                Err(Error::shape(format!("model: expected {expected} scores, one for each of the {of}, got {found}")))
+            }
+        }
+    }
+
+    /// All models of a session read the same tokens.
+    fn check_vocabulary(&self, core: &Core, model: &Model) -> Result<()> {
+        let frozen = [&core.reference, &core.reward].into_iter().flatten().map(|frozen| frozen.model.clone());
+        let others = core.trainee.iter().map(|trainee| trainee.model.clone()).chain(frozen);
+        let found = model.architecture().vocabulary;
+        let sizes: Vec<i64> = others.map(|other| other.architecture().vocabulary).collect();
+        match sizes.into_iter().find(|size| *size != found) {
+            Some(size) => {
+                let message =
+                    format!("model: expected a vocabulary of {size}, as the session's other model, got {found}");
+                Err(Error::shape(message))
+            }
+            None => Ok(()),
+        }
+    }
+
+    pub fn model(&self, role: Role) -> Option<Arc<Model>> {
+        if role == self.trained_role() {
+            return self.trained.lock().clone();
+        }
+        let core = self.core.lock();
+        let frozen = match role {
+            Role::Policy => None,
+            Role::Reference => core.reference.as_ref(),
+            Role::Reward => core.reward.as_ref(),
+        };
+        frozen.map(|frozen| frozen.model.clone())
+    }
+
+    pub fn tokenizer(&self) -> Option<Arc<Tokenizer>> {
+        self.trained.lock().as_ref().and_then(|model| model.tokenizer().cloned())
+    }
+
+    /// The model in training.
+    pub(super) fn trained(&self) -> Result<Arc<Model>> {
+        self.trained.lock().clone().ok_or_else(no_model)
+    }
+}
+
+fn check_language(role: &str, model: &Model) -> Result<()> {
+    match model.architecture().scores() {
+        0 => Ok(()),
+        scores => Err(Error::shape(format!(
+            "model: expected a language model for the role {role}, got one of {scores} scores"
+        ))),
+    }
+}

@@ -1,0 +1,201 @@
+//! Reward models in training and at work: pairs, ranked lists, several scores, steps; a session that they judge.
+
+mod support;
+
+use keel::config::Load;
+use keel::data::{Batch, Column, Kind, Values};
+use keel::error::Status;
+use keel::model::Model;
+use keel::session::{Role, Session};
+use std::sync::Arc;
+use support::*;
+
+/// A session that trains a reward model on the tiny language model's trunk.
+fn judge(settings: &str) -> Arc<Session> {
+    let text = format!(
+        r#"{{"algorithm": {{"type": "reward", "batch_size": 8, "epochs": 0{settings}}},
+            "optimizer": {{"learning_rate": 0.003}}, "threads": 1}}"#
+    );
+    let session = Session::create(&runtime(), config(&text)).unwrap();
+    session.set_model(Role::Reward, tiny_model(2)).unwrap();
+    session
+}
+
+fn flat(values: Vec<f32>) -> Column {
+    Column { values: Values::F32(values), offsets: None }
+}
+
+/// Pairs whose chosen responses begin with 4, the rejected ones with 12.
+fn pairs(rows: usize) -> Batch {
+    let answers = |first: i32| (0..rows).map(|row| vec![first, first + (row % 4) as i32, 2]).collect();
+    batch(Kind::Preferences, &[("prompt", prompts(rows)), ("chosen", answers(4)), ("rejected", answers(12))])
+}
+
+/// Lists of three responses to each prompt, the best begins with 4, the next with 9, the worst with 12.
+fn rankings(lists: usize) -> Batch {
+    let first = |row: usize| [4, 9, 12][row % 3];
+    let prompts: Vec<Vec<i32>> = prompts(lists).into_iter().flat_map(|prompt| vec![prompt; 3]).collect();
+    let responses = (0..3 * lists).map(|row| vec![first(row), first(row) + (row % 2) as i32, 2]).collect();
+    let mut rows = batch(Kind::Rankings, &[("prompt", prompts), ("response", responses)]);
+    let ranks = (0..3 * lists).map(|row| 1 + (row % 3) as i32).collect();
+    rows.set("rank", Column { values: Values::I32(ranks), offsets: None }).unwrap();
+    let groups = (0..3 * lists as u64).map(|row| row / 3).collect();
+    rows.set("group", Column { values: Values::U64(groups), offsets: None }).unwrap();
+    rows
+}
+
+fn train(session: &Arc<Session>, steps: usize) {
+    for _ in 0..steps {
+        step(session).unwrap();
+    }
+}
+
+#[test]
+fn pairs_and_ranked_lists_are_told_apart() {
+    for (settings, rows) in
+        [("", pairs(8)), (r#", "learns": "rankings""#, rankings(4)), (r#", "center_coef": 0.01"#, pairs(8))]
+    {
+        let session = judge(settings);
+        session.push(&rows).unwrap();
+        train(&session, 30);
+        let (accuracy, loss) = (metric(&session, "preference/accuracy"), metric(&session, "loss/preference"));
+        assert!(accuracy == 1.0 && loss < 0.1, "{settings}: accuracy {accuracy}, loss {loss}");
+    }
+}
+
+#[test]
+fn steps_are_judged_one_by_one() {
+    let session = judge(r#", "learns": "steps""#);
+    // a step is two tokens; it is right where it begins with 4
+    let first = |row: usize, step: usize| if (row + step).is_multiple_of(2) { 4 } else { 12 };
+    let response = |row: usize| vec![first(row, 0), 5, first(row, 1), 5];
+    let mut rows = batch(Kind::Demonstrations, &[("prompt", prompts(8)), ("response", (0..8).map(response).collect())]);
+    let offsets = rows.column("response").unwrap().offsets.clone();
+    let mask = Values::U8([0, 1, 0, 1].repeat(8));
+    rows.set("response_mask", Column { values: mask, offsets: offsets.clone() }).unwrap();
+    let labels = (0..8).flat_map(|row| [0.0, first(row, 0) as f32, 0.0, first(row, 1) as f32]);
+    let labels = labels.map(|label| if label == 4.0 { 1.0 } else { 0.0 }).collect();
+    rows.set("step_labels", Column { values: Values::F32(labels), offsets }).unwrap();
+    session.push(&rows).unwrap();
+    train(&session, 30);
+    assert_eq!(metric(&session, "preference/accuracy"), 1.0);
+    assert_eq!(metric(&session, "tokens/trained"), 16.0);
+}
+
+#[test]
+fn scores_learn_from_margins_probabilities_and_weights_of_their_own() {
+    let session = judge(r#", "scores": ["helpful", "safe"]"#);
+    let mut rows = pairs(8);
+    // the second score prefers what the first rejects; the third pair is nobody's business
+    rows.set("probability", flat([1.0, 0.0].repeat(8))).unwrap();
+    rows.set("weight", flat((0..16).map(|place| if place / 2 == 2 { 0.0 } else { 1.0 }).collect())).unwrap();
+    session.push(&rows).unwrap();
+    train(&session, 40);
+    assert_eq!(metric(&session, "preference/accuracy"), 1.0);
+    let model = session.model(Role::Reward).unwrap();
+    assert_eq!(model.score_names(), ["helpful", "safe"]);
+    let mut wrong = pairs(2);
+    wrong.set("margin", flat(vec![0.0; 6])).unwrap();
+    let error = session.push(&wrong).unwrap_err();
+    assert_eq!((error.status, error.message.as_str()), (Status::Shape, "margin: expected 1 or 2 numbers a row, got 3"));
+}
+
+#[test]
+fn a_list_is_never_divided_and_its_order_and_chunks_change_nothing() {
+    let numbers = |settings: &str, reversed: bool| {
+        let text = format!(
+            r#"{{"algorithm": {{"type": "reward", "learns": "rankings", "batch_size": 4, "shuffle": false}}, {settings}
+                "threads": 1}}"#
+        );
+        let session = Session::create(&runtime(), config(&text)).unwrap();
+        session.set_model(Role::Reward, tiny_model(2)).unwrap();
+        let rows = rankings(2);
+        session.push(&if reversed { backwards(&rows) } else { rows }).unwrap();
+        step(&session).unwrap();
+        assert!(session.update().unwrap().is_none(), "four rows became two whole lists");
+        ["loss/preference", "gradient/norm", "score/mean"].map(|name| metric(&session, name))
+    };
+    let whole = numbers("", false);
+    for (settings, reversed) in [("\"micro_batch_tokens\": 7,", false), ("", true)] {
+        for (left, right) in whole.iter().zip(numbers(settings, reversed)) {
+            assert!((left - right).abs() <= 1e-5 * left.abs().max(1.0), "{settings}{reversed}: {left} {right}");
+        }
+    }
+}
+
+/// The same lists, the last row first.
+fn backwards(rows: &Batch) -> Batch {
+    let count = rows.rows() as usize;
+    let of = |name: &str| rows.column(name).unwrap();
+    let text = |name: &str| (0..count).rev().map(|row| of(name).row_i32(row).to_vec()).collect::<Vec<_>>();
+    let mut turned = batch(Kind::Rankings, &[("prompt", text("prompt")), ("response", text("response"))]);
+    let ranks = (0..count).rev().map(|row| of("rank").row_i32(row)[0]).collect();
+    turned.set("rank", Column { values: Values::I32(ranks), offsets: None }).unwrap();
+    let groups = (0..count).rev().map(|row| of("group").row_u64(row)[0]).collect();
+    turned.set("group", Column { values: Values::U64(groups), offsets: None }).unwrap();
+    turned
+}
+
+#[test]
+fn a_reward_model_judges_the_rollouts_that_nobody_rewarded() {
+    let trainer = judge("");
+    trainer.push(&pairs(8)).unwrap();
+    train(&trainer, 20);
+    let model = trainer.model(Role::Reward).unwrap();
+    let text = r#"{"algorithm": {"type": "ppo", "epochs": 1}, "threads": 1}"#;
+    let session = session(text, &tiny_model(1));
+    let mut rows = rollouts(&session, 4, 0);
+    let mut bare = Batch::new(Kind::Rollouts, rows.rows()).unwrap();
+    for (name, column) in rows.columns().filter(|(name, _)| *name != "reward") {
+        bare.set(name, column.clone()).unwrap();
+    }
+    session.push(&bare).unwrap();
+    assert!(session.update().unwrap().is_none(), "no rewards, no judge");
+    session.set_model(Role::Reward, model).unwrap();
+    step(&session).unwrap();
+    let judged = metric(&session, "reward/mean");
+    rows.set("reward", flat(vec![7.0; 4])).unwrap();
+    session.push(&rows).unwrap();
+    step(&session).unwrap();
+    assert_eq!(metric(&session, "reward/mean"), 7.0, "the host's rewards come first");
+    assert!(judged.is_finite() && judged != 0.0);
+}
+
+#[test]
+fn a_reward_model_is_saved_loaded_and_restored() {
+    let session = judge("");
+    session.push(&pairs(8)).unwrap();
+    train(&session, 3);
+    let folder = std::env::temp_dir().join(format!("keel-reward-{}", std::process::id()));
+    session.model(Role::Reward).unwrap().save(&folder).unwrap();
+    let loaded = Model::load(&folder, &Load::default()).unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert!(loaded.weights().data().equal(&session.model(Role::Reward).unwrap().weights().data()));
+    assert_eq!(loaded.score_names(), ["reward"]);
+    let (saved, hash) = (session.export().unwrap(), session.state_hash().unwrap());
+    train(&session, 2);
+    let later = session.state_hash().unwrap();
+    session.import(&saved).unwrap();
+    assert_eq!(session.state_hash().unwrap(), hash);
+    train(&session, 2);
+    assert_eq!(session.state_hash().unwrap(), later);
+}
+
+#[test]
+fn roles_that_do_not_fit_are_refused() {
+    let judge = judge("");
+    let refuse = |session: &Session, role: Role, model: &Arc<Model>, status: Status, words: &str| {
+        let error = session.set_model(role, model.clone()).unwrap_err();
+        assert!(error.status == status && error.message.contains(words), "{error}");
+    };
+    refuse(&judge, Role::Policy, &tiny_model(1), Status::State, "set it with the role reward");
+    refuse(&judge, Role::Reward, &tiny_model(1), Status::State, "in training already");
+    let reward = judge.model(Role::Reward).unwrap();
+    let ppo = Session::create(&runtime(), config(r#"{"algorithm": {"type": "ppo"}, "threads": 1}"#)).unwrap();
+    refuse(&ppo, Role::Policy, &reward, Status::Shape, "expected a language model for the role policy");
+    refuse(&ppo, Role::Reference, &reward, Status::Shape, "expected a language model for the role reference");
+    refuse(&ppo, Role::Reward, &tiny_model(1), Status::Shape, "expected 1 scores");
+    let prompts = batch(Kind::Prompts, &[("prompt", prompts(1))]);
+    let error = judge.generate(&prompts, Default::default()).err().unwrap();
+    assert_eq!(error.status, Status::State);
+}
