@@ -259,3 +259,108 @@ fn evaluation_rows_are_scored_and_never_trained_on() {
     assert_eq!(metric(&session, "evaluation/tokens_trained"), 3.0);
     assert!(metric(&session, "evaluation/loss_nll") > 0.0);
 }
+
+const MIXING: &str = r#"{"algorithm": {"type": "ppo", "epochs": 1, "minibatches": 2,
+                         "demonstrations": {"coef": 1.0, "batch_size": 4, "mix": "joint"}},
+                         "optimizer": {"learning_rate": 0.003}, "seed": 3, "threads": 1}"#;
+
+#[test]
+fn demonstrations_are_learned_beside_rollouts_jointly_and_in_turns() {
+    for (mix, steps) in [("joint", 2), ("alternating", 4)] {
+        let session = session(&MIXING.replace("joint", mix), &tiny_model(1));
+        session.push(&rollouts(&session, 8, 0)).unwrap();
+        assert!(session.update().unwrap().is_none(), "no demonstrations yet");
+        let rows = batch(Kind::Demonstrations, &[("prompt", prompts(6)), ("response", vec![vec![5, 6, 7, 2]; 6])]);
+        session.push(&rows).unwrap();
+        assert_eq!(step(&session).unwrap().optimizer_steps, steps, "{mix}");
+        let first = metric(&session, "loss/demonstrations");
+        for update in 1..12 {
+            session.push(&rollouts(&session, 8, update)).unwrap();
+            step(&session).unwrap();
+        }
+        let last = metric(&session, "loss/demonstrations");
+        assert!(last < 0.7 * first, "{mix}: {first} → {last}");
+    }
+}
+
+#[test]
+fn demonstrations_beside_rollouts_survive_a_checkpoint_and_any_chunk_size() {
+    let numbers = |memory: &str, interrupted: bool| {
+        let text = MIXING.replace("\"threads\"", &format!("{memory} \"threads\""));
+        let session = session(&text, &tiny_model(1));
+        session.push(&batch(Kind::Demonstrations, &[("prompt", prompts(6)), ("response", prompts(6))])).unwrap();
+        session.push(&rollouts(&session, 8, 0)).unwrap();
+        step(&session).unwrap();
+        let rows = rollouts(&session, 8, 1);
+        if interrupted {
+            let saved = session.export().unwrap();
+            session.push(&rows).unwrap();
+            step(&session).unwrap();
+            session.import(&saved).unwrap();
+        }
+        session.push(&rows).unwrap();
+        step(&session).unwrap();
+        let norm = metric(&session, "gradient/norm");
+        (metric(&session, "loss/demonstrations"), norm, session.state_hash().unwrap())
+    };
+    let whole = numbers("", false);
+    let again = numbers("", true);
+    assert_eq!((whole.0, whole.1), (again.0, again.1));
+    let chunked = numbers("\"micro_batch_tokens\": 12,", false);
+    assert!(
+        (whole.0 - chunked.0).abs() < 1e-4 && (whole.1 - chunked.1).abs() < 1e-4 * whole.1,
+        "{whole:?} {chunked:?}"
+    );
+}
+
+#[test]
+fn a_value_model_of_its_own_learns_beside_the_policy_and_is_restored() {
+    let text = PPO.replace("\"epochs\"", "\"value_warmup\": {\"updates\": 1, \"learning_rate\": 0.01}, \"epochs\"");
+    let (policy, value) = (tiny_model(1), Arc::new(tiny_model(4).with_scores(&["value".to_string()], 0).unwrap()));
+    let session = Session::create(&runtime(), config(&text)).unwrap();
+    session.set_model(Role::Value, value.clone()).unwrap();
+    session.set_model(Role::Policy, policy.clone()).unwrap();
+    assert_eq!(session.set_model(Role::Value, value.clone()).unwrap_err().status, Status::State);
+    let (policy_before, value_before) = (policy.weights().data().copy(), value.weights().data().copy());
+    session.push(&rollouts(&session, 8, 0)).unwrap();
+    step(&session).unwrap();
+    assert!(policy.weights().data().equal(&policy_before), "the policy waits");
+    assert!(!value.weights().data().equal(&value_before), "the value model has learned");
+    let (saved, hash) = (session.export().unwrap(), session.state_hash().unwrap());
+    let path = std::env::temp_dir().join(format!("keel-value-{}.keel", std::process::id()));
+    std::fs::write(&path, &saved).unwrap();
+    let opened = Session::open(&runtime(), &path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(opened.state_hash().unwrap(), hash);
+    for session in [&session, &opened] {
+        session.push(&rollouts(session, 8, 1)).unwrap();
+        step(session).unwrap();
+    }
+    assert_eq!(opened.state_hash().unwrap(), session.state_hash().unwrap());
+    assert!(!policy.weights().data().equal(&policy_before));
+}
+
+#[test]
+fn token_rewards_stand_in_for_a_reward_and_need_a_counted_token() {
+    let session = session(PPO, &tiny_model(1));
+    let rows = rollouts(&session, 2, 0);
+    let response = rows.column("response").unwrap().clone();
+    let offsets = response.offsets.clone().unwrap();
+    let make = |first_counts: bool| {
+        let mut bare = keel::data::Batch::new(Kind::Rollouts, 2).unwrap();
+        for (name, column) in rows.columns().filter(|(name, _)| *name != "reward") {
+            bare.set(name, column.clone()).unwrap();
+        }
+        let count = offsets[2] as usize;
+        let rewards = (0..count).map(|token| if token == 0 { 1.0 } else { 0.0 }).collect();
+        bare.set("token_reward", Column { values: Values::F32(rewards), offsets: Some(offsets.clone()) }).unwrap();
+        let flags = (0..count).map(|token| u8::from(token > 0 || first_counts)).collect();
+        bare.set("response_mask", Column { values: Values::U8(flags), offsets: Some(offsets.clone()) }).unwrap();
+        bare
+    };
+    let error = session.push(&make(false)).unwrap_err();
+    assert_eq!((error.status, &error.message[..20]), (Status::Data, "row 0: token_reward:"));
+    session.push(&make(true)).unwrap();
+    step(&session).unwrap();
+    assert!(metric(&session, "returns/mean") > 0.0);
+}

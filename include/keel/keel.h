@@ -218,6 +218,10 @@ struct DLManagedTensorVersioned;
 // The model that scores rollouts which the host does not reward; in a session that trains a reward model, that model.
 #define KEEL_ROLE_REWARD 3
 
+// A model of one score that tells the values of states, trained with the policy and set before it; without one, a head
+// on the policy's trunk does.
+#define KEEL_ROLE_VALUE 4
+
 // keel_session_set_callback: a keel_reward_callback.
 #define KEEL_CALLBACK_REWARD 1
 

@@ -21,7 +21,7 @@ pub use reward::Reward;
 pub use sft::Sft;
 
 use crate::data::Kind;
-use crate::error::Result;
+use crate::error::{Error, Result, Status};
 use crate::model::Scores;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -95,8 +95,10 @@ pub struct Needs {
     pub reference: bool,
     /// For each row a second sequence: its prompt with the response of the row before.
     pub mismatched: bool,
-    /// A value head on the policy's trunk.
-    pub value_head: bool,
+    /// Values of states, of a head on the policy's trunk unless the session has a value model.
+    pub values: bool,
+    /// Values also of the states after the responses, and `ends` [B, T]: the slot behind each response.
+    pub value_after: bool,
     /// So many rewards of each row: `rewards` [B, K], with `finished` [B] and `rollout_log_probs` [B, T]; 0 = none.
     pub rewards: usize,
     /// `groups` [B], and at least so many responses to each prompt; 0 = no groups.
@@ -108,6 +110,23 @@ pub struct Needs {
     pub token_columns: &'static [&'static str],
     /// Numbers a row of each of these columns, which are then [B, K]; 0 = one, [B].
     pub scores: usize,
+}
+
+/// Demonstrations that a method on rollouts goes on learning from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mixed {
+    /// Demonstrations of one optimiser step.
+    pub batch_size: usize,
+    pub step: MixedStep,
+}
+
+/// Which optimiser step their gradient goes into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MixedStep {
+    /// The one of the rollouts.
+    Joint,
+    /// One of their own, after it.
+    Own,
 }
 
 /// The loss of one minibatch: a scalar that carries the gradient, and what it was made of.
@@ -150,6 +169,16 @@ pub trait Algorithm: Send {
 
     /// The loss of one minibatch. `scores` carries gradient; `columns` does not.
     fn loss(&self, scores: &Scores, columns: &Columns) -> Result<Loss>;
+
+    /// The demonstrations that it mixes in, if any.
+    fn mixed(&self) -> Option<Mixed> {
+        None
+    }
+
+    /// The loss of demonstrations that are mixed in.
+    fn mixed_loss(&self, _scores: &Scores, _columns: &Columns) -> Result<Loss> {
+        Err(Error::new(Status::Internal, "this method mixes in no demonstrations"))
+    }
 
     /// Whether what `loss` measured says that this update should stop before the step.
     fn stops(&self, _metric: &dyn Fn(&str) -> Option<f64>) -> bool {

@@ -24,6 +24,15 @@ pub struct Optimizer {
     pub max_grad_norm: f64,
     /// How the learning rate moves over the optimiser steps.
     pub schedule: Schedule,
+    /// What the numbers of `schedule` count: optimiser steps, or updates, which on rollouts make several.
+    pub schedule_unit: ScheduleUnit,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ScheduleUnit {
+    Step,
+    Update,
 }
 
 impl Default for Optimizer {
@@ -35,14 +44,19 @@ impl Default for Optimizer {
             weight_decay: 0.0,
             max_grad_norm: 1.0,
             schedule: Schedule::default(),
+            schedule_unit: ScheduleUnit::Step,
         }
     }
 }
 
 impl Optimizer {
-    /// The learning rate of an optimiser step, the first of which is step 0.
-    pub fn rate(&self, step: u64) -> f64 {
-        self.learning_rate * self.schedule.factor(step)
+    /// The learning rate of an optimiser step, the first of which is step 0 of update 0.
+    pub fn rate(&self, step: u64, update: u64) -> f64 {
+        let count = match self.schedule_unit {
+            ScheduleUnit::Step => step,
+            ScheduleUnit::Update => update,
+        };
+        self.learning_rate * self.schedule.factor(count)
     }
 }
 
@@ -117,7 +131,7 @@ mod tests {
 
     fn rates(schedule: Schedule, steps: &[u64]) -> Vec<f64> {
         let optimizer = Optimizer { learning_rate: 0.01, schedule, ..Optimizer::default() };
-        steps.iter().map(|&step| optimizer.rate(step)).collect()
+        steps.iter().map(|&step| optimizer.rate(step, 0)).collect()
     }
 
     fn assert_close(found: &[f64], expected: &[f64]) {

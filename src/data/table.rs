@@ -167,6 +167,14 @@ pub const COLUMNS: &[Spec] = &[
         meaning: "log-probability of each response token when it was sampled, before any top-k or top-p, in nats",
     },
     Spec {
+        name: "token_reward",
+        kinds: &[(Kind::Rollouts, false)],
+        types: &[Type::F32],
+        layout: Layout::Response,
+        rule: Rule::Any,
+        meaning: "what each token of the response was worth by itself; of one that does not count, it goes to the last before it that does",
+    },
+    Spec {
         name: "step_labels",
         kinds: &[(Kind::Demonstrations, false)],
         types: &[Type::F32],
@@ -314,7 +322,7 @@ mod tests {
         assert_eq!(schema["types"]["utf8"], 6);
         assert_eq!(schema["batches"]["rollouts"]["kind"], 4);
         let columns = schema["batches"]["rollouts"]["columns"].as_array().unwrap();
-        assert_eq!(columns.len(), 8);
+        assert_eq!(columns.len(), 9);
         assert_eq!(columns[0]["name"], "prompt");
         assert_eq!(columns[0]["types"], json!(["i32"]));
         assert_eq!(schema["batches"]["prompts"]["columns"][0]["types"], json!(["utf8", "i32"]));

@@ -45,7 +45,7 @@ pub fn shaped_rewards(kl: &Tensor, scores: &Tensor, coef: f64, mask: &Tensor) ->
 /// * `values`: V, `[B, T]`, reward units, V_t the value of the state before token t; taken as a constant.
 /// * `mask`: bool `[B, T]`.
 /// * `discount`: γ in [0, 1].
-/// * `gae_lambda`: λ in [0, 1].
+/// * `gae_lambda`: λ in [0, 1], `[B]` or a scalar tensor.
 ///
 /// Returns (Â, R), both `[B, T]`, reward units, 0 where masked, without gradient (**no reduction**, not whitened).
 ///
@@ -58,21 +58,41 @@ pub fn generalized_advantage(
     values: &Tensor,
     mask: &Tensor,
     discount: f64,
-    gae_lambda: f64,
+    gae_lambda: &Tensor,
 ) -> (Tensor, Tensor) {
     let (rewards, values) = (rewards.detach(), values.detach());
     let advantages = values.zeros_like(); // [B, T]
+    let decay = (gae_lambda.detach() * discount).to_kind(values.kind());
     let mut next_value = values.new_zeros([values.size()[0]], (values.kind(), values.device())); // [B]
     let mut carried = next_value.zeros_like(); // [B]
     for t in (0..values.size()[1]).rev() {
         let (reward, value, counts) = (rewards.select(1, t), values.select(1, t), mask.select(1, t));
         let delta = reward + &next_value * discount - &value;
-        carried = (delta + &carried * (discount * gae_lambda)).where_self(&counts, &carried);
+        carried = (delta + &carried * &decay).where_self(&counts, &carried);
         next_value = value.where_self(&counts, &next_value);
         advantages.select(1, t).copy_(&carried);
     }
     let returns = &advantages + values;
     (kept(&advantages, mask), kept(&returns, mask))
+}
+
+/// λ of each response, the larger the longer it is, so that the last reward reaches the first token.
+///
+/// ```text
+/// λ_b = clip(1 − 1 / (α · n_b), 0, 1),   n_b = Σ_t m_{b,t}
+/// ```
+///
+/// * `mask`: bool `[B, T]`.
+/// * `coef`: α > 0, without unit.
+///
+/// Returns λ, `[B]` f64, in [0, 1], without gradient.
+///
+/// Degenerate: an all-masked row, or one of at most 1 / α tokens, gives 0.
+///
+/// Source: Yue et al. 2025 (VAPO, arXiv 2504.05118), equation 11.
+pub fn length_adaptive_lambda(mask: &Tensor, coef: f64) -> Tensor {
+    let lengths = mask.sum_dim_intlist(1, false, Kind::Double);
+    ((lengths * coef).reciprocal() * -1.0 + 1.0).clamp(0.0, 1.0)
 }
 
 /// The share of the variance of the returns that the values explain.

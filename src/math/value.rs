@@ -5,6 +5,8 @@
 
 use tch::Tensor;
 
+use super::masked::masked_mean;
+
 /// The clipped squared error of the values per token.
 ///
 /// ```text
@@ -31,4 +33,32 @@ pub fn value_loss(values: &Tensor, old_values: &Tensor, returns: &Tensor, value_
     let (low, high) = (&old_values - value_clip_range, &old_values + value_clip_range);
     let clipped = values.clamp_tensor(Some(low), Some(high));
     squared_error.maximum(&((clipped - returns).square() * 0.5))
+}
+
+/// The share of counted states whose value loss is the clipped one.
+///
+/// ```text
+/// f = Σ m_t · 1[(clip(V_t, V_old,t − ε, V_old,t + ε) − R_t)² > (V_t − R_t)²] / Σ m_t
+/// ```
+///
+/// * `values`, `old_values`, `returns`: V, V_old and R, `[B, T]`, reward units; constants here.
+/// * `value_clip_range`: ε ≥ 0, reward units; 0 = no clipping.
+/// * `mask`: bool `[B, T]`.
+///
+/// Returns a scalar tensor in [0, 1] without gradient (**mean over counted states**).
+///
+/// Degenerate: all masked, or no clipping, gives 0.
+///
+/// Source: Ziegler et al. 2019 (arXiv 1909.08593), published code.
+pub fn value_clip_fraction(
+    values: &Tensor,
+    old_values: &Tensor,
+    returns: &Tensor,
+    value_clip_range: f64,
+    mask: &Tensor,
+) -> Tensor {
+    let values = values.detach();
+    let loss = value_loss(&values, old_values, returns, value_clip_range);
+    let clipped = loss.gt_tensor(&value_loss(&values, old_values, returns, 0.0)); // [B, T]
+    masked_mean(&clipped.to_kind(values.kind()), mask)
 }

@@ -14,7 +14,7 @@ mod weights;
 pub use arena::{Layout, Parameter, Part, Slot, Weights};
 pub use language::{
     response_mask, score, Architecture, FinishReason, Generation, Packed, Rollout, ScoreOptions, Scores, Sequence,
-    Tokenizer, Transformer, ValueHead,
+    Tokenizer, Transformer, ValueHead, ValueModel,
 };
 pub use weights::Parts;
 

@@ -18,6 +18,8 @@ pub(super) struct Row {
     pub id: u64,
     pub sequences: Vec<Sequence>,
     pub evaluation: bool,
+    /// A demonstration beside rollouts.
+    pub mixed: bool,
     /// What the host's columns of numbers say of it, one or several numbers each.
     pub numbers: BTreeMap<String, Vec<f32>>,
     /// One number for each of the method's rewards.
@@ -44,12 +46,17 @@ pub(super) struct Buffer {
     pub next_id: u64,
     pub rows: Vec<Arc<Row>>,
     pub cursor: Cursor,
+    /// Where the demonstrations stand that are mixed in.
+    pub mixed: Cursor,
 }
 
 /// What an update is made of, and the cursor as it will stand once the update is done.
 pub(super) struct Selection {
     pub rows: Vec<Arc<Row>>,
     pub cursor: Cursor,
+    /// Demonstrations for each optimiser step, and their cursor.
+    pub mixed: Vec<Vec<Arc<Row>>>,
+    pub mixed_cursor: Cursor,
 }
 
 impl Buffer {
@@ -68,7 +75,8 @@ impl Buffer {
     /// Sets the rewards of each row, as many for each; all ids must be known and distinct, or nothing changes.
     pub fn reward(&mut self, ids: &[u64], rewards: &[f32]) -> Result<()> {
         let width = rewards.len() / ids.len().max(1);
-        let places: HashMap<u64, usize> = self.rows.iter().enumerate().map(|(place, row)| (row.id, place)).collect();
+        let waiting = self.rows.iter().enumerate().filter(|(_, row)| !row.mixed);
+        let places: HashMap<u64, usize> = waiting.map(|(place, row)| (row.id, place)).collect();
         let mut seen = HashSet::new();
         for (id, rewards) in ids.iter().zip(rewards.chunks(width.max(1))) {
             if !places.contains_key(id) {
@@ -97,7 +105,7 @@ impl Buffer {
     pub fn sound(&self, sequences: usize, rewards: usize, architecture: &Architecture) -> bool {
         let ids: HashSet<u64> = self.rows.iter().map(|row| row.id).collect();
         let distinct = ids.len() == self.rows.len() && ids.iter().all(|id| *id < self.next_id);
-        let known = self.cursor.pending.iter().all(|id| ids.contains(id));
+        let known = self.cursor.pending.iter().chain(&self.mixed.pending).all(|id| ids.contains(id));
         let row = |row: &Row| {
             let mut tokens = row.tokens.values();
             row.sequences.len() == sequences
@@ -112,6 +120,7 @@ impl Buffer {
     pub fn clear(&mut self) {
         self.rows.clear();
         self.cursor.pending.clear();
+        self.mixed.pending.clear();
     }
 
     pub fn evaluation(&self) -> Vec<Arc<Row>> {
@@ -122,28 +131,53 @@ impl Buffer {
     pub fn select(&self, regime: Regime, seed: u64) -> Option<Selection> {
         match regime {
             Regime::OnPolicy { .. } => {
-                let rows: Vec<_> = self.rows.iter().filter(|row| !row.evaluation).cloned().collect();
-                (!rows.is_empty()).then(|| Selection { rows, cursor: self.cursor.clone() })
+                let rows: Vec<_> = self.rows.iter().filter(|row| !row.evaluation && !row.mixed).cloned().collect();
+                (!rows.is_empty()).then(|| self.selection(rows, self.cursor.clone()))
             }
             Regime::Offline { batch_size, epochs, shuffle } => {
                 let mut cursor = self.cursor.clone();
                 if cursor.pending.is_empty() {
-                    cursor.pending = self.pass(epochs, shuffle.then_some(seed), cursor.pass);
+                    let due = |row: &Row| epochs == 0 || row.passes < epochs;
+                    cursor.pending = self.pass(due, shuffle.then_some(seed), cursor.pass);
                     cursor.pass += 1;
                 }
                 let taken: Vec<u64> = cursor.pending.drain(..self.next(&cursor.pending, batch_size)).collect();
                 let places: HashMap<u64, &Arc<Row>> = self.rows.iter().map(|row| (row.id, row)).collect();
                 let rows: Vec<_> = taken.iter().filter_map(|id| places.get(id).map(|row| (*row).clone())).collect();
-                (!rows.is_empty()).then_some(Selection { rows, cursor })
+                (!rows.is_empty()).then(|| self.selection(rows, cursor))
             }
         }
     }
 
+    fn selection(&self, rows: Vec<Arc<Row>>, cursor: Cursor) -> Selection {
+        Selection { rows, cursor, mixed: Vec::new(), mixed_cursor: self.mixed.clone() }
+    }
+
+    /// Draws `count` demonstrations for each of `steps` from a seeded shuffle without end; `None` where there are none.
+    pub fn mix(&self, selection: Selection, steps: usize, count: usize, seed: u64) -> Option<Selection> {
+        let places: HashMap<u64, &Arc<Row>> = self.rows.iter().map(|row| (row.id, row)).collect();
+        let mut cursor = self.mixed.clone();
+        let mut drawn = Vec::new();
+        while drawn.len() < steps * count {
+            if cursor.pending.is_empty() {
+                cursor.pending = self.pass(|row| row.mixed, Some(seed), cursor.pass);
+                cursor.pass += 1;
+            }
+            let wanted = (steps * count - drawn.len()).min(cursor.pending.len());
+            let taken = cursor.pending.drain(..wanted).filter_map(|id| places.get(&id).map(|row| (*row).clone()));
+            drawn.extend(taken.collect::<Vec<_>>());
+            if wanted == 0 {
+                return None;
+            }
+        }
+        let mixed = drawn.chunks(count).map(<[_]>::to_vec).collect();
+        Some(Selection { mixed, mixed_cursor: cursor, ..selection })
+    }
+
     /// The ids of one pass, in order or in the seed's order for that pass; those of a group stay together.
-    fn pass(&self, epochs: u64, seed: Option<u64>, pass: u64) -> Vec<u64> {
-        let due = |row: &&Arc<Row>| !row.evaluation && (epochs == 0 || row.passes < epochs);
+    fn pass(&self, due: impl Fn(&Row) -> bool, seed: Option<u64>, pass: u64) -> Vec<u64> {
         let mut groups: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
-        for row in self.rows.iter().filter(due) {
+        for row in self.rows.iter().filter(|row| !row.evaluation && due(row)) {
             groups.entry(row.group).or_default().push(row.id);
         }
         let mut groups: Vec<Vec<u64>> = groups.into_values().collect();
@@ -167,6 +201,7 @@ impl Buffer {
     /// Marks an update as done: on-policy rows go, offline rows have one pass more and go after their last.
     pub fn consume(&mut self, selection: &Selection, regime: Regime) {
         let used: HashSet<u64> = selection.rows.iter().map(|row| row.id).collect();
+        self.mixed = selection.mixed_cursor.clone();
         match regime {
             Regime::OnPolicy { .. } => self.rows.retain(|row| !used.contains(&row.id)),
             Regime::Offline { epochs, .. } => {
@@ -199,6 +234,7 @@ mod tests {
             id: 0,
             sequences: vec![Sequence { tokens: vec![1, 2], prompt_length: 1, mask: None }],
             evaluation: false,
+            mixed: false,
             numbers: BTreeMap::new(),
             reward: None,
             group: 0,

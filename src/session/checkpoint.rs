@@ -6,11 +6,11 @@
 use super::buffer::Buffer;
 use super::core::Reference;
 use super::record::Values;
-use super::Session;
+use super::{Role, Session};
 use crate::config as settings;
 use crate::data::Kind as Rows;
 use crate::error::{Error, Result, Status};
-use crate::model::{Architecture, Model, Parts};
+use crate::model::{Architecture, Layout, Model, Parts};
 use parking_lot::Mutex;
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::SafeTensors;
@@ -40,6 +40,8 @@ struct State {
     policy: Parts,
     reference: Option<Parts>,
     reward: Option<Parts>,
+    /// The value model, whose parameters lie behind the policy's.
+    value: Option<Parts>,
 }
 
 /// A checkpoint in memory: what is written, and what was read.
@@ -83,6 +85,7 @@ impl Checkpoint {
             policy,
             reference,
             reward,
+            value: core.value.as_ref().map(|model| model.to_parts()),
         };
         Ok(Checkpoint { state, tensors, bytes })
     }
@@ -167,6 +170,13 @@ impl Checkpoint {
         Model::from_parts(parts, &self.tensor(&format!("{role}.parameters"))?, device)
     }
 
+    fn value_model(&self, parts: &Parts, device: Device) -> Result<Model> {
+        let length = Architecture::parse(&parts.config).map(|a| Layout::new(&a.parameters()).len)?;
+        let parameters = self.tensor("policy.parameters")?;
+        let start = parameters.numel() as i64 - length;
+        Model::from_parts(parts.clone(), &parameters.f_narrow(0, start.max(0), length)?, device)
+    }
+
     /// Writes the checkpoint into the session; everything that can be wrong is found before the first write.
     pub fn apply(&self, session: &Session) -> Result<()> {
         let core = &mut *session.core().lock();
@@ -181,6 +191,10 @@ impl Checkpoint {
             && Architecture::parse(&self.state.policy.config)? == **model.architecture();
         if !same {
             return Err(Error::shape("checkpoint: its policy has another architecture than the session's"));
+        }
+        let value = self.state.value.as_ref().map(|parts| Architecture::parse(&parts.config)).transpose()?;
+        if value.as_ref() != core.value.as_ref().map(|model| model.architecture().as_ref()) {
+            return Err(Error::shape("checkpoint: its value model has another architecture than the session's"));
         }
         let buffer = self.buffer(session, model.architecture())?;
         let reference = self.frozen(&self.state.reference, "reference", session.device())?;
@@ -244,6 +258,9 @@ pub(super) fn open(runtime: &Arc<super::Runtime>, path: &Path) -> Result<Arc<Ses
     let opened = || -> Result<Arc<Session>> {
         let device = runtime.check_device(settings::device(&checkpoint.state.config.device)?)?;
         let session = Session::create(runtime, checkpoint.state.config.clone())?;
+        if let Some(parts) = &checkpoint.state.value {
+            session.set_model(Role::Value, Arc::new(checkpoint.value_model(parts, device)?))?;
+        }
         let policy = checkpoint.model(&checkpoint.state.policy, "policy", device)?;
         session.set_model(session.trained_role(), Arc::new(policy))?;
         checkpoint.apply(&session)?;

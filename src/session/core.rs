@@ -6,7 +6,7 @@ use super::scoring::Scored;
 use super::trainee::Trainee;
 use crate::algorithm::Algorithm;
 use crate::error::{Error, Result};
-use crate::model::{Model, Transformer, ValueHead, Weights};
+use crate::model::{Model, Transformer, ValueModel, Weights};
 use std::sync::Arc;
 
 /// What a model is to a session.
@@ -16,6 +16,7 @@ pub enum Role {
     Policy = 1,
     Reference = 2,
     Reward = 3,
+    Value = 4,
 }
 
 /// A frozen model: a snapshot that its owner's later publications do not touch.
@@ -42,27 +43,32 @@ pub(super) struct Core {
     pub reference: Option<Reference>,
     /// The model that judges rollouts.
     pub reward: Option<Reference>,
+    /// The network of its own that state values come from, trained with the policy.
+    pub value: Option<Arc<Model>>,
     pub updates: u64,
     pub optimizer_steps: u64,
 }
 
 impl Core {
     pub fn new(algorithm: Box<dyn Algorithm>) -> Self {
-        Core { algorithm, trainee: None, reference: None, reward: None, updates: 0, optimizer_steps: 0 }
+        Core { algorithm, trainee: None, reference: None, reward: None, value: None, updates: 0, optimizer_steps: 0 }
     }
 
     /// Rows as the algorithm sees them.
     pub fn gathered(&self, rows: Vec<Arc<Row>>) -> Gathered {
-        match (&self.trainee, self.algorithm.needs().mismatched) {
+        let needs = self.algorithm.needs();
+        let gathered = match (&self.trainee, needs.mismatched) {
             (Some(trainee), true) => Gathered::mismatched(rows, trainee.model.architecture().positions as usize),
             _ => Gathered::new(rows),
-        }
+        };
+        let room = i64::from(needs.value_after);
+        Gathered { width: gathered.width + room, ..gathered }
     }
 
-    /// Whose network, and the value head on it.
-    pub fn network(&self, whose: Scored) -> Result<(&Transformer, Option<&ValueHead>)> {
+    /// Whose network, and what tells values beside it.
+    pub fn network(&self, whose: Scored) -> Result<(&Transformer, Option<&ValueModel>)> {
         match whose {
-            Scored::Policy => self.trainee().map(|trainee| (&trainee.network, trainee.value_head.as_ref())),
+            Scored::Policy => self.trainee().map(|trainee| (&trainee.network, trainee.value_model.as_ref())),
             Scored::Reference => frozen(&self.reference, "reference"),
             Scored::Reward => frozen(&self.reward, "reward"),
         }
@@ -77,7 +83,7 @@ impl Core {
     }
 }
 
-fn frozen<'a>(model: &'a Option<Reference>, role: &str) -> Result<(&'a Transformer, Option<&'a ValueHead>)> {
+fn frozen<'a>(model: &'a Option<Reference>, role: &str) -> Result<(&'a Transformer, Option<&'a ValueModel>)> {
     let model = model.as_ref().ok_or_else(|| Error::state(format!("{role}: the session has no model for it")))?;
     Ok((&model.network, None))
 }

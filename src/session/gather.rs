@@ -79,6 +79,15 @@ impl Gathered {
         response_mask(&self.sequences(&all), self.width, device)
     }
 
+    /// The slot behind each response, [S, T] bool; T has room for it.
+    pub fn ends(&self, device: Device) -> Result<Tensor> {
+        let lengths: Vec<i64> =
+            (0..self.sequence_count()).map(|index| self.sequence(index).response_length() as i64).collect();
+        let lengths = Tensor::f_from_slice(&lengths)?.f_unsqueeze(1)?; // [S, 1]
+        let slots = Tensor::f_arange(self.width, (Kind::Int64, Device::Cpu))?; // [T]
+        Ok(slots.f_eq_tensor(&lengths)?.f_to_device(device)?)
+    }
+
     /// One number a row as [B].
     pub fn per_row(&self, device: Device, value: impl Fn(&Row) -> f32) -> Result<Tensor> {
         let values: Vec<f32> = self.rows.iter().map(|row| value(row)).collect();

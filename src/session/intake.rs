@@ -17,6 +17,8 @@ pub(super) struct Intake<'a> {
     pub end: Option<i32>,
     /// What the method reads.
     pub needs: &'a Needs,
+    /// Whether these are demonstrations beside rollouts.
+    pub mixed: bool,
 }
 
 /// Columns of one number a row that are no number of the method's: what they say stands elsewhere in a row.
@@ -77,7 +79,11 @@ impl Intake<'_> {
                 let message = format!("{name}: expected {expected} numbers, one a response token, got {found_length}");
                 return Err(Error::shape(message));
             }
-            found.insert(name.to_string(), numbers.to_vec());
+            let mut numbers = numbers.to_vec();
+            if name == "token_reward" {
+                carry_back(&mut numbers, response)?;
+            }
+            found.insert(name.to_string(), numbers);
         }
         Ok(found)
     }
@@ -143,13 +149,20 @@ impl Intake<'_> {
             id: 0,
             sequences,
             evaluation: whole("split") == Some(1),
+            mixed: self.mixed,
             numbers,
-            reward: self.batch.column("reward").map(|column| column.row_f32(row).to_vec()),
+            reward: self.reward(row),
             group: row as u64,
             tokens,
             finished,
             passes: 0,
         })
+    }
+
+    /// The row's rewards; where tokens have theirs, the whole response need not have one.
+    fn reward(&self, row: usize) -> Option<Vec<f32>> {
+        let of_tokens = || self.batch.column("token_reward").map(|_| vec![0.0; self.needs.rewards]);
+        self.batch.column("reward").map(|column| column.row_f32(row).to_vec()).or_else(of_tokens)
     }
 
     fn prompt(&self, row: usize) -> Result<Vec<i32>> {
@@ -226,5 +239,23 @@ fn numbers(column: &Column, row: usize) -> Vec<f32> {
         Values::F32(values) => values[column.span(row)].to_vec(),
         Values::I32(values) => values[column.span(row)].iter().map(|whole| *whole as f32).collect(),
         other => panic!("a column of {} was read as numbers", other.kind().name()),
+    }
+}
+
+/// Moves the reward of each token that does not count to the last one before it that does.
+fn carry_back(rewards: &mut [f32], response: &Sequence) -> Result<()> {
+    let mut carried = 0.0;
+    for token in (0..rewards.len()).rev() {
+        carried += rewards[token];
+        rewards[token] = 0.0;
+        if response.counts(token) {
+            rewards[token] = std::mem::take(&mut carried);
+        }
+    }
+    match carried == 0.0 {
+        true => Ok(()),
+        false => {
+            Err(Error::data("token_reward: expected a counted token before each reward, got none before the first"))
+        }
     }
 }

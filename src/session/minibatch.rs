@@ -1,6 +1,6 @@
 //! One optimiser step's share of a batch: its rows, their chunks, the outputs, and the way back through the model.
 
-use super::buffer::shuffle;
+use super::buffer::{shuffle, Row};
 use super::core::Core;
 use super::gather::Gathered;
 use super::scoring::{joined_scores, score_options};
@@ -9,9 +9,11 @@ use crate::algorithm::{Algorithm, Columns, Measured, Regime};
 use crate::error::{Error, Result, Status};
 use crate::model::{score, Scores};
 use std::ops::Range;
+use std::sync::Arc;
 use tch::{no_grad_guard, Kind, Tensor};
 
 pub(super) struct Minibatch {
+    gathered: Arc<Gathered>,
     rows: Vec<usize>,
     sequences: Vec<usize>,
     chunks: Vec<Range<usize>>,
@@ -19,13 +21,22 @@ pub(super) struct Minibatch {
     outputs: Vec<Scores>,
     /// dL/d(output), in the order of `Scores::outputs`; `None` where the loss does not depend on it.
     gradients: Option<[Option<Tensor>; 4]>,
+    /// Demonstrations that are mixed in, rather than the batch's own rows.
+    mixed: bool,
 }
 
 impl Minibatch {
-    pub fn new(gathered: &Gathered, rows: Vec<usize>, tokens: usize) -> Self {
+    pub fn new(gathered: &Arc<Gathered>, rows: Vec<usize>, tokens: usize) -> Self {
         let sequences = gathered.of_rows(&rows);
         let chunks = gathered.chunks(&sequences, tokens);
-        Minibatch { rows, sequences, chunks, outputs: Vec::new(), gradients: None }
+        let gathered = gathered.clone();
+        Minibatch { gathered, rows, sequences, chunks, outputs: Vec::new(), gradients: None, mixed: false }
+    }
+
+    /// Demonstrations that are mixed in.
+    pub fn mixed(rows: Vec<Arc<Row>>, tokens: usize) -> Self {
+        let all = (0..rows.len()).collect();
+        Minibatch { mixed: true, ..Minibatch::new(&Arc::new(Gathered::new(rows)), all, tokens) }
     }
 
     /// The rows of each optimiser step: all at once, or `epochs` seeded passes in `minibatches` even parts.
@@ -40,6 +51,14 @@ impl Minibatch {
         (0..epochs).flat_map(pass).collect()
     }
 
+    /// How many optimiser steps `orders` makes.
+    pub fn steps(regime: Regime, rows: usize) -> usize {
+        match regime {
+            Regime::OnPolicy { epochs, minibatches } => epochs as usize * minibatches.clamp(1, rows.max(1)),
+            Regime::Offline { .. } => 1,
+        }
+    }
+
     pub fn chunk_count(&self) -> usize {
         self.chunks.len()
     }
@@ -48,16 +67,17 @@ impl Minibatch {
         self.chunks.len() == 1
     }
 
-    fn run(&self, session: &Session, core: &Core, gathered: &Gathered, chunk: usize) -> Result<Scores> {
+    fn run(&self, session: &Session, core: &Core, chunk: usize) -> Result<Scores> {
         let trainee = core.trainee()?;
-        let sequences = gathered.sequences(&self.sequences[self.chunks[chunk].clone()]);
-        let options = score_options(session, core, gathered.width);
-        score(&trainee.network, trainee.value_head.as_ref(), &sequences, &options)
+        let sequences = self.gathered.sequences(&self.sequences[self.chunks[chunk].clone()]);
+        let options = score_options(session, core, self.gathered.width);
+        let value_model = trainee.value_model.as_ref().filter(|_| !self.mixed);
+        score(&trainee.network, value_model, &sequences, &options)
     }
 
-    pub fn forward(&mut self, session: &Session, core: &Core, gathered: &Gathered, chunk: usize) -> Result<()> {
+    pub fn forward(&mut self, session: &Session, core: &Core, chunk: usize) -> Result<()> {
         let _no_grad = (!self.keeps_graph()).then(no_grad_guard);
-        let scores = self.run(session, core, gathered, chunk)?;
+        let scores = self.run(session, core, chunk)?;
         self.outputs.push(scores);
         Ok(())
     }
@@ -66,9 +86,12 @@ impl Minibatch {
     pub fn loss(&mut self, algorithm: &dyn Algorithm, columns: &Columns) -> Result<Vec<Measured>> {
         let whole = joined_scores(&self.outputs)?;
         let scores = whole.map(|output| output.detach().set_requires_grad(true));
-        let rows: Vec<i64> = self.rows.iter().map(|row| *row as i64).collect();
-        let selected = columns.select(&Tensor::from_slice(&rows))?;
-        let loss = algorithm.loss(&scores, &selected)?;
+        let loss = if self.mixed {
+            algorithm.mixed_loss(&scores, &Columns::new(self.rows.len() as i64))?
+        } else {
+            let rows: Vec<i64> = self.rows.iter().map(|row| *row as i64).collect();
+            algorithm.loss(&scores, &columns.select(&Tensor::from_slice(&rows))?)?
+        };
         if loss.total.requires_grad() {
             loss.total.f_backward()?;
         }
@@ -78,11 +101,11 @@ impl Minibatch {
     }
 
     /// Walks the outputs' gradients of one chunk back into the arena.
-    pub fn backward(&mut self, session: &Session, core: &Core, gathered: &Gathered, chunk: usize) -> Result<()> {
+    pub fn backward(&mut self, session: &Session, core: &Core, chunk: usize) -> Result<()> {
         let scores = if self.keeps_graph() {
             self.outputs.pop().ok_or_else(|| Error::new(Status::Internal, "minibatch: backward before forward"))?
         } else {
-            self.run(session, core, gathered, chunk)?
+            self.run(session, core, chunk)?
         };
         let range = self.chunks[chunk].clone();
         let gradients =
@@ -98,12 +121,10 @@ impl Minibatch {
         if let Some(sum) = terms.into_iter().reduce(|sum, term| sum + term) {
             sum.f_backward()?;
         }
+        if chunk + 1 == self.chunks.len() {
+            self.outputs.clear();
+            self.gradients = None;
+        }
         Ok(())
-    }
-
-    /// Frees what the step no longer needs.
-    pub fn release(&mut self) {
-        self.outputs.clear();
-        self.gradients = None;
     }
 }

@@ -42,6 +42,7 @@ use crate::telemetry::Event;
 use buffer::Buffer;
 use callback::{Callback, Lent};
 use intake::Intake;
+use minibatch::Minibatch;
 use parking_lot::Mutex;
 use record::{Record, Values};
 use serde_json::json;
@@ -58,6 +59,8 @@ pub struct Session {
     temperature: f64,
     kind: Kind,
     needs: Needs,
+    /// Whether it takes demonstrations beside rollouts.
+    mixes: bool,
     /// The names of the scores of the reward model in training; none where a policy is.
     scores: Vec<String>,
     core: Mutex<Core>,
@@ -82,6 +85,7 @@ impl Session {
             temperature: algorithm.temperature(),
             kind: algorithm.kind(),
             needs: algorithm.needs(),
+            mixes: algorithm.mixed().is_some(),
             config,
             device,
             scores: algorithm.scores().to_vec(),
@@ -130,19 +134,21 @@ impl Session {
 
     /// Takes all rows of the batch or none; returns the id of the first. Ids are consecutive.
     pub fn push(&self, batch: &Batch) -> Result<u64> {
-        if batch.kind() != self.kind {
+        let mixed = self.mixes && batch.kind() == Kind::Demonstrations;
+        if batch.kind() != self.kind && !mixed {
             let message = format!("batch: expected {:?} for this algorithm, got {:?}", self.kind, batch.kind());
             return Err(Error::data(message));
         }
-        if self.kind == Kind::Rollouts && batch.column("rollout_log_probs").is_none() {
+        if batch.kind() == Kind::Rollouts && batch.column("rollout_log_probs").is_none() {
             let message =
                 "rollout_log_probs: the column is missing; rollouts must be sampled at the session's temperature \
                            without top_k, top_p or min_new_tokens, or carry the log-probabilities of their sampler";
             return Err(Error::data(message));
         }
         let model = self.trained()?;
-        let end = model.end_tokens().first().copied().filter(|_| self.config.append_eos());
-        let rows = Intake { model: &model, batch, end, needs: &self.needs }.rows()?;
+        let end = model.end_tokens().first().copied().filter(|_| mixed || self.config.append_eos());
+        let needs = if mixed { Needs::default() } else { self.needs };
+        let rows = Intake { model: &model, batch, end, needs: &needs, mixed }.rows()?;
         Ok(self.buffer.lock().push(rows))
     }
 
@@ -181,7 +187,13 @@ impl Session {
         let core = self.core.lock();
         core.trainee()?;
         let selection = self.buffer.lock().select(core.algorithm.regime(), self.config.seed);
-        let Some(selection) = selection else { return Ok(None) };
+        let Some(mut selection) = selection else { return Ok(None) };
+        if let Some(mixed) = core.algorithm.mixed().filter(|_| core.algorithm.value_warmup().is_none()) {
+            let steps = Minibatch::steps(core.algorithm.regime(), selection.rows.len());
+            let drawn = self.buffer.lock().mix(selection, steps, mixed.batch_size, self.config.seed);
+            let Some(drawn) = drawn else { return Ok(None) };
+            selection = drawn;
+        }
         let rewarded = selection.rows.iter().all(|row| row.reward.is_some());
         let judged = core.reward.is_some() || self.reward_callback.is_set();
         if self.needs.rewards > 0 && !rewarded && !judged {
@@ -329,7 +341,7 @@ fn check_unfinished(updating: &Weak<Job>, what: &str) -> Result<()> {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if let Some(model) = self.trained.get_mut().take() {
+        for model in [self.trained.get_mut().take(), self.core.get_mut().value.take()].into_iter().flatten() {
             model.release_trainer();
         }
     }

@@ -36,7 +36,24 @@ impl Session {
                 core.reward = Some(Reference::of(&model)?);
                 Ok(())
             }
+            Role::Value => self.set_value(&mut core, model),
         }
+    }
+
+    fn set_value(&self, core: &mut Core, model: Arc<Model>) -> Result<()> {
+        if !self.needs.values {
+            return Err(Error::state("role: this session's algorithm has no values"));
+        }
+        if core.trainee.is_some() {
+            return Err(Error::state("role: the value model is trained with the policy; set it before the policy"));
+        }
+        self.check_scores(&model, 1, "values of a state")?;
+        self.check_vocabulary(core, &model)?;
+        model.acquire_trainer()?;
+        if let Some(replaced) = core.value.replace(model) {
+            replaced.release_trainer();
+        }
+        Ok(())
     }
 
     /// The role of the model in training.
@@ -74,7 +91,7 @@ impl Session {
     }
 
     fn prepare(&self, core: &Core, model: &Arc<Model>) -> Result<(Trainee, Option<Reference>)> {
-        let trainee = Trainee::new(model, self.needs.value_head)?;
+        let trainee = Trainee::new(model, self.needs.values, core.value.as_ref())?;
         let copy = self.needs.reference && core.reference.is_none();
         let reference = if copy { Some(Reference::of(model)?) } else { None };
         Ok((trainee, reference))
@@ -92,7 +109,7 @@ impl Session {
     /// All models of a session read the same tokens.
     fn check_vocabulary(&self, core: &Core, model: &Model) -> Result<()> {
         let frozen = [&core.reference, &core.reward].into_iter().flatten().map(|frozen| frozen.model.clone());
-        let others = core.trainee.iter().map(|trainee| trainee.model.clone()).chain(frozen);
+        let others = core.trainee.iter().map(|trainee| trainee.model.clone()).chain(core.value.clone()).chain(frozen);
         let found = model.architecture().vocabulary;
         let sizes: Vec<i64> = others.map(|other| other.architecture().vocabulary).collect();
         match sizes.into_iter().find(|size| *size != found) {
@@ -114,6 +131,7 @@ impl Session {
             Role::Policy => None,
             Role::Reference => core.reference.as_ref(),
             Role::Reward => core.reward.as_ref(),
+            Role::Value => return core.value.clone(),
         };
         frozen.map(|frozen| frozen.model.clone())
     }

@@ -14,6 +14,8 @@ pub(super) struct Optimization<'a> {
     pub optimizer: &'a Optimizer,
     /// Optimiser steps that this session made before.
     pub step: u64,
+    /// Updates that it finished before.
+    pub update: u64,
     /// The value head alone, at this learning rate.
     pub value_warmup: Option<f64>,
     /// Raised between the first and the last write.
@@ -37,7 +39,7 @@ impl Optimization<'_> {
                 format!("optimiser step {}: the gradient norm is {gradient_norm}; the step was not applied", self.step);
             return Err(Error::new(Status::NonFinite, message));
         }
-        let learning_rate = self.value_warmup.unwrap_or_else(|| self.optimizer.rate(self.step));
+        let learning_rate = self.value_warmup.unwrap_or_else(|| self.optimizer.rate(self.step, self.update));
         self.writing.store(true, Ordering::SeqCst);
         let stepped = trainee.step(self.optimizer, learning_rate, self.value_warmup.is_some());
         if stepped.is_ok() {

@@ -27,7 +27,8 @@ impl Sampler {
     pub fn new(session: &Session, prompts: &Batch, config: &config::Generate) -> Result<Self> {
         let model = session.model(super::Role::Policy);
         let model = model.ok_or_else(|| Error::state("generate: the session has no policy; call set_model first"))?;
-        let prompts = Intake { model: &model, batch: prompts, end: None, needs: &Needs::default() }.prompts()?;
+        let prompts =
+            Intake { model: &model, batch: prompts, end: None, needs: &Needs::default(), mixed: false }.prompts()?;
         let temperature = session.temperature();
         let plain = config.top_k == 0 && config.top_p >= 1.0 && config.min_new_tokens == 0;
         let generation = Generation::new(&model, prompts, config)?;

@@ -5,7 +5,7 @@ use super::gather::Gathered;
 use super::Session;
 use crate::algorithm::{Columns, Needs};
 use crate::error::Result;
-use crate::model::{score, ScoreOptions, Scores, Sequence, Transformer, ValueHead};
+use crate::model::{score, ScoreOptions, Scores, Sequence, Transformer, ValueModel};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -41,7 +41,7 @@ impl Scoring {
     /// One chunk through a network, `whose` it is said to be.
     pub fn score(
         &mut self,
-        (network, value_head): (&Transformer, Option<&ValueHead>),
+        (network, value_model): (&Transformer, Option<&ValueModel>),
         options: &ScoreOptions,
         gathered: &Gathered,
         whose: Scored,
@@ -53,7 +53,7 @@ impl Scoring {
         let read: Vec<_> = sequences.iter().map(|sequence| sequence.tail(positions)).collect();
         let read: Vec<&Sequence> = read.iter().map(Cow::as_ref).collect();
         let sequences = if whose == Scored::Reward { read } else { sequences };
-        let scores = score(network, value_head, &sequences, options)?;
+        let scores = score(network, value_model, &sequences, options)?;
         self.said.entry(whose).or_default().push(scores);
         Ok(())
     }
@@ -75,6 +75,9 @@ impl Scoring {
         }
         if needs.group_size > 0 {
             columns.insert("groups", gathered.groups(device)?);
+        }
+        if needs.value_after {
+            columns.insert("ends", gathered.ends(device)?);
         }
         for name in needs.token_columns {
             columns.insert(name, gathered.token_numbers(device, name)?);
@@ -102,6 +105,7 @@ pub(super) fn score_options(session: &Session, core: &Core, width: i64) -> Score
         tile_bytes: session.config().logit_bytes as usize,
         width,
         detach_trunk: core.algorithm.value_warmup().is_some(),
+        value_after: core.algorithm.needs().value_after,
     }
 }
 

@@ -1,11 +1,11 @@
-//! The policy in training: one flat buffer of parameters, one of gradients, two of moments, and the network bound to them.
+//! The model in training: one flat buffer of parameters, one of gradients, two of moments, and the networks bound to them.
 //!
-//! The first segment holds matrices and embeddings (decayed), the second biases and norms, the third the value head where
-//! there is one. A segment is what the optimiser updates in one fused call.
+//! Segments hold the model's matrices and embeddings (decayed), its biases and norms, and the same of what tells state values,
+//! a head or a network beside it, where there is one. A segment is what the optimiser updates in one fused call.
 
 use crate::config::Optimizer;
 use crate::error::{Error, Result};
-use crate::model::{Model, Transformer, ValueHead};
+use crate::model::{Model, Transformer, ValueHead, ValueModel};
 use crate::torch::{fused_adamw, set_gradient, AdamW};
 use std::sync::Arc;
 use tch::{no_grad, Kind, Tensor};
@@ -18,7 +18,8 @@ pub(super) struct Segment {
     pub start: i64,
     pub length: i64,
     pub decays: bool,
-    pub value_head: bool,
+    /// Of the values, not of the model.
+    pub values: bool,
     /// Optimiser steps of this segment, a f32 scalar beside the parameters, as the fused kernel wants it.
     pub step: Tensor,
 }
@@ -31,55 +32,62 @@ pub(super) struct Trainee {
     pub second_moments: Tensor,
     pub segments: Vec<Segment>,
     pub network: Transformer,
-    pub value_head: Option<ValueHead>,
+    pub value_model: Option<ValueModel>,
+    /// The model whose network tells the values, and where it starts.
+    value: Option<(Arc<Model>, i64)>,
 }
 
 impl Trainee {
-    /// Copies the model's published weights into an arena of the session's own, with a zero value head if wanted.
-    pub fn new(model: &Arc<Model>, value_head: bool) -> Result<Trainee> {
-        let layout = model.layout();
-        let width = model.architecture().hidden;
-        let body = round_up(layout.len);
-        let length = if value_head { body + round_up(width) + ALIGNMENT } else { body };
-        let published = model.weights().data();
-        if published.kind() != Kind::Float {
-            let message =
-                "policy: expected float32 weights, which training needs; load the model with {\"dtype\": \"float32\"}";
-            return Err(Error::state(message));
-        }
-        let options = (Kind::Float, model.device());
-        let parameters = Tensor::f_zeros([length], options)?;
-        no_grad(|| parameters.narrow(0, 0, layout.len).f_copy_(&published.narrow(0, 0, layout.len)))?;
-        let gradients = Tensor::f_zeros([length], options)?;
-        let network = Transformer::bind_trainable(model.architecture(), layout, &parameters, &gradients)?;
-        let head = if value_head { Some(bind_value_head(&parameters, &gradients, body, width)?) } else { None };
-        let segment = |start, length, decays, value_head| {
-            let step = Tensor::f_zeros([0i64; 0].as_slice(), options)?;
-            Ok::<_, Error>(Segment { start, length, decays, value_head, step })
+    /// Copies the published weights into an arena of the session's own; with `values`, those of the value model or a zero
+    /// head.
+    pub fn new(model: &Arc<Model>, values: bool, value: Option<&Arc<Model>>) -> Result<Trainee> {
+        let body = round_up(model.layout().len);
+        let beside = match value {
+            Some(value) => round_up(value.layout().len),
+            None if values => round_up(model.architecture().hidden) + ALIGNMENT,
+            None => 0,
         };
-        let mut segments = vec![
-            segment(0, layout.decayed, true, false)?,
-            segment(layout.decayed, body - layout.decayed, false, false)?,
-        ];
-        if value_head {
-            segments.push(segment(body, length - body, false, true)?);
+        let options = (Kind::Float, model.device());
+        let parameters = Tensor::f_zeros([body + beside], options)?;
+        let gradients = Tensor::f_zeros([body + beside], options)?;
+        let network = bind(model, &parameters, &gradients, 0)?;
+        let value_model = match value {
+            Some(value) => Some(ValueModel::Network(Box::new(bind(value, &parameters, &gradients, body)?))),
+            None if values => {
+                Some(ValueModel::Head(bind_head(&parameters, &gradients, body, model.architecture().hidden)?))
+            }
+            None => None,
+        };
+        let decayed = model.layout().decayed;
+        let decayed_beside = value.map_or(0, |value| value.layout().decayed);
+        let mut segments = Vec::new();
+        for (start, length, decays, values) in [
+            (0, decayed, true, false),
+            (decayed, body - decayed, false, false),
+            (body, decayed_beside, true, true),
+            (body + decayed_beside, beside - decayed_beside, false, true),
+        ] {
+            if length > 0 {
+                let step = Tensor::f_zeros([0i64; 0].as_slice(), options)?;
+                segments.push(Segment { start, length, decays, values, step });
+            }
         }
-        segments.retain(|segment| segment.length > 0);
         Ok(Trainee {
             model: model.clone(),
-            first_moments: Tensor::f_zeros([length], options)?,
-            second_moments: Tensor::f_zeros([length], options)?,
+            first_moments: Tensor::f_zeros([body + beside], options)?,
+            second_moments: Tensor::f_zeros([body + beside], options)?,
             parameters,
             gradients,
             segments,
             network,
-            value_head: head,
+            value_model,
+            value: value.map(|value| (value.clone(), body)),
         })
     }
 
     /// One optimiser step of the chosen segments at this learning rate. The gradients are final: clipped and finite.
-    pub fn step(&mut self, optimizer: &Optimizer, learning_rate: f64, value_head_only: bool) -> Result<()> {
-        for segment in self.segments.iter().filter(|segment| segment.value_head || !value_head_only) {
+    pub fn step(&mut self, optimizer: &Optimizer, learning_rate: f64, values_only: bool) -> Result<()> {
+        for segment in self.segments.iter().filter(|segment| segment.values || !values_only) {
             let rule = AdamW {
                 learning_rate,
                 beta1: optimizer.betas[0],
@@ -108,11 +116,13 @@ impl Trainee {
         Ok(())
     }
 
-    /// Makes the trained weights what every reader sees; returns the new policy version.
+    /// Makes the trained weights what every reader sees; returns the new version of the model.
     pub fn publish(&self) -> Result<u64> {
+        if let Some((value, start)) = &self.value {
+            value.publish(&self.parameters.f_narrow(0, *start, self.parameters.size()[0] - start)?)?;
+        }
         self.model.publish(&self.parameters)
     }
-
     /// The tensors that a checkpoint holds, by name.
     pub fn tensors(&self) -> Result<Vec<(&'static str, Tensor)>> {
         let steps: Vec<f32> = self.segments.iter().map(|segment| segment.step.double_value(&[]) as f32).collect();
@@ -165,8 +175,22 @@ fn round_up(elements: i64) -> i64 {
     (elements + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT
 }
 
-/// Weight [1, d] and bias [1] as views behind the model's own parameters, with gradients in the arena.
-fn bind_value_head(parameters: &Tensor, gradients: &Tensor, start: i64, width: i64) -> Result<ValueHead> {
+/// A model's published weights, copied into the arena from `start` on, as a network whose gradients go to the same place.
+fn bind(model: &Model, parameters: &Tensor, gradients: &Tensor, start: i64) -> Result<Transformer> {
+    let (layout, published) = (model.layout(), model.weights().data());
+    if published.kind() != Kind::Float {
+        let message =
+            "model: expected float32 weights, which training needs; load the model with {\"dtype\": \"float32\"}";
+        return Err(Error::state(message));
+    }
+    let part = |arena: &Tensor| no_grad(|| arena.f_narrow(0, start, layout.len));
+    let parameters = part(parameters)?;
+    no_grad(|| parameters.shallow_clone().f_copy_(&published.narrow(0, 0, layout.len)))?;
+    Transformer::bind_trainable(model.architecture(), layout, &parameters, &part(gradients)?)
+}
+
+/// Weight [1, d] and bias [1] from `start` on, with gradients in the same place.
+fn bind_head(parameters: &Tensor, gradients: &Tensor, start: i64, width: i64) -> Result<ValueHead> {
     let leaf = |start: i64, shape: &[i64]| -> Result<Tensor> {
         let length = shape.iter().product();
         let view = no_grad(|| parameters.f_narrow(0, start, length)?.f_view(shape))?.detach().set_requires_grad(true);

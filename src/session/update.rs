@@ -14,7 +14,7 @@ use super::record::Measurements;
 use super::sampler::rollout_batch;
 use super::scoring::{score_options, Scored, Scoring};
 use super::Session;
-use crate::algorithm::{Columns, Regime};
+use crate::algorithm::{Columns, MixedStep, Regime};
 use crate::error::{Error, Result, Status};
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
@@ -28,15 +28,16 @@ enum Slice {
     Prepare,
     Forward(usize, usize),
     Loss(usize),
+    Zero,
     Backward(usize, usize),
-    Step(usize),
+    Step,
 }
 
 pub(super) struct Update {
     session: Arc<Session>,
     selection: Selection,
     regime: Regime,
-    gathered: Gathered,
+    gathered: Arc<Gathered>,
     scoring: Scoring,
     columns: Option<Columns>,
     minibatches: Vec<Minibatch>,
@@ -51,11 +52,11 @@ impl Update {
     /// The whole plan; nothing is computed yet.
     pub fn new(session: &Arc<Session>, core: &Core, selection: Selection) -> Self {
         let (regime, needs) = (core.algorithm.regime(), core.algorithm.needs());
-        let gathered = core.gathered(selection.rows.clone());
+        let gathered = Arc::new(core.gathered(selection.rows.clone()));
         let scoring = Scoring::new(session, &gathered);
         let orders = Minibatch::orders(regime, gathered.rows.len(), session.config().seed, core.updates);
         let tokens = session.config().micro_batch_tokens as usize;
-        let minibatches: Vec<_> = orders.into_iter().map(|rows| Minibatch::new(&gathered, rows, tokens)).collect();
+        let mut minibatches: Vec<_> = orders.into_iter().map(|rows| Minibatch::new(&gathered, rows, tokens)).collect();
         let unrewarded = needs.rewards > 0 && selection.rows.iter().any(|row| row.reward.is_none());
         let calls_host = unrewarded && (core.reward.is_none() || session.reward_callback.is_set());
         let judged = unrewarded && !calls_host;
@@ -66,11 +67,17 @@ impl Update {
             slices.extend((0..scoring.chunk_count()).map(|chunk| Slice::Score(whose, chunk)));
         }
         slices.push_back(Slice::Prepare);
-        for (index, minibatch) in minibatches.iter().enumerate() {
-            slices.extend((0..minibatch.chunk_count()).map(|chunk| Slice::Forward(index, chunk)));
-            slices.push_back(Slice::Loss(index));
-            slices.extend((0..minibatch.chunk_count()).map(|chunk| Slice::Backward(index, chunk)));
-            slices.push_back(Slice::Step(index));
+        let own = minibatches.len();
+        minibatches.extend(selection.mixed.iter().map(|rows| Minibatch::mixed(rows.clone(), tokens)));
+        let joint = core.algorithm.mixed().is_some_and(|mixed| mixed.step == MixedStep::Joint);
+        for index in 0..own {
+            slices.push_back(Slice::Zero);
+            slices.extend(passes_of(&minibatches, index));
+            if own + index < minibatches.len() {
+                slices.extend((!joint).then_some([Slice::Step, Slice::Zero]).into_iter().flatten());
+                slices.extend(passes_of(&minibatches, own + index));
+            }
+            slices.push_back(Slice::Step);
         }
         Update {
             session: session.clone(),
@@ -101,15 +108,11 @@ impl Update {
                 self.scoring.score(core.network(whose)?, &options, &self.gathered, whose, chunk)
             }
             Slice::Prepare => self.prepare(&mut core),
-            Slice::Forward(index, chunk) => self.minibatches[index].forward(&session, &core, &self.gathered, chunk),
+            Slice::Forward(index, chunk) => self.minibatches[index].forward(&session, &core, chunk),
             Slice::Loss(index) => self.loss(&core, index),
-            Slice::Backward(index, chunk) => {
-                if chunk == 0 {
-                    core.trainee_mut()?.zero_gradients()?;
-                }
-                self.minibatches[index].backward(&session, &core, &self.gathered, chunk)
-            }
-            Slice::Step(index) => self.step(&mut core, index),
+            Slice::Zero => core.trainee_mut()?.zero_gradients(),
+            Slice::Backward(index, chunk) => self.minibatches[index].backward(&session, &core, chunk),
+            Slice::Step => self.step(&mut core),
         }
     }
 
@@ -128,7 +131,8 @@ impl Update {
         for row in self.selection.rows.iter_mut().filter(|row| row.reward.is_none()) {
             Arc::make_mut(row).reward = answered.next().map(<[f32]>::to_vec);
         }
-        self.gathered = Gathered::new(self.selection.rows.clone());
+        let Gathered { responses, width, .. } = *self.gathered;
+        self.gathered = Arc::new(Gathered { rows: self.selection.rows.clone(), responses, width });
         Ok(())
     }
 
@@ -146,10 +150,11 @@ impl Update {
         let columns =
             self.columns.as_ref().ok_or_else(|| Error::new(Status::Internal, "update: loss before prepare"))?;
         let measured = self.minibatches[index].loss(core.algorithm.as_ref(), columns)?;
-        let total = self.measured.add(measured)?.get("loss/total").copied().unwrap_or(0.0);
-        if !total.is_finite() {
+        let read = self.measured.add(measured)?;
+        let losses = ["loss/total", "loss/demonstrations"].iter().filter_map(|name| read.get(name));
+        if let Some(loss) = losses.copied().find(|loss| !loss.is_finite()) {
             let message =
-                format!("optimiser step {}: the loss is {total}; the step was not applied", core.optimizer_steps);
+                format!("optimiser step {}: the loss is {loss}; the step was not applied", core.optimizer_steps);
             return Err(Error::new(Status::NonFinite, message));
         }
         if core.algorithm.stops(&|name| self.measured.last(name)) {
@@ -158,17 +163,17 @@ impl Update {
         Ok(())
     }
 
-    fn step(&mut self, core: &mut Core, index: usize) -> Result<()> {
+    fn step(&mut self, core: &mut Core) -> Result<()> {
         let optimization = Optimization {
             optimizer: &self.session.config().optimizer,
             step: core.optimizer_steps,
+            update: core.updates,
             value_warmup: core.algorithm.value_warmup(),
             writing: self.session.writing(),
         };
         let stepped = optimization.apply(core.trainee_mut()?)?;
         core.optimizer_steps += 1;
         self.steps += 1;
-        self.minibatches[index].release();
         self.measured.note("gradient/norm", stepped.gradient_norm);
         self.measured.note("optimizer/learning_rate", stepped.learning_rate);
         Ok(())
@@ -184,6 +189,14 @@ impl Update {
         self.session.record(core, values);
         Ok(())
     }
+}
+
+/// Forward, loss and backward of one minibatch.
+fn passes_of(minibatches: &[Minibatch], index: usize) -> impl Iterator<Item = Slice> {
+    let chunks = 0..minibatches[index].chunk_count();
+    let forward = chunks.clone().map(move |chunk| Slice::Forward(index, chunk));
+    let backward = chunks.map(move |chunk| Slice::Backward(index, chunk));
+    forward.chain([Slice::Loss(index)]).chain(backward)
 }
 
 impl Plan for Update {
@@ -210,8 +223,8 @@ impl Plan for Update {
             Some(Slice::Prepare) => "prepare",
             Some(Slice::Forward(..)) => "forward",
             Some(Slice::Loss(_)) => "loss",
-            Some(Slice::Backward(..)) => "backward",
-            Some(Slice::Step(_)) => "step",
+            Some(Slice::Zero | Slice::Backward(..)) => "backward",
+            Some(Slice::Step) => "step",
             None => "end",
         }
     }

@@ -21,6 +21,7 @@ pub const METRICS: &[Metric] = &[
         "reward²",
         "PPO: half the squared error of the values, clipped, mean over counted response tokens",
     ),
+    row("loss/demonstrations", "nats/token", "PPO: negative log-likelihood of the demonstrations that are mixed in, before its weight"),
     row("loss/nll", "nats/token", "negative log-likelihood of counted response tokens; in DPO of the chosen responses"),
     row("loss/preference", "nats/pair", "DPO: the loss of a pair, −log σ(preference/margin) unless configured otherwise, mean over pairs"),
     row("gradient/norm", "1", "L2 norm of the whole gradient before it is clipped"),
@@ -65,7 +66,7 @@ pub const METRICS: &[Metric] = &[
     row(
         "value/clip_fraction",
         "fraction",
-        "PPO: counted response tokens whose value moved further from its old one than value_clip_range",
+        "PPO: states whose clipped value loss was the one taken",
     ),
     row("value/mean", "reward", "PPO: values before the update, mean over counted response tokens"),
     row("entropy/token", "nats/token", "entropy of the policy's next token, mean over counted response tokens"),

@@ -1,7 +1,7 @@
 //! Gradients against transformers: through the logits, and through the scores that training uses.
 
 use crate::golden::*;
-use keel::model::{score, Layout, Model, Packed, ScoreOptions, Scores, Sequence, Transformer, ValueHead};
+use keel::model::{score, Layout, Model, Packed, ScoreOptions, Scores, Sequence, Transformer, ValueHead, ValueModel};
 use tch::{Device, Kind, Tensor};
 
 /// A transformer whose gradients lie in the second result.
@@ -84,26 +84,28 @@ fn the_value_head_reads_the_state_before_each_token() {
     let sequences = responses(&Vectors::open("models/llama").tokens("right"));
     let borrowed: Vec<&Sequence> = sequences.iter().collect();
     let weight = (Tensor::arange(64, (Kind::Float, Device::Cpu)) / 640.0).view([1, 64]).set_requires_grad(true);
-    let head = ValueHead { weight, bias: Tensor::from_slice(&[0.25f32]).set_requires_grad(true) };
+    let bias = Tensor::from_slice(&[0.25f32]).set_requires_grad(true);
+    let head = ValueHead { weight: weight.shallow_clone(), bias: bias.shallow_clone() };
+    let values = ValueModel::Head(head);
     let packed = Packed::new(&borrowed, Device::Cpu).unwrap();
     let hidden = tch::no_grad(|| transformer.hidden(&packed).unwrap());
     for detach_trunk in [false, true] {
         let options = ScoreOptions { detach_trunk, ..ScoreOptions::default() };
-        let scores = score(&transformer, Some(&head), &borrowed, &options).unwrap();
-        let values = scores.values.unwrap();
+        let scores = score(&transformer, Some(&values), &borrowed, &options).unwrap();
+        let found = scores.values.unwrap();
         for (index, sequence) in sequences.iter().enumerate() {
             let before = hidden.narrow(0, packed.start(index), sequence.response_length() as i64);
-            let expected = tch::no_grad(|| before.matmul(&head.weight.transpose(0, 1)).squeeze_dim(1) + &head.bias);
-            let (row, count) = (values.get(index as i64), expected.size()[0]);
+            let expected = tch::no_grad(|| before.matmul(&weight.transpose(0, 1)).squeeze_dim(1) + &bias);
+            let (row, count) = (found.get(index as i64), expected.size()[0]);
             assert!(largest_difference(&row.narrow(0, 0, count), &expected) < 1e-5);
             assert_eq!(row.narrow(0, count, row.size()[0] - count).sum(Kind::Float).double_value(&[]), 0.0);
         }
-        values.sum(Kind::Float).backward();
+        found.sum(Kind::Float).backward();
         let reached = gradients.abs().max().double_value(&[]) > 0.0;
         assert_eq!(reached, !detach_trunk, "the trunk's gradient");
-        assert_eq!(head.bias.grad().double_value(&[0]), scores.mask.sum(Kind::Float).double_value(&[]));
+        assert_eq!(bias.grad().double_value(&[0]), scores.mask.sum(Kind::Float).double_value(&[]));
         let _ = gradients.shallow_clone().zero_();
-        let _ = head.bias.grad().zero_();
+        let _ = bias.grad().zero_();
     }
 }
 

@@ -1,15 +1,15 @@
 //! A row's numbers do not depend on what else is in the batch: bit for bit, whatever the number of threads.
 
 use crate::golden::*;
-use keel::model::{score, Model, ScoreOptions, Scores, Sequence, Transformer, ValueHead};
+use keel::model::{score, Model, ScoreOptions, Scores, Sequence, Transformer, ValueHead, ValueModel};
 use keel::torch::{linear, ThreadScope};
 use tch::{Kind, Tensor};
 
 const WIDTH: i64 = 64;
 
-fn scored(transformer: &Transformer, head: &ValueHead, sequences: &[&Sequence]) -> Scores {
+fn scored(transformer: &Transformer, head: &ValueModel, sequences: &[&Sequence]) -> Scores {
     // tiles smaller than the batch, so that chunks of tokens end at different rows
-    let options = ScoreOptions { width: WIDTH, tile_bytes: 1 << 16, temperature: 0.7, detach_trunk: false };
+    let options = ScoreOptions { width: WIDTH, tile_bytes: 1 << 16, temperature: 0.7, ..ScoreOptions::default() };
     tch::no_grad(|| score(transformer, Some(head), sequences, &options).unwrap())
 }
 
@@ -29,7 +29,7 @@ fn check(model: &Model, count: usize, name: &str) {
     let transformer = reader(model);
     let hidden = model.architecture().hidden;
     let weight = Tensor::linspace(-0.5, 0.5, hidden, (Kind::Float, tch::Device::Cpu)).view([1, hidden]);
-    let head = ValueHead { weight, bias: Tensor::from_slice(&[0.1f32]) };
+    let head = ValueModel::Head(ValueHead { weight, bias: Tensor::from_slice(&[0.1f32]) });
     let sequences = sequences(count, 60, model.architecture().vocabulary as i32);
     let all: Vec<&Sequence> = sequences.iter().collect();
     let whole = {

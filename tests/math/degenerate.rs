@@ -7,8 +7,15 @@ use crate::catalogue::{catalogue, Batch};
 use crate::{assert_close, assert_near, gradient, scalar};
 
 /// Those that stop the gradient: constants of the losses, and diagnostics.
-const CONSTANTS: [&str; 6] =
-    ["shaped_rewards", "advantages", "returns", "explained_variance", "clip_fraction", "approximate_kl"];
+const CONSTANTS: [&str; 7] = [
+    "shaped_rewards",
+    "advantages",
+    "returns",
+    "explained_variance",
+    "clip_fraction",
+    "value_clip_fraction",
+    "approximate_kl",
+];
 
 fn carries_gradient(name: &str) -> bool {
     !CONSTANTS.contains(&name)
@@ -83,7 +90,7 @@ fn one_token_is_left_as_it_is() {
     assert_close(&scaled(&x, &one), &kept, 0.0, "scaled");
     assert_near(scalar(&masked_variance(&x, &one)), 0.0, 0.0, "variance");
     assert_near(explained_variance(&x, &x, &one), 0.0, 0.0, "explained variance");
-    let (advantages, returns) = generalized_advantage(&x, &(&x * 2.0), &one, 0.9, 0.9);
+    let (advantages, returns) = generalized_advantage(&x, &(&x * 2.0), &one, 0.9, &Tensor::from(0.9));
     assert_close(&advantages, &Tensor::from_slice(&[-3.0, 0.0]).unsqueeze(0), 0.0, "r − V");
     assert_close(&returns, &kept, 0.0, "r");
 }
@@ -135,7 +142,7 @@ fn extreme_ratios_stay_finite() {
 fn no_tokens_and_no_pairs() {
     let empty = Tensor::zeros([2, 0], (Kind::Float, Device::Cpu));
     let mask = Tensor::zeros([2, 0], (Kind::Bool, Device::Cpu));
-    let (advantages, returns) = generalized_advantage(&empty, &empty, &mask, 1.0, 0.95);
+    let (advantages, returns) = generalized_advantage(&empty, &empty, &mask, 1.0, &Tensor::from(0.95));
     assert_eq!((advantages.size(), returns.size()), (vec![2, 0], vec![2, 0]));
     assert_near(scalar(&masked_mean(&empty, &mask)), 0.0, 0.0, "mean");
     assert_near(explained_variance(&empty, &empty, &mask), 0.0, 0.0, "explained variance");

@@ -147,7 +147,7 @@ fn ppo_advantages_and_returns() {
         let (discount, gae_lambda) = (number(case, "gamma"), number(case, "lam"));
         let rewards = ppo.expected(i, "rewards");
         let estimate = |rewards: &Tensor| {
-            generalized_advantage(rewards, ppo.tensor("old_values"), ppo.mask(), discount, gae_lambda)
+            generalized_advantage(rewards, ppo.tensor("old_values"), ppo.mask(), discount, &Tensor::from(gae_lambda))
         };
         if whitens_rewards(case) {
             let (_, returns) = estimate(&scaled(rewards, ppo.mask()));
@@ -242,9 +242,10 @@ fn advantages_of_complete_episodes() {
         let (rewards, values) = (golden.tensor("episodes.rewards"), golden.tensor("episodes.values"));
         for (discount, gae_lambda) in [("0.99", "0.95"), ("1.0", "1.0"), ("0.9", "0.0")] {
             let expected = golden.tensor(&format!("episodes.{discount}.{gae_lambda}.advantages"));
-            let (discount, gae_lambda) = (discount.parse().unwrap(), gae_lambda.parse().unwrap());
+            let (discount, gae_lambda): (f64, f64) = (discount.parse().unwrap(), gae_lambda.parse().unwrap());
             let mask = golden.tensor("episodes.mask");
-            let (advantages, returns) = generalized_advantage(rewards, values, mask, discount, gae_lambda);
+            let (advantages, returns) =
+                generalized_advantage(rewards, values, mask, discount, &Tensor::from(gae_lambda));
             assert_close(&advantages, expected, tolerance, "advantages");
             assert_close(&returns, &(expected + values), tolerance, "returns");
         }

@@ -75,12 +75,14 @@ fn rewards_lie_on_the_last_counted_token() {
 #[test]
 fn advantages_pass_over_a_masked_token() {
     let (rewards, values) = (row(&[-0.01, 0.02, 9.0, -0.03, 1.0]), row(&[0.5, 0.4, 7.0, 0.3, 0.2]));
-    let (advantages, returns) = generalized_advantage(&rewards, &values, &mask(&[1, 1, 0, 1, 1]), 1.0, 0.95);
+    let (advantages, returns) =
+        generalized_advantage(&rewards, &values, &mask(&[1, 1, 0, 1, 1]), 1.0, &Tensor::from(0.95));
     assert_close(&advantages, &row(&[0.382575, 0.5185, 0.0, 0.63, 0.8]), TOLERANCE, "advantages");
     assert_close(&returns, &row(&[0.882575, 0.9185, 0.0, 0.93, 1.0]), TOLERANCE, "returns");
 
     let (rewards, values) = (row(&[-0.01, 0.02, -0.03, 1.0]), row(&[0.5, 0.4, 0.3, 0.2]));
-    let (advantages, returns) = generalized_advantage(&rewards, &values, &mask(&[1, 1, 1, 1]), 1.0, 0.95);
+    let (advantages, returns) =
+        generalized_advantage(&rewards, &values, &mask(&[1, 1, 1, 1]), 1.0, &Tensor::from(0.95));
     assert_close(&advantages, &row(&[0.382575, 0.5185, 0.63, 0.8]), TOLERANCE, "advantages, token deleted");
     assert_close(&returns, &row(&[0.882575, 0.9185, 0.93, 1.0]), TOLERANCE, "returns, token deleted");
 }

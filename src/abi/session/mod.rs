@@ -23,6 +23,9 @@ pub const KEEL_ROLE_POLICY: i32 = 1;
 pub const KEEL_ROLE_REFERENCE: i32 = 2;
 /// The model that scores rollouts which the host does not reward; in a session that trains a reward model, that model.
 pub const KEEL_ROLE_REWARD: i32 = 3;
+/// A model of one score that tells the values of states, trained with the policy and set before it; without one, a head
+/// on the policy's trunk does.
+pub const KEEL_ROLE_VALUE: i32 = 4;
 
 /// keel_session_set_callback: a keel_reward_callback.
 pub const KEEL_CALLBACK_REWARD: i32 = 1;
@@ -196,7 +199,10 @@ fn unnamed(role: i32, name: &str) -> Result<Role> {
         KEEL_ROLE_POLICY => Ok(Role::Policy),
         KEEL_ROLE_REFERENCE => Ok(Role::Reference),
         KEEL_ROLE_REWARD => Ok(Role::Reward),
-        other => Err(Error::argument(format!("role: expected 1 (policy), 2 (reference) or 3 (reward), got {other}"))),
+        KEEL_ROLE_VALUE => Ok(Role::Value),
+        other => Err(Error::argument(format!(
+            "role: expected 1 (policy), 2 (reference), 3 (reward) or 4 (value), got {other}"
+        ))),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The settings of PPO: symbol, range, effect, and the source of each default.
 
+use super::kl::{Kl, KlEstimator, KlPlace};
 use crate::error::{Error, Result};
-use crate::math;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -21,12 +21,18 @@ pub struct Config {
     pub kl: Kl,
     /// The estimator of each token's KL in the reward: k1 = ℓ (unbiased), k2 = ℓ²/2, k3 = e^−ℓ − 1 + ℓ.
     pub kl_estimator: KlEstimator,
+    /// Whether the divergence is taken from the rewards or added to the loss.
+    pub kl_in: KlPlace,
     /// γ, per token. Default: 1, since a response is one short episode.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub discount: f64,
     /// λ of generalised advantage estimation. Raising it trades bias for variance. Default: Ziegler 2019.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub gae_lambda: f64,
+    /// α: λ of a response of n tokens is 1 − 1 / (α n), within 0 and 1, instead of `gae_lambda`; 0 = off. Yue 2025 (VAPO):
+    /// 0.05.
+    #[schemars(range(min = 0.0, max = 1000.0))]
+    pub gae_length_coef: f64,
     /// What is done to the advantages of the whole batch before the loss.
     pub advantages: Normalisation,
     /// λ of the returns, the targets of the values; null = `gae_lambda`. Yue 2025 (VC-PPO): 1, unbiased targets.
@@ -49,6 +55,13 @@ pub struct Config {
     /// Weight of the entropy bonus. Default: none, as everywhere in language-model PPO.
     #[schemars(range(min = 0.0, max = 100.0))]
     pub entropy_coef: f64,
+    /// H, the entropy that the weight of the bonus steers to: it grows by `entropy_rate` after an update below H, shrinks by
+    /// it after one above, where there is no bonus; 0 = off, the weight stays. Nats per token.
+    #[schemars(range(min = 0.0, max = 1000.0))]
+    pub entropy_target: f64,
+    /// δ, by how much the weight of the entropy bonus moves.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub entropy_rate: f64,
     /// c of the dual clip, the bound on the loss of a negative advantage; 0 = off, else above 1 (Ye 2020: 3).
     #[schemars(range(min = 0.0, max = 100.0))]
     pub dual_clip: f64,
@@ -58,11 +71,20 @@ pub struct Config {
     /// Subtracted from the reward of a rollout that did not end by itself.
     #[schemars(range(min = 0.0, max = 1.0e6))]
     pub missing_eos_penalty: f64,
+    /// What scores are measured with before anything else is done to them.
+    pub reward_normalization: RewardNormalization,
     /// Rewards are clipped to ± this; 0 = off.
     #[schemars(range(min = 0.0, max = 1.0e9))]
     pub reward_clip: f64,
     /// Whether shaped rewards are divided by their standard deviation (mean kept). Ziegler 2019: true; TRL: false.
     pub whiten_rewards: bool,
+    /// Where the reward of a whole response lies.
+    pub reward_position: RewardPosition,
+    /// With `after_last`, responses of so many tokens have no state behind them; 0 = all have that ended by themselves.
+    #[schemars(range(min = 0, max = 1_073_741_824))]
+    pub max_length: u32,
+    /// Demonstrations that the policy goes on learning from (Ouyang 2022, PPO-ptx).
+    pub demonstrations: Demonstrations,
     /// First updates that train the value head alone.
     pub value_warmup: ValueWarmup,
     /// Where the old log-probabilities come from.
@@ -87,9 +109,11 @@ impl Default for Config {
             temperature: 1.0,
             kl: Kl::default(),
             kl_estimator: KlEstimator::K1,
+            kl_in: KlPlace::Reward,
             discount: 1.0,
             gae_lambda: 0.95,
             returns_lambda: None,
+            gae_length_coef: 0.0,
             advantages: Normalisation::Whiten,
             clip_range: 0.2,
             clip_range_high: None,
@@ -97,109 +121,20 @@ impl Default for Config {
             value_clip_range: 0.2,
             value_coef: 0.1,
             entropy_coef: 0.0,
+            entropy_target: 0.0,
+            entropy_rate: 1e-4,
             dual_clip: 0.0,
             target_kl: 0.0,
             missing_eos_penalty: 0.0,
+            reward_normalization: RewardNormalization::None,
             reward_clip: 0.0,
             whiten_rewards: false,
+            reward_position: RewardPosition::LastToken,
+            max_length: 0,
+            demonstrations: Demonstrations::default(),
             value_warmup: ValueWarmup::default(),
             old_log_probs: OldLogProbs::Recompute,
         }
-    }
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum Kl {
-    /// β stays.
-    Fixed(FixedKl),
-    /// β follows a target (Ziegler 2019, §2.2).
-    Adaptive(AdaptiveKl),
-    /// β doubles above 1.5 × the target and halves below the target / 1.5 (Schulman 2017, §4).
-    Doubling(DoublingKl),
-}
-
-impl Default for Kl {
-    fn default() -> Self {
-        Kl::Fixed(FixedKl::default())
-    }
-}
-
-impl Kl {
-    /// β of the first update.
-    pub fn initial(&self) -> f64 {
-        match self {
-            Kl::Fixed(kl) => kl.coef,
-            Kl::Adaptive(kl) => kl.coef,
-            Kl::Doubling(kl) => kl.coef,
-        }
-    }
-
-    /// β of the next update, after one of `rows` rollouts whose KL was `measured`.
-    pub fn next(&self, coef: f64, measured: impl Fn(KlUnit) -> Option<f64>, rows: usize) -> f64 {
-        let next = match self {
-            Kl::Fixed(_) => None,
-            Kl::Adaptive(kl) => {
-                measured(kl.unit).map(|now| math::adaptive_kl_coef(coef, now, kl.target, kl.horizon, rows as f64))
-            }
-            Kl::Doubling(kl) => measured(kl.unit).map(|now| math::doubling_kl_coef(coef, now, kl.target)),
-        };
-        next.filter(|next| next.is_finite()).unwrap_or(coef)
-    }
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct FixedKl {
-    /// β. Raising it holds the policy nearer to the reference. Default: TRL.
-    #[schemars(range(min = 0.0, max = 1000.0))]
-    pub coef: f64,
-}
-
-impl Default for FixedKl {
-    fn default() -> Self {
-        FixedKl { coef: 0.05 }
-    }
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct AdaptiveKl {
-    /// β of the first update. Default: Ziegler 2019.
-    #[schemars(range(min = 0.0, max = 1000.0))]
-    pub coef: f64,
-    /// The KL that β steers to, in nats per `unit`. Default: Ziegler 2019.
-    #[schemars(range(min = 0.0001, max = 100000.0))]
-    pub target: f64,
-    /// Rows over which β may grow or shrink by the clipped error. Default: Ziegler 2019.
-    #[schemars(range(min = 1.0, max = 1.0e12))]
-    pub horizon: f64,
-    /// Whether the KL is counted per sequence (summed) or per token (mean).
-    pub unit: KlUnit,
-}
-
-impl Default for AdaptiveKl {
-    fn default() -> Self {
-        AdaptiveKl { coef: 0.2, target: 6.0, horizon: 10000.0, unit: KlUnit::Sequence }
-    }
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct DoublingKl {
-    /// β of the first update. Default: Schulman 2017, where it matters little.
-    #[schemars(range(min = 0.0, max = 1000.0))]
-    pub coef: f64,
-    /// The KL that β steers to, in nats per `unit`. Default: Ziegler 2019.
-    #[schemars(range(min = 0.0001, max = 100000.0))]
-    pub target: f64,
-    /// Whether the KL is counted per sequence (summed) or per token (mean).
-    pub unit: KlUnit,
-}
-
-impl Default for DoublingKl {
-    fn default() -> Self {
-        DoublingKl { coef: 0.2, target: 6.0, unit: KlUnit::Sequence }
     }
 }
 
@@ -212,21 +147,6 @@ pub enum Reduction {
     SequenceMeanTokenMean,
     /// The mean over responses of each one's sum.
     SequenceMeanTokenSum,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum KlUnit {
-    Sequence,
-    Token,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum KlEstimator {
-    K1,
-    K2,
-    K3,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -258,10 +178,61 @@ pub struct ValueWarmup {
     /// The learning rate of the value head in these updates (constant).
     #[schemars(range(min = 0.0, max = 10.0))]
     pub learning_rate: f64,
+    /// They end early once the values explain so much of the variance of the returns; null = never.
+    #[schemars(range(min = -1.0, max = 1.0))]
+    pub explained_variance: Option<f64>,
 }
 
 impl Default for ValueWarmup {
     fn default() -> Self {
-        ValueWarmup { updates: 0, learning_rate: 1e-3 }
+        ValueWarmup { updates: 0, learning_rate: 1e-3, explained_variance: None }
     }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RewardNormalization {
+    /// Nothing.
+    None,
+    /// Mean 0, deviation 1 over the first update's rollouts, samples of the policy as it started (Ziegler 2019).
+    FirstUpdate,
+    /// Divided by the deviation over all rollouts so far.
+    Running,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RewardPosition {
+    /// On the last counted token.
+    LastToken,
+    /// On the state behind the last token of a response that ended by itself, which has a value too (TRL).
+    AfterLast,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Demonstrations {
+    /// γ, weight of their negative log-likelihood; 0 = none are used. Ouyang 2022: 27.8, where losses are sums.
+    #[schemars(range(min = 0.0, max = 1000.0))]
+    pub coef: f64,
+    /// Demonstrations of one optimiser step, of a seeded shuffle without end.
+    #[schemars(range(min = 1, max = 1_048_576))]
+    pub batch_size: u32,
+    /// How their gradient meets the policy's.
+    pub mix: Mix,
+}
+
+impl Default for Demonstrations {
+    fn default() -> Self {
+        Demonstrations { coef: 0.0, batch_size: 16, mix: Mix::Joint }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mix {
+    /// In one optimiser step.
+    Joint,
+    /// In a step of its own after each of the policy's (DeepSpeed-Chat).
+    Alternating,
 }

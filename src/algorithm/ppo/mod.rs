@@ -6,31 +6,41 @@
 //!   L(θ) = E[ max(−ρₜÂₜ, −clip(ρₜ, 1−ε, 1+ε)Âₜ) ] + c_V E[ ½ max((Vₜ−R̂ₜ)², (clip(Vₜ)−R̂ₜ)²) ] − c_H E[Hₜ]
 //!
 //! E is the mean over all counted tokens of the minibatch (token mean), unless `reduction` says otherwise. A response
-//! token's value is read before the token, from the same hidden state as its log-probability. Advantages are normalised
-//! over the whole batch, before it is split. The reward sits on the last counted token.
+//! token's value is read before the token. Advantages are normalised over the whole batch, before it is split. The reward
+//! sits on the last counted token, unless `reward_position` says otherwise. Demonstrations may be mixed in (Ouyang et al.
+//! 2022, PPO-ptx): + γ_ptx · NLL.
 
 mod config;
+mod kl;
+mod shaping;
 
 pub use config::Config;
 
-use super::{Algorithm, Columns, Loss, Measured, Needs, Regime};
+use super::{Algorithm, Columns, Loss, Measured, Mixed, MixedStep, Needs, Regime};
 use crate::data::Kind;
 use crate::error::{Error, Result};
 use crate::math;
 use crate::model::Scores;
-use config::{KlEstimator, KlUnit, Normalisation, OldLogProbs, Reduction};
+use config::{Mix, Normalisation, OldLogProbs, Reduction, RewardPosition};
+use kl::{KlEstimator, KlPlace, KlUnit};
 use serde_json::{json, Value};
+use shaping::Shaping;
 use tch::{Kind as Dtype, Tensor};
 
 pub struct Ppo {
     config: Config,
     kl_coef: f64,
+    entropy_coef: f64,
+    shaping: Shaping,
     updates: u64,
+    /// Whether the values explain enough of the returns for the policy to move.
+    warm: bool,
 }
 
 impl Ppo {
     pub fn new(config: Config) -> Self {
-        Ppo { kl_coef: config.kl.initial(), config, updates: 0 }
+        let (kl_coef, entropy_coef) = (config.kl.initial(), config.entropy_coef);
+        Ppo { kl_coef, entropy_coef, shaping: Shaping::default(), updates: 0, warm: false, config }
     }
 
     fn token_kl(&self, log_ratio: &Tensor) -> Tensor {
@@ -39,16 +49,6 @@ impl Ppo {
             KlEstimator::K2 => math::kl_k2(log_ratio),
             KlEstimator::K3 => math::kl_k3(log_ratio),
         }
-    }
-
-    /// The host's rewards, clipped, less the penalty of an unfinished rollout; [B].
-    fn scores(&self, columns: &Columns) -> Result<Tensor> {
-        let rewards = columns.get("rewards")?.squeeze_dim(1); // [B]
-        let clipped = match self.config.reward_clip {
-            clip if clip > 0.0 => rewards.clamp(-clip, clip),
-            _ => rewards.shallow_clone(),
-        };
-        Ok(clipped - (1.0 - columns.get("finished")?) * self.config.missing_eos_penalty)
     }
 
     fn reduced(&self, losses: &Tensor, mask: &Tensor) -> Tensor {
@@ -66,6 +66,29 @@ impl Ppo {
             Normalisation::Raw => advantages.shallow_clone(),
         }
     }
+
+    /// Advantages, not normalised, and returns; [B, T] each.
+    fn estimates(&self, rewards: &Tensor, values: &Tensor, mask: &Tensor) -> (Tensor, Tensor) {
+        let estimate =
+            |lambda: &Tensor| math::generalized_advantage(rewards, values, mask, self.config.discount, lambda);
+        let own = Tensor::from(self.config.gae_lambda).to_device(mask.device());
+        let lambda = match self.config.gae_length_coef {
+            coef if coef > 0.0 => math::length_adaptive_lambda(mask, coef),
+            _ => own.shallow_clone(),
+        };
+        let (advantages, returns) = estimate(&lambda);
+        match self.config.returns_lambda {
+            Some(of_returns) => (advantages, estimate(&own.full_like(of_returns)).1),
+            None => (advantages, returns),
+        }
+    }
+
+    /// The weight of the entropy bonus while the policy's entropy is `entropy`.
+    fn bonus(&self, entropy: &Tensor) -> Tensor {
+        let target = self.config.entropy_target;
+        let limit = if target > 0.0 { target } else { f64::INFINITY };
+        entropy.detach().le(limit).to_kind(entropy.kind()) * self.entropy_coef
+    }
 }
 
 impl Algorithm for Ppo {
@@ -78,7 +101,17 @@ impl Algorithm for Ppo {
     }
 
     fn needs(&self) -> Needs {
-        Needs { policy: true, reference: true, value_head: true, rewards: 1, ..Needs::default() }
+        let value_after = self.config.reward_position == RewardPosition::AfterLast;
+        let token_columns = &["token_reward"];
+        Needs {
+            policy: true,
+            reference: true,
+            values: true,
+            value_after,
+            rewards: 1,
+            token_columns,
+            ..Needs::default()
+        }
     }
 
     fn temperature(&self) -> f64 {
@@ -87,27 +120,40 @@ impl Algorithm for Ppo {
 
     fn value_warmup(&self) -> Option<f64> {
         let warmup = &self.config.value_warmup;
-        (self.updates < warmup.updates.into()).then_some(warmup.learning_rate)
+        (self.updates < warmup.updates.into() && !self.warm).then_some(warmup.learning_rate)
+    }
+
+    fn mixed(&self) -> Option<Mixed> {
+        let demonstrations = &self.config.demonstrations;
+        let step = match demonstrations.mix {
+            Mix::Joint => MixedStep::Joint,
+            Mix::Alternating => MixedStep::Own,
+        };
+        (demonstrations.coef > 0.0).then_some(Mixed { batch_size: demonstrations.batch_size as usize, step })
+    }
+
+    fn mixed_loss(&self, scores: &Scores, _columns: &Columns) -> Result<Loss> {
+        let nll = math::negative_log_likelihood(&scores.log_probs, &scores.mask);
+        let total = &nll * self.config.demonstrations.coef;
+        Ok(Loss { total, metrics: vec![("loss/demonstrations", nll.detach())] })
     }
 
     fn prepare(&mut self, columns: &mut Columns) -> Result<Vec<Measured>> {
         let mask = columns.get("mask")?.shallow_clone(); // [B, T]
+        let value_mask = shaping::value_mask(&self.config, columns)?; // [B, T]
         let old = match self.config.old_log_probs {
             OldLogProbs::Recompute => columns.get("policy_log_probs")?.shallow_clone(),
             OldLogProbs::Recorded => columns.get("rollout_log_probs")?.shallow_clone(),
         }; // [B, T]
         let values = columns.get("values")?.shallow_clone(); // [B, T]
-        let log_ratio = &old - columns.get("reference_log_probs")?; // [B, T]
-        let scores = self.scores(columns)?; // [B]
-        let mut rewards = math::shaped_rewards(&self.token_kl(&log_ratio), &scores, self.kl_coef, &mask); // [B, T]
+        let log_ratio = (&old - columns.get("reference_log_probs")?) * &mask; // [B, T]
+        let scores = self.shaping.scores(&self.config, columns)?; // [B]
+        let coef = if self.config.kl_in == KlPlace::Reward { self.kl_coef } else { 0.0 };
+        let mut rewards = shaping::shaped(&self.token_kl(&log_ratio), &scores, coef, columns, &value_mask)?; // [B, T]
         if self.config.whiten_rewards {
-            rewards = math::scaled(&rewards, &mask);
+            rewards = math::scaled(&rewards, &value_mask);
         }
-        let estimate = |lambda| math::generalized_advantage(&rewards, &values, &mask, self.config.discount, lambda);
-        let (raw_advantages, mut returns) = estimate(self.config.gae_lambda);
-        if let Some(lambda) = self.config.returns_lambda {
-            returns = estimate(lambda).1;
-        }
+        let (raw_advantages, returns) = self.estimates(&rewards, &values, &value_mask);
         let advantages = self.normalised(&raw_advantages, &mask);
         let sequence_kl = math::row_sum(&log_ratio, &mask); // [B]
         let drift = math::masked_mean(&(&old - columns.get("rollout_log_probs")?).abs(), &mask);
@@ -120,9 +166,9 @@ impl Algorithm for Ppo {
             ("reward/shaped", (&scores - sequence_kl * self.kl_coef).mean(None)),
             ("advantage/mean", math::masked_mean(&raw_advantages, &mask)),
             ("advantage/std", math::masked_variance(&raw_advantages, &mask).sqrt()),
-            ("value/mean", math::masked_mean(&values, &mask)),
-            ("returns/mean", math::masked_mean(&returns, &mask)),
-            ("value/explained_variance", Tensor::from(math::explained_variance(&returns, &values, &mask))),
+            ("value/mean", math::masked_mean(&values, &value_mask)),
+            ("returns/mean", math::masked_mean(&returns, &value_mask)),
+            ("value/explained_variance", Tensor::from(math::explained_variance(&returns, &values, &value_mask))),
             ("rollout/length", mask.sum_dim_intlist([1i64].as_slice(), false, Dtype::Float).mean(None)),
             ("rollout/eos_fraction", columns.get("finished")?.mean(None)),
             ("rollout/log_prob_drift", drift),
@@ -130,22 +176,27 @@ impl Algorithm for Ppo {
         columns.insert("old_log_probs", old);
         columns.insert("advantages", advantages);
         columns.insert("returns", returns);
+        columns.insert("value_mask", value_mask);
         Ok(metrics)
     }
 
     fn loss(&self, scores: &Scores, columns: &Columns) -> Result<Loss> {
-        let (mask, config) = (&scores.mask, &self.config);
+        let (mask, value_mask, config) = (&scores.mask, columns.get("value_mask")?, &self.config);
         let (old, advantages) = (columns.get("old_log_probs")?, columns.get("advantages")?); // [B, T]
         let (returns, old_values) = (columns.get("returns")?, columns.get("values")?); // [B, T]
-        let values = scores.values.as_ref().ok_or_else(|| Error::state("ppo: the policy has no value head"))?;
+        let values = scores.values.as_ref().ok_or_else(|| Error::state("ppo: the policy has no values"))?; // [B, T]
         let dual_clip = (config.dual_clip > 0.0).then_some(config.dual_clip);
         let (low, high) = (config.clip_range, config.clip_range_high.unwrap_or(config.clip_range));
         let policy_losses = math::policy_loss(&scores.log_probs, old, advantages, mask, low, high, dual_clip); // [B, T]
         let policy = self.reduced(&policy_losses, mask);
         let value_losses = math::value_loss(values, old_values, returns, config.value_clip_range); // [B, T]
-        let value = self.reduced(&value_losses, mask);
+        let value = self.reduced(&value_losses, value_mask);
         let entropy = math::masked_mean(&scores.entropies, mask);
-        let policy_terms = &policy - &entropy * config.entropy_coef;
+        let mut policy_terms = &policy - &entropy * self.bonus(&entropy);
+        if config.kl_in == KlPlace::Loss {
+            let kl = self.token_kl(&(&scores.log_probs - columns.get("reference_log_probs")?)); // [B, T]
+            policy_terms += self.reduced(&kl, mask) * self.kl_coef;
+        }
         let total = match self.value_warmup() {
             Some(_) => &value * config.value_coef,
             None => policy_terms + &value * config.value_coef,
@@ -153,8 +204,8 @@ impl Algorithm for Ppo {
         let log_probs = scores.log_probs.detach();
         let log_ratio = (&log_probs - old) * mask; // [B, T]
         let ratio = math::ratio(&log_probs, old, mask); // [B, T]
-        let value_moved = (values.detach() - old_values).abs().gt(config.value_clip_range); // [B, T]
-        let value_clipped = (config.value_clip_range > 0.0).then(|| value_moved.to_kind(Dtype::Float));
+        let clipped_values =
+            math::value_clip_fraction(values, old_values, returns, config.value_clip_range, value_mask);
         let metrics = vec![
             ("loss/total", total.detach()),
             ("loss/policy", policy.detach()),
@@ -165,7 +216,7 @@ impl Algorithm for Ppo {
             ("policy/ratio_mean", math::masked_mean(&ratio, mask)),
             ("policy/ratio_std", math::masked_variance(&ratio, mask).sqrt()),
             ("policy/ratio_max_log", log_ratio.abs().max()),
-            ("value/clip_fraction", value_clipped.map_or(Tensor::from(0.0), |moved| math::masked_mean(&moved, mask))),
+            ("value/clip_fraction", clipped_values),
             ("tokens/trained", mask.sum(Dtype::Float)),
         ];
         Ok(Loss { total, metrics })
@@ -180,17 +231,31 @@ impl Algorithm for Ppo {
         self.updates += 1;
         let measured = |unit| metric(if unit == KlUnit::Sequence { "kl/sequence" } else { "kl/token" });
         self.kl_coef = self.config.kl.next(self.kl_coef, measured, rows);
+        let explained = metric("value/explained_variance").unwrap_or(f64::NEG_INFINITY);
+        self.warm |= self.config.value_warmup.explained_variance.is_some_and(|enough| explained >= enough);
+        if self.config.entropy_target > 0.0 {
+            let below = metric("entropy/token").is_some_and(|entropy| entropy < self.config.entropy_target);
+            let change = if below { self.config.entropy_rate } else { -self.config.entropy_rate };
+            self.entropy_coef = (self.entropy_coef + change).clamp(0.0, 1.0);
+        }
     }
 
     fn state(&self) -> Value {
-        json!({ "kl_coef": self.kl_coef, "updates": self.updates })
+        json!({ "kl_coef": self.kl_coef, "entropy_coef": self.entropy_coef, "updates": self.updates, "warm": self.warm,
+                "rewards": self.shaping.state() })
     }
 
     fn set_state(&mut self, state: &Value) -> Result<()> {
-        let missing = || Error::data("checkpoint: the state of ppo lacks kl_coef (at least 0) or updates");
-        self.kl_coef = state["kl_coef"].as_f64().filter(|coef| *coef >= 0.0).ok_or_else(missing)?;
+        let missing = || {
+            let message =
+                "checkpoint: the state of ppo lacks kl_coef (at least 0), entropy_coef (at least 0), updates or warm";
+            Error::data(message)
+        };
+        let coef = |name: &str| state[name].as_f64().filter(|coef| *coef >= 0.0).ok_or_else(missing);
+        (self.kl_coef, self.entropy_coef) = (coef("kl_coef")?, coef("entropy_coef")?);
         self.updates = state["updates"].as_u64().ok_or_else(missing)?;
-        Ok(())
+        self.warm = state["warm"].as_bool().ok_or_else(missing)?;
+        self.shaping.set_state(&state["rewards"])
     }
 }
 

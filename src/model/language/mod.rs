@@ -16,10 +16,12 @@ mod sampling;
 mod score;
 mod tokenizer;
 mod transformer;
+mod value;
 
 pub use architecture::{Activation, Architecture, Family, Head, Rope, RopeScaling, SCORE};
 pub use generation::{FinishReason, Generation, Rollout};
 pub use packed::{Packed, Sequence};
-pub use score::{response_mask, score, ScoreOptions, Scores, ValueHead};
+pub use score::{response_mask, score, ScoreOptions, Scores};
 pub use tokenizer::Tokenizer;
 pub use transformer::Transformer;
+pub use value::{ValueHead, ValueModel};

@@ -5,7 +5,7 @@
 
 use crate::error::{Error, Result};
 use crate::model::language::judge::judge;
-use crate::model::language::{Packed, Sequence, Transformer};
+use crate::model::language::{Packed, Sequence, Transformer, ValueModel};
 use crate::torch;
 use tch::{Device, Kind, Tensor};
 
@@ -18,13 +18,15 @@ pub struct ScoreOptions {
     pub tile_bytes: usize,
     /// T of the result; 0 = the longest response here.
     pub width: i64,
-    /// Gradients reach the value head only.
+    /// Gradients reach the value model only, and of a head nothing below it.
     pub detach_trunk: bool,
+    /// Values also of the state after each response's last token, in the slot behind it; the width has room for it.
+    pub value_after: bool,
 }
 
 impl Default for ScoreOptions {
     fn default() -> Self {
-        ScoreOptions { temperature: 1.0, tile_bytes: 32 << 20, width: 0, detach_trunk: false }
+        ScoreOptions { temperature: 1.0, tile_bytes: 32 << 20, width: 0, detach_trunk: false, value_after: false }
     }
 }
 
@@ -66,21 +68,16 @@ impl Scores {
     }
 }
 
-/// A linear read-out of the final hidden state.
-pub struct ValueHead {
-    /// [1, d]
-    pub weight: Tensor,
-    /// [1]
-    pub bias: Tensor,
+/// States that something is read at: the row of each in a packing, and its slot in the flattened [S, T].
+struct States {
+    rows: Vec<i64>,
+    slots: Vec<i64>,
 }
 
-/// The response tokens that count, and where each is found.
+/// The response tokens that count, and the states that predict them.
 struct Targets {
-    /// the row whose hidden state predicts the token
-    rows: Vec<i64>,
+    states: States,
     tokens: Vec<i64>,
-    /// the slot in the flattened [S, T]
-    slots: Vec<i64>,
 }
 
 /// Scores the responses of `sequences`; differentiable where the parameters are. A reward model judges them.
@@ -88,7 +85,7 @@ struct Targets {
 /// `Data` for an empty prompt, a mask of the wrong length, a response longer than the width, an unknown token.
 pub fn score(
     transformer: &Transformer,
-    value_head: Option<&ValueHead>,
+    value_model: Option<&ValueModel>,
     sequences: &[&Sequence],
     options: &ScoreOptions,
 ) -> Result<Scores> {
@@ -98,9 +95,10 @@ pub fn score(
     let width = result_width(sequences, options.width)?;
     let count = sequences.len() as i64;
     let device = transformer.head().device();
-    // the last token predicts nothing here
+    // the last token predicts nothing, and only a value after it reads it
+    let unread = if options.value_after { 0 } else { 1 };
     let inputs: Vec<&[i32]> =
-        sequences.iter().map(|sequence| &sequence.tokens[..(sequence.tokens.len() - 1).max(1)]).collect();
+        sequences.iter().map(|sequence| &sequence.tokens[..(sequence.tokens.len() - unread).max(1)]).collect();
     let packed = Packed::from_tokens(&inputs, device)?;
     let targets = Targets::find(sequences, &packed, width);
     check_targets(transformer, &targets)?;
@@ -111,9 +109,15 @@ pub fn score(
         }
         false => transformer.hidden(&packed)?,
     };
-    let mask = response_mask(sequences, width, device);
-    let place = |values: &Tensor| place(values, &targets.slots, count, width);
-    let hidden = hidden.f_index_select(0, &Tensor::f_from_slice(&targets.rows)?.f_to_device(device)?)?; // [M, d]
+    let values = match value_model {
+        Some(model) => {
+            let states = targets.states.with_ends(sequences, &packed, width, options);
+            let values = model.read(&packed, &hidden, &states.rows(device)?)?; // [M]
+            Some(place(&values, &states.slots, count, width)?)
+        }
+        None => None,
+    };
+    let hidden = hidden.f_index_select(0, &targets.states.rows(device)?)?; // [M, d]
     let (log_probs, entropies) = match options.detach_trunk {
         true => {
             let _no_grad = tch::no_grad_guard();
@@ -121,10 +125,8 @@ pub fn score(
         }
         false => token_log_probs(transformer, &hidden, &targets, options)?,
     };
-    let values = match value_head {
-        Some(head) => Some(place(&head.read(&hidden)?)?),
-        None => None,
-    };
+    let place = |values: &Tensor| place(values, &targets.states.slots, count, width);
+    let mask = response_mask(sequences, width, device);
     Ok(Scores { log_probs: place(&log_probs)?, entropies: place(&entropies)?, values, scores: None, mask })
 }
 
@@ -135,26 +137,35 @@ pub fn response_mask(sequences: &[&Sequence], width: i64, device: Device) -> Ten
     Tensor::from_slice(&flags).view([sequences.len() as i64, width]).to_device(device)
 }
 
-impl ValueHead {
-    /// hidden [M, d] → values [M] f32. A sum per row, not a matrix product: its bits do not depend on M.
-    fn read(&self, hidden: &Tensor) -> Result<Tensor> {
-        let products = hidden.f_to_kind(Kind::Float)?.f_mul(&self.weight)?;
-        Ok(products.f_sum_dim_intlist([-1i64].as_slice(), false, Kind::Float)?.f_add(&self.bias)?)
-    }
-}
-
 impl Targets {
     fn find(sequences: &[&Sequence], packed: &Packed, width: i64) -> Targets {
-        let mut targets = Targets { rows: Vec::new(), tokens: Vec::new(), slots: Vec::new() };
+        let mut targets = Targets { states: States { rows: Vec::new(), slots: Vec::new() }, tokens: Vec::new() };
         for (index, sequence) in sequences.iter().enumerate() {
             let before = packed.start(index) + sequence.prompt_length as i64 - 1;
             for token in (0..sequence.response_length()).filter(|token| sequence.counts(*token)) {
-                targets.rows.push(before + token as i64);
+                targets.states.rows.push(before + token as i64);
+                targets.states.slots.push(index as i64 * width + token as i64);
                 targets.tokens.push(i64::from(sequence.tokens[sequence.prompt_length + token]));
-                targets.slots.push(index as i64 * width + token as i64);
             }
         }
         targets
+    }
+}
+
+impl States {
+    fn rows(&self, device: Device) -> Result<Tensor> {
+        Ok(Tensor::f_from_slice(&self.rows)?.f_to_device(device)?)
+    }
+
+    /// These, and where the options want them the states after the last tokens.
+    fn with_ends(&self, sequences: &[&Sequence], packed: &Packed, width: i64, options: &ScoreOptions) -> States {
+        let mut states = States { rows: self.rows.clone(), slots: self.slots.clone() };
+        let ended = |sequence: &&Sequence| options.value_after && (sequence.response_length() as i64) < width;
+        for (index, sequence) in sequences.iter().enumerate().filter(|(_, sequence)| ended(sequence)) {
+            states.rows.push(packed.start(index) + sequence.tokens.len() as i64 - 1);
+            states.slots.push(index as i64 * width + sequence.response_length() as i64);
+        }
+        states
     }
 }
 
