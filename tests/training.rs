@@ -364,3 +364,28 @@ fn token_rewards_stand_in_for_a_reward_and_need_a_counted_token() {
     step(&session).unwrap();
     assert!(metric(&session, "returns/mean") > 0.0);
 }
+
+#[test]
+fn noise_on_the_embeddings_is_the_seed_s_and_no_chunk_s() {
+    let numbers = |alpha: f64, memory: &str, seed: u64| {
+        let text = format!(
+            r#"{{"algorithm": {{"type": "sft", "batch_size": 6, "epochs": 0, "embedding_noise": {alpha}}}, {memory}
+                "optimizer": {{"learning_rate": 0.003}}, "seed": {seed}, "threads": 1}}"#
+        );
+        let session = session(&text, &tiny_model(1));
+        session.push(&batch(Kind::Demonstrations, &[("prompt", prompts(6)), ("response", prompts(6))])).unwrap();
+        step(&session).unwrap();
+        let first = metric(&session, "loss/nll");
+        for _ in 0..20 {
+            step(&session).unwrap();
+        }
+        (first, metric(&session, "loss/nll"), metric(&session, "gradient/norm"))
+    };
+    let (plain, noisy) = (numbers(0.0, "", 0), numbers(5.0, "", 0));
+    assert_ne!(plain.0, noisy.0);
+    assert_eq!(noisy, numbers(5.0, "", 0));
+    assert_ne!(noisy.0, numbers(5.0, "", 1).0);
+    let chunked = numbers(5.0, "\"micro_batch_tokens\": 9,", 0);
+    assert!((noisy.0 - chunked.0).abs() < 1e-5, "{noisy:?} {chunked:?}");
+    assert!(noisy.1 < 0.9 * noisy.0, "it learns all the same: {noisy:?}");
+}

@@ -558,9 +558,27 @@ KEEL_API keel_status KEEL_CALL keel_session_push(keel_session session, keel_batc
 // Rewards rows that were pushed without one.
 //
 // session: changed. ids: ids_count of them, from keel_session_push, copied. rewards: for each id as many as the
-// algorithm has rewards, one unless configured, copied; rewards_count says how many in all. error: nullable. Threads: any, also while a job runs. Status: KEEL_E_SHAPE, KEEL_E_NON_FINITE,
-// KEEL_E_DATA: an id that is not waiting. Since 0.1.
+// algorithm has rewards, one unless configured, copied; rewards_count says how many in all. error: nullable.
+// Threads: any, also while a job runs. Status: KEEL_E_SHAPE, KEEL_E_NON_FINITE, KEEL_E_DATA: an id that is not waiting.
+// Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_session_reward(keel_session session, const uint64_t *ids, size_t ids_count,
+    const float *rewards, size_t rewards_count, struct keel_error *error);
+
+// What the session needs from the host: a batch of rollouts that wait for their rewards, each with its id in the column
+// id. A rollout is asked about once, and by a restored session again.
+//
+// session: changed. queries: out, the caller ends it with keel_batch_destroy; 0 where there are none. error: nullable.
+// Threads: any, also while a job runs. Status: KEEL_EMPTY: nothing is needed; KEEL_E_STATE: the algorithm takes no
+// rewards. Since 0.1.
+KEEL_API keel_status KEEL_CALL keel_session_take_queries(keel_session session, keel_batch *queries,
+    struct keel_error *error);
+
+// Answers queries: the rewards of the rollouts.
+//
+// session: changed. ids: ids_count of them, from the column id of queries, copied. rewards: for each id as many as the
+// algorithm has rewards, copied; rewards_count says how many in all. error: nullable. Threads: any, also while a job
+// runs. Status: KEEL_E_SHAPE, KEEL_E_NON_FINITE, KEEL_E_DATA: an id that was not asked about, or twice. Since 0.1.
+KEEL_API keel_status KEEL_CALL keel_session_answer(keel_session session, const uint64_t *ids, size_t ids_count,
     const float *rewards, size_t rewards_count, struct keel_error *error);
 
 // Drops all rows that no update has taken.

@@ -304,6 +304,15 @@ class Session : public detail::Handle<Session, keel_session_destroy> {
       return keel_session_reward(id_, ids.data(), ids.size(), rewards.data(), rewards.size(), error);
     });
   }
+  // Rollouts that wait for their rewards, with the column `id`; nothing where none are needed.
+  Result<std::optional<Batch>> take_queries() const {
+    return detail::make_optional<Batch>([&](auto... out) { return keel_session_take_queries(id_, out...); });
+  }
+  Result<void> answer(View<uint64_t> ids, View<float> rewards) const {
+    return detail::call([&](keel_error *error) {
+      return keel_session_answer(id_, ids.data(), ids.size(), rewards.data(), rewards.size(), error);
+    });
+  }
   Result<void> clear() const {
     return detail::call([&](keel_error *error) { return keel_session_clear(id_, error); });
   }

@@ -170,6 +170,11 @@ pub trait Algorithm: Send {
     /// The loss of one minibatch. `scores` carries gradient; `columns` does not.
     fn loss(&self, scores: &Scores, columns: &Columns) -> Result<Loss>;
 
+    /// α of the noise on the embeddings in training; 0 = none.
+    fn embedding_noise(&self) -> f64 {
+        0.0
+    }
+
     /// The demonstrations that it mixes in, if any.
     fn mixed(&self) -> Option<Mixed> {
         None

@@ -207,6 +207,14 @@ pub const COLUMNS: &[Spec] = &[
         meaning: "the version of the weights that sampled the response",
     },
     Spec {
+        name: "id",
+        kinds: &[(Kind::Rollouts, false)],
+        types: &[Type::U64],
+        layout: Layout::Row,
+        rule: Rule::Any,
+        meaning: "in a batch of queries: what the row is answered by; a push does not read it",
+    },
+    Spec {
         name: "group",
         kinds: &[(Kind::Preferences, false), (Kind::Rollouts, false), (Kind::Rankings, false)],
         types: &[Type::U64],
@@ -322,7 +330,7 @@ mod tests {
         assert_eq!(schema["types"]["utf8"], 6);
         assert_eq!(schema["batches"]["rollouts"]["kind"], 4);
         let columns = schema["batches"]["rollouts"]["columns"].as_array().unwrap();
-        assert_eq!(columns.len(), 9);
+        assert_eq!(columns.len(), 10);
         assert_eq!(columns[0]["name"], "prompt");
         assert_eq!(columns[0]["types"], json!(["i32"]));
         assert_eq!(schema["batches"]["prompts"]["columns"][0]["types"], json!(["utf8", "i32"]));

@@ -48,6 +48,9 @@ pub(super) struct Buffer {
     pub cursor: Cursor,
     /// Where the demonstrations stand that are mixed in.
     pub mixed: Cursor,
+    /// Rows whose rewards the host was asked for and has not told yet; a restored session asks again.
+    #[serde(skip)]
+    asked: HashSet<u64>,
 }
 
 /// What an update is made of, and the cursor as it will stand once the update is done.
@@ -100,6 +103,28 @@ impl Buffer {
         Ok(())
     }
 
+    /// Rows that wait for their rewards and were not asked about before; from now on they were.
+    pub fn ask(&mut self) -> Vec<Arc<Row>> {
+        let unasked = |row: &&Arc<Row>| row.reward.is_none() && !row.mixed && !self.asked.contains(&row.id);
+        let rows: Vec<Arc<Row>> = self.rows.iter().filter(unasked).cloned().collect();
+        self.asked.extend(rows.iter().map(|row| row.id));
+        rows
+    }
+
+    /// Sets the rewards of rows that were asked about; all of them or none.
+    pub fn answer(&mut self, ids: &[u64], rewards: &[f32]) -> Result<()> {
+        if let Some(id) = ids.iter().find(|id| !self.asked.contains(id)) {
+            return Err(Error::data(format!(
+                "ids: expected rows of queries without an answer, got {id}, which is none"
+            )));
+        }
+        self.reward(ids, rewards)?;
+        for id in ids {
+            self.asked.remove(id);
+        }
+        Ok(())
+    }
+
     /// Whether rows that were read from a file could have been pushed: `sequences` and `rewards` a row, all within the
     /// model.
     pub fn sound(&self, sequences: usize, rewards: usize, architecture: &Architecture) -> bool {
@@ -119,6 +144,7 @@ impl Buffer {
 
     pub fn clear(&mut self) {
         self.rows.clear();
+        self.asked.clear();
         self.cursor.pending.clear();
         self.mixed.pending.clear();
     }
@@ -202,6 +228,7 @@ impl Buffer {
     pub fn consume(&mut self, selection: &Selection, regime: Regime) {
         let used: HashSet<u64> = selection.rows.iter().map(|row| row.id).collect();
         self.mixed = selection.mixed_cursor.clone();
+        self.asked.retain(|id| !used.contains(id));
         match regime {
             Regime::OnPolicy { .. } => self.rows.retain(|row| !used.contains(&row.id)),
             Regime::Offline { epochs, .. } => {

@@ -22,7 +22,7 @@ pub(super) struct Intake<'a> {
 }
 
 /// Columns of one number a row that are no number of the method's: what they say stands elsewhere in a row.
-const PLACED: [&str; 5] = ["reward", "group", "finish_reason", "policy_version", "split"];
+const PLACED: [&str; 6] = ["reward", "group", "finish_reason", "policy_version", "split", "id"];
 
 impl Intake<'_> {
     /// All rows of the batch, or the first error with its row and column.

@@ -7,7 +7,7 @@ use super::scoring::{joined_scores, score_options};
 use super::Session;
 use crate::algorithm::{Algorithm, Columns, Measured, Regime};
 use crate::error::{Error, Result, Status};
-use crate::model::{score, Scores};
+use crate::model::{score, ScoreOptions, Scores};
 use std::ops::Range;
 use std::sync::Arc;
 use tch::{no_grad_guard, Kind, Tensor};
@@ -70,7 +70,11 @@ impl Minibatch {
     fn run(&self, session: &Session, core: &Core, chunk: usize) -> Result<Scores> {
         let trainee = core.trainee()?;
         let sequences = self.gathered.sequences(&self.sequences[self.chunks[chunk].clone()]);
-        let options = score_options(session, core, self.gathered.width);
+        let options = ScoreOptions {
+            noise: core.algorithm.embedding_noise(),
+            noise_seed: session.config().seed ^ core.optimizer_steps.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            ..score_options(session, core, self.gathered.width)
+        };
         let value_model = trainee.value_model.as_ref().filter(|_| !self.mixed);
         score(&trainee.network, value_model, &sequences, &options)
     }

@@ -35,7 +35,7 @@ pub use runtime::Runtime;
 use self::core::Core;
 use crate::algorithm::Needs;
 use crate::config as settings;
-use crate::data::{Batch, Kind};
+use crate::data::{Batch, Column, Kind, Values as Numbers};
 use crate::error::{Error, Result, Status};
 use crate::model::Model;
 use crate::telemetry::Event;
@@ -45,6 +45,7 @@ use intake::Intake;
 use minibatch::Minibatch;
 use parking_lot::Mutex;
 use record::{Record, Values};
+use sampler::rollout_batch;
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -154,6 +155,11 @@ impl Session {
 
     /// Sets the rewards of pushed rollouts, one a row; all or none.
     pub fn reward(&self, ids: &[u64], rewards: &[f32]) -> Result<()> {
+        self.check_rewards(ids, rewards)?;
+        self.buffer.lock().reward(ids, rewards)
+    }
+
+    fn check_rewards(&self, ids: &[u64], rewards: &[f32]) -> Result<()> {
         if self.kind != Kind::Rollouts {
             return Err(Error::state("reward: this session's algorithm takes no rewards"));
         }
@@ -163,7 +169,27 @@ impl Session {
                 format!("rewards: expected {expected} numbers, {} an id, got {}", self.needs.rewards, rewards.len());
             return Err(Error::shape(message));
         }
-        self.buffer.lock().reward(ids, rewards)
+        Ok(())
+    }
+
+    /// The rollouts whose rewards the host has neither told nor been asked for, as a batch with their `id`s.
+    pub fn take_queries(&self) -> Result<Option<Batch>> {
+        if self.kind != Kind::Rollouts {
+            return Err(Error::state("take_queries: this session's algorithm asks for nothing"));
+        }
+        let rows = self.buffer.lock().ask();
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let mut queries = rollout_batch(rows.iter().map(|row| &row.sequences[0]))?;
+        queries.set("id", Column::flat(Numbers::U64(rows.iter().map(|row| row.id).collect())))?;
+        Ok(Some(queries))
+    }
+
+    /// The rewards of rollouts that were asked for; all or none.
+    pub fn answer(&self, ids: &[u64], rewards: &[f32]) -> Result<()> {
+        self.check_rewards(ids, rewards)?;
+        self.buffer.lock().answer(ids, rewards)
     }
 
     /// Drops every row that no update has taken.

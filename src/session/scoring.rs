@@ -106,6 +106,7 @@ pub(super) fn score_options(session: &Session, core: &Core, width: i64) -> Score
         width,
         detach_trunk: core.algorithm.value_warmup().is_some(),
         value_after: core.algorithm.needs().value_after,
+        ..ScoreOptions::default()
     }
 }
 

@@ -233,6 +233,43 @@ TEST(Session, RewardsComeByIdToo) {
   step(world.session);
 }
 
+TEST(Session, AsksForRewardsByQuery) {
+  World world(R"({"algorithm": {"type": "ppo", "epochs": 1}})");
+  Caught caught;
+  keel_batch queries = 7;
+  EXPECT_EQ(keel_session_take_queries(world.session, &queries, caught), KEEL_EMPTY);
+  EXPECT_EQ(queries, 0u);
+  const keel_job job = generate(world, R"({"max_new_tokens": 4, "ignore_eos": true})");
+  ASSERT_EQ(keel_job_run(job, nullptr, caught), KEEL_OK) << caught.message();
+  keel_batch rollouts = 0;
+  ASSERT_EQ(keel_job_batch(job, &rollouts, caught), KEEL_OK);
+  keel_job_destroy(job);
+  uint64_t first = 0;
+  ASSERT_EQ(keel_session_push(world.session, rollouts, &first, caught), KEEL_OK) << caught.message();
+  keel_batch_destroy(rollouts);
+  const uint64_t early[] = {first};
+  const float rewards[] = {0.0f, 1.0f, 0.5f};
+  EXPECT_EQ(keel_session_answer(world.session, early, 1, rewards, 1, caught), KEEL_E_DATA) << "nobody asked yet";
+  ASSERT_EQ(keel_session_take_queries(world.session, &queries, caught), KEEL_OK) << caught.message();
+  int32_t type = 0;
+  const void *values = nullptr;
+  const uint64_t *offsets = nullptr;
+  size_t count = 0;
+  ASSERT_EQ(keel_batch_get(queries, "id", 2, &type, &values, &count, &offsets, caught), KEEL_OK) << caught.message();
+  ASSERT_EQ(count, 3u);
+  const std::vector<uint64_t> ids(static_cast<const uint64_t *>(values), static_cast<const uint64_t *>(values) + 3);
+  EXPECT_EQ(ids, (std::vector<uint64_t>{first, first + 1, first + 2}));
+  keel_batch again = 0;
+  EXPECT_EQ(keel_session_take_queries(world.session, &again, caught), KEEL_EMPTY) << "each is asked about once";
+  EXPECT_EQ(keel_session_step(world.session, nullptr, caught), KEEL_NEED_DATA);
+  const float infinite[] = {0.0f, INFINITY, 0.0f};
+  EXPECT_EQ(keel_session_answer(world.session, ids.data(), 3, infinite, 3, caught), KEEL_E_NON_FINITE);
+  ASSERT_EQ(keel_session_answer(world.session, ids.data(), 3, rewards, 3, caught), KEEL_OK) << caught.message();
+  EXPECT_EQ(keel_session_answer(world.session, ids.data(), 1, rewards, 1, caught), KEEL_E_DATA) << "answered already";
+  keel_batch_destroy(queries);
+  step(world.session);
+}
+
 TEST(Session, TwoOnTwoThreadsDoNotDisturbEachOther) {
   uint64_t alone = 0;
   {

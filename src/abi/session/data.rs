@@ -3,8 +3,9 @@
 use super::{find, keel_session};
 use crate::abi::batch::{keel_batch, Batch};
 use crate::abi::handle;
-use crate::abi::status::{keel_error, keel_status};
+use crate::abi::status::{keel_error, keel_status, KEEL_EMPTY, KEEL_OK};
 use crate::abi::text::{self, Out};
+use std::sync::Arc;
 
 /// Adds the rows of a batch: all of them or none. Rows pushed while an update runs belong to the next one.
 ///
@@ -30,8 +31,9 @@ pub unsafe extern "C" fn keel_session_push(
 /// Rewards rows that were pushed without one.
 ///
 /// session: changed. ids: ids_count of them, from keel_session_push, copied. rewards: for each id as many as the
-/// algorithm has rewards, one unless configured, copied; rewards_count says how many in all. error: nullable. Threads: any, also while a job runs. Status: KEEL_E_SHAPE, KEEL_E_NON_FINITE,
-/// KEEL_E_DATA: an id that is not waiting. Since 0.1.
+/// algorithm has rewards, one unless configured, copied; rewards_count says how many in all. error: nullable.
+/// Threads: any, also while a job runs. Status: KEEL_E_SHAPE, KEEL_E_NON_FINITE, KEEL_E_DATA: an id that is not waiting.
+/// Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_session_reward(
     session: keel_session,
@@ -44,6 +46,50 @@ pub unsafe extern "C" fn keel_session_reward(
     guard!(error, {
         let session = find(session)?;
         session.reward(text::slice("ids", ids, ids_count)?, text::slice("rewards", rewards, rewards_count)?)
+    })
+}
+
+/// What the session needs from the host: a batch of rollouts that wait for their rewards, each with its id in the column
+/// id. A rollout is asked about once, and by a restored session again.
+///
+/// session: changed. queries: out, the caller ends it with keel_batch_destroy; 0 where there are none. error: nullable.
+/// Threads: any, also while a job runs. Status: KEEL_EMPTY: nothing is needed; KEEL_E_STATE: the algorithm takes no
+/// rewards. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_session_take_queries(
+    session: keel_session,
+    queries: *mut keel_batch,
+    error: *mut keel_error,
+) -> keel_status {
+    guard!(error, {
+        let queries = Out::required("queries", queries)?;
+        let session = find(session)?;
+        let (handle, status) = match session.take_queries()? {
+            Some(batch) => (handle::insert(Arc::new(Batch::new(batch, session.tokenizer())))?, KEEL_OK),
+            None => (0, KEEL_EMPTY),
+        };
+        queries.write(handle);
+        Ok(status)
+    })
+}
+
+/// Answers queries: the rewards of the rollouts.
+///
+/// session: changed. ids: ids_count of them, from the column id of queries, copied. rewards: for each id as many as the
+/// algorithm has rewards, copied; rewards_count says how many in all. error: nullable. Threads: any, also while a job
+/// runs. Status: KEEL_E_SHAPE, KEEL_E_NON_FINITE, KEEL_E_DATA: an id that was not asked about, or twice. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_session_answer(
+    session: keel_session,
+    ids: *const u64,
+    ids_count: usize,
+    rewards: *const f32,
+    rewards_count: usize,
+    error: *mut keel_error,
+) -> keel_status {
+    guard!(error, {
+        let session = find(session)?;
+        session.answer(text::slice("ids", ids, ids_count)?, text::slice("rewards", rewards, rewards_count)?)
     })
 }
 

@@ -87,7 +87,7 @@ impl Gpt2 {
 
     /// rows → hidden states after the final norm, [N, d].
     pub fn forward(&self, a: &Architecture, rows: &Rows, attention: &mut dyn Attention) -> Result<Tensor> {
-        let tokens = Tensor::f_embedding(&self.embedding, &rows.tokens, -1, false, false)?;
+        let tokens = rows.embed(&self.embedding)?;
         let positions = Tensor::f_embedding(&self.positions, &rows.positions, -1, false, false)?;
         let mut hidden = tokens.f_add(&positions)?;
         for (layer, block) in self.blocks.iter().enumerate() {

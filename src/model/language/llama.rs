@@ -86,7 +86,7 @@ impl Llama {
     /// rows → hidden states after the final norm, [N, d].
     pub fn forward(&self, a: &Architecture, rows: &Rows, attention: &mut dyn Attention) -> Result<Tensor> {
         let angles = self.rotary.angles(rows)?;
-        let mut hidden = Tensor::f_embedding(&self.embedding, &rows.tokens, -1, false, false)?;
+        let mut hidden = rows.embed(&self.embedding)?;
         for (layer, block) in self.blocks.iter().enumerate() {
             hidden = block.forward(a, layer, &hidden, &angles, attention)?;
         }

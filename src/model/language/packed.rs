@@ -7,9 +7,10 @@
 use crate::error::{Error, Result, Status};
 use crate::model::language::transformer::Attention;
 use crate::model::language::Architecture;
+use crate::torch;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// The rows of a matrix product come in multiples of this.
 pub(super) const ROW_MULTIPLE: usize = 4;
@@ -92,9 +93,20 @@ pub(super) struct Rows {
     pub last_position: i64,
     pub largest_token: i32,
     pub smallest_token: i32,
+    /// What is added to the embeddings, [N, d].
+    pub noise: Option<Tensor>,
 }
 
 impl Rows {
+    /// The embeddings [N, d] of the tokens, with their noise.
+    pub fn embed(&self, embedding: &Tensor) -> Result<Tensor> {
+        let embedded = Tensor::f_embedding(embedding, &self.tokens, -1, false, false)?;
+        match &self.noise {
+            Some(noise) => Ok(embedded.f_add(noise)?),
+            None => Ok(embedded),
+        }
+    }
+
     pub fn new(tokens: &[i32], positions: &[i64], device: Device) -> Result<Rows> {
         let wide: Vec<i64> = tokens.iter().map(|token| i64::from(*token)).collect();
         Ok(Rows {
@@ -103,6 +115,7 @@ impl Rows {
             last_position: positions.iter().copied().max().unwrap_or(0),
             largest_token: tokens.iter().copied().max().unwrap_or(0),
             smallest_token: tokens.iter().copied().min().unwrap_or(0),
+            noise: None,
         })
     }
 }
@@ -167,6 +180,21 @@ impl Packed {
         }
         let count = tokens.len() as i64;
         Ok(Packed { rows: Rows::new(&tokens, &positions, device)?, runs, starts, count })
+    }
+
+    /// Adds uniform noise of ± α / √(L d) to the embeddings of each sequence of L tokens, in `d` features: a function of
+    /// `seed` and the sequence alone, whatever it is packed with.
+    pub(super) fn disturb(&mut self, sequences: &[&[i32]], alpha: f64, seed: u64, d: i64) -> Result<()> {
+        let device = self.rows.tokens.device();
+        let noise = Tensor::f_zeros([self.count, d], (Kind::Float, Device::Cpu))?;
+        for (index, tokens) in sequences.iter().enumerate() {
+            let mixed = tokens.iter().fold(seed, |mixed, token| (mixed ^ *token as u64).wrapping_mul(0x0100_0000_01b3));
+            let size = alpha / ((tokens.len() as i64 * d) as f64).sqrt();
+            let part = noise.f_narrow(0, self.start(index), tokens.len() as i64)?;
+            torch::Generator::new(mixed)?.uniform(&part, -size, size)?;
+        }
+        self.rows.noise = Some(noise.f_to_device(device)?);
+        Ok(())
     }
 
     /// The number of rows N, padding included.

@@ -22,11 +22,23 @@ pub struct ScoreOptions {
     pub detach_trunk: bool,
     /// Values also of the state after each response's last token, in the slot behind it; the width has room for it.
     pub value_after: bool,
+    /// α of uniform noise on the embeddings; 0 = none.
+    pub noise: f64,
+    /// Which noise: the same seed and sequence, the same noise.
+    pub noise_seed: u64,
 }
 
 impl Default for ScoreOptions {
     fn default() -> Self {
-        ScoreOptions { temperature: 1.0, tile_bytes: 32 << 20, width: 0, detach_trunk: false, value_after: false }
+        ScoreOptions {
+            temperature: 1.0,
+            tile_bytes: 32 << 20,
+            width: 0,
+            detach_trunk: false,
+            value_after: false,
+            noise: 0.0,
+            noise_seed: 0,
+        }
     }
 }
 
@@ -99,7 +111,10 @@ pub fn score(
     let unread = if options.value_after { 0 } else { 1 };
     let inputs: Vec<&[i32]> =
         sequences.iter().map(|sequence| &sequence.tokens[..(sequence.tokens.len() - unread).max(1)]).collect();
-    let packed = Packed::from_tokens(&inputs, device)?;
+    let mut packed = Packed::from_tokens(&inputs, device)?;
+    if options.noise > 0.0 {
+        packed.disturb(&inputs, options.noise, options.noise_seed, transformer.architecture().hidden)?;
+    }
     let targets = Targets::find(sequences, &packed, width);
     check_targets(transformer, &targets)?;
     let hidden = match options.detach_trunk {
