@@ -95,6 +95,29 @@ pub fn length_adaptive_lambda(mask: &Tensor, coef: f64) -> Tensor {
     ((lengths * coef).reciprocal() * -1.0 + 1.0).clamp(0.0, 1.0)
 }
 
+/// What each counted token led to: the discounted sum of the rewards from it on, over counted tokens only.
+///
+/// ```text
+/// R_t = r_t + γ · R_{t'}
+/// ```
+///
+/// where t' is the next counted token of the row, and R_{t'} = 0 after the last one. A masked token passes R on unchanged,
+/// so the result is that of the row with its masked tokens deleted.
+///
+/// * `rewards`: r, `[B, T]`, reward units; taken as a constant; rewards on masked tokens are ignored.
+/// * `mask`: bool `[B, T]`.
+/// * `discount`: γ in [0, 1].
+///
+/// Returns `[B, T]`, reward units, 0 where masked, without gradient (**no reduction**).
+///
+/// Degenerate: an all-masked row gives zeros; T = 0 gives an empty tensor; a non-finite counted reward passes to the counted
+/// tokens before it in its row.
+///
+/// Source: Williams 1992 (REINFORCE); of tokens with their divergence: Hu 2025 (REINFORCE++, arXiv 2501.03262), equation 4.
+pub fn discounted_returns(rewards: &Tensor, mask: &Tensor, discount: f64) -> Tensor {
+    generalized_advantage(rewards, &rewards.zeros_like(), mask, discount, 1.0).0
+}
+
 /// The share of the variance of the returns that the values explain.
 ///
 /// ```text
