@@ -73,6 +73,17 @@ pub fn catalogue() -> Vec<Entry> {
         entry("policy_loss", |b| policy_loss(&b.x, &b.y, &b.z, &b.mask, 0.2, 0.28, None)),
         entry("policy_loss, dual clip", |b| policy_loss(&b.x, &b.y, &b.z, &b.mask, 0.2, 0.2, Some(1.5))),
         entry("weighted_policy_loss", |b| weighted_policy_loss(&b.x, &b.y, &b.z, &b.mask, 1.2)),
+        entry("capped", |b| capped(&b.x, &b.y, &b.mask, 1.3)),
+        entry("gated_policy_loss", |b| gated_policy_loss(&b.x, &b.y, &b.z, &b.mask, (1.0, 1.05))),
+        entry("geometric_policy_loss", |b| geometric_policy_loss(&b.x, &b.y, &b.z, &b.mask, 0.4)),
+        entry("variational_policy_loss", |b| {
+            variational_policy_loss(&b.x, &b.y, &b.z, &b.mask, (2.0, 3.0), (3.0, 2.0))
+        }),
+        entry("uncertain_tokens", |b| uncertain_tokens(&b.x, &b.mask, 0.4).to_kind(b.x.kind())),
+        entry("tolerable_tokens", |b| tolerable_tokens(&b.x, &b.y, &b.z, &b.mask, 0.01).to_kind(b.x.kind())),
+        Entry { name: "sequence_ratio", function: |b| sequence_ratio(&b.x, &b.y, &b.mask), masked_slot: 1.0 },
+        Entry { name: "sequence_mean_ratio", function: |b| sequence_mean_ratio(&b.x, &b.y, &b.mask), masked_slot: 1.0 },
+        entry("discounted_returns", |b| discounted_returns(&b.x, &b.mask, 0.9)),
         entry("clip_fraction", |b| clip_fraction(&b.x, &b.y, &b.z, &b.mask, 0.2, 0.2)),
         entry("value_clip_fraction", |b| value_clip_fraction(&b.x, &b.y, &b.z, 0.2, &b.mask)),
         entry("approximate_kl", |b| approximate_kl(&b.x, &b.y, &b.mask)),

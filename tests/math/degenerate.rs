@@ -7,7 +7,7 @@ use crate::catalogue::{catalogue, Batch};
 use crate::{assert_close, assert_near, gradient, scalar};
 
 /// Those that stop the gradient: constants of the losses, and diagnostics.
-const CONSTANTS: [&str; 7] = [
+const CONSTANTS: [&str; 12] = [
     "shaped_rewards",
     "advantages",
     "returns",
@@ -15,6 +15,11 @@ const CONSTANTS: [&str; 7] = [
     "clip_fraction",
     "value_clip_fraction",
     "approximate_kl",
+    "uncertain_tokens",
+    "tolerable_tokens",
+    "sequence_ratio",
+    "sequence_mean_ratio",
+    "discounted_returns",
 ];
 
 fn carries_gradient(name: &str) -> bool {
@@ -76,6 +81,10 @@ fn old_values_advantages_and_references_are_constants() {
     let leaf = |x: &Tensor| x.copy().set_requires_grad(true);
     let b = Batch::new(Kind::Double);
     assert!(!policy_loss(&b.x, &leaf(&b.y), &leaf(&b.z), &b.mask, 0.2, 0.2, Some(3.0)).requires_grad());
+    assert!(!gated_policy_loss(&b.x, &leaf(&b.y), &leaf(&b.z), &b.mask, (1.0, 1.05)).requires_grad());
+    assert!(!geometric_policy_loss(&b.x, &leaf(&b.y), &leaf(&b.z), &b.mask, 0.4).requires_grad());
+    let shapes = ((2.0, 3.0), (3.0, 2.0));
+    assert!(!variational_policy_loss(&b.x, &leaf(&b.y), &leaf(&b.z), &b.mask, shapes.0, shapes.1).requires_grad());
     assert!(!value_loss(&b.x, &leaf(&b.y), &leaf(&b.z), 0.2).requires_grad());
     let (policy, reference) = (&b.scores, leaf(&b.scores));
     assert!(!preference_log_ratio(policy, policy, &reference, &reference).requires_grad());
@@ -149,4 +158,26 @@ fn no_tokens_and_no_pairs() {
     let scores = Tensor::zeros([2], (Kind::Float, Device::Cpu));
     assert_eq!(shaped_rewards(&empty, &scores, 0.1, &mask).size(), [2, 0]);
     assert_near(scalar(&preference_accuracy(&scores.narrow(0, 0, 0))), 0.0, 0.0, "no pairs");
+}
+
+#[test]
+fn groups_of_one_of_equals_and_of_nothing() {
+    let groups = Tensor::from_slice(&[0i64, 1, 1, 3]);
+    let (rewards, lengths) = (Tensor::from_slice(&[2.0, 0.5, 0.5, 4.0]), Tensor::from_slice(&[3.0, 1.0, 5.0, 0.0]));
+    let expected = Tensor::from_slice(&[2.0, 0.5, 0.5, 0.0]);
+    assert_close(&length_weighted_mean(&rewards, &lengths, &groups), &expected, 1e-12, "weighted mean");
+    assert_close(&group_rank(&rewards, &groups), &Tensor::from_slice(&[0i64, 0, 1, 0]), 0.0, "ties by place");
+    let spoiled = Tensor::from_slice(&[2.0, f64::NAN, 0.5, 4.0]);
+    let found = length_weighted_mean(&spoiled, &lengths, &groups);
+    assert_close(&found.index_select(0, &Tensor::from_slice(&[0i64, 3])), &Tensor::from_slice(&[2.0, 0.0]), 0.0, "NaN");
+    assert_close(&group_rank(&spoiled, &groups), &Tensor::from_slice(&[0i64; 4]), 0.0, "NaN beats nothing");
+    assert_eq!(group_rank(&rewards.narrow(0, 0, 0), &groups.narrow(0, 0, 0)).size(), [0]);
+}
+
+#[test]
+fn weights_that_are_no_numbers() {
+    let weights = Tensor::from_slice(&[f64::INFINITY, f64::NAN, 0.0]);
+    assert_close(&within(&weights, 0.5, 2.0), &Tensor::from_slice(&[0.0; 3]), 0.0, "within");
+    let found = truncated(&weights, 0.5, 2.0);
+    assert!(found.double_value(&[0]) == 2.0 && found.double_value(&[1]).is_nan() && found.double_value(&[2]) == 0.5);
 }

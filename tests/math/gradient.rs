@@ -46,6 +46,40 @@ fn policy_loss_with_and_without_dual_clip() {
 }
 
 #[test]
+fn objectives_in_place_of_the_clipped_one() {
+    let b = Batch::new(Kind::Double);
+    let log_ratio = &b.x - &b.y;
+    assert_both_sides(&(&log_ratio - 1.3f64.ln()), &b.mask, "cap");
+    assert_both_sides(&(&log_ratio * b.z.sign() - 0.4), &b.mask, "geometric clip");
+    type Function = fn(&Batch) -> Tensor;
+    let functions: [(&str, Function); 3] = [
+        ("capped", |b| policy_loss(&capped(&b.x, &b.y, &b.mask, 1.3), &b.y, &b.z, &b.mask, 0.2, 0.2, None)),
+        ("gated", |b| gated_policy_loss(&b.x, &b.y, &b.z, &b.mask, (1.0, 1.05))),
+        ("geometric", |b| geometric_policy_loss(&b.x, &b.y, &b.z, &b.mask, 0.4)),
+    ];
+    for (name, function) in functions {
+        assert_gradient(&b.x, name, |x| sequence_mean_token_mean(&function(&b.with_x(x)), &b.mask));
+    }
+}
+
+#[test]
+fn the_weight_of_a_response_is_a_constant() {
+    let b = Batch::new(Kind::Double);
+    let weighted = |x: &Tensor| variational_policy_loss(x, &b.y, &b.z, &b.mask, (2.0, 3.0), (3.0, 2.0));
+    let weights = (weighted(&b.x) / (&b.x * &b.z)).masked_fill(&b.mask.logical_not(), 0.0);
+    let expected = weights * &b.z;
+    assert_close(&gradient(&b.x, |x| weighted(x).sum(Kind::Double)), &expected, TOLERANCE, "−φ·Â");
+}
+
+#[test]
+fn signed_sums_of_groups() {
+    let b = Batch::new(Kind::Double);
+    let (signs, groups) = (Tensor::from_slice(&[1.0, -1.0, 1.0, -1.0]), Tensor::from_slice(&[0i64, 2, 2, 0]));
+    let of = |x: &Tensor| dpo_loss(&group_contrast(&row_sum(x, &b.mask), &signs, &groups), 0.3).mean(Kind::Double);
+    assert_gradient(&b.x, "group_contrast", of);
+}
+
+#[test]
 fn value_loss_with_and_without_clip() {
     let b = Batch::new(Kind::Double);
     let move_ = (&b.x - &b.y).abs();

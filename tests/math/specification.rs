@@ -104,6 +104,94 @@ fn policy_loss_clips_and_clips_again() {
 }
 
 #[test]
+fn a_cap_bounds_what_the_clip_does_not() {
+    let (log_probs, advantages) = (row(&[5.0, 1.1, 5.0]).log(), row(&[-1.0, -1.0, 1.0]));
+    let (old, all) = (log_probs.zeros_like(), mask(&[1; 3]));
+    let loss = policy_loss(&capped(&log_probs, &old, &all, 2.0), &old, &advantages, &all, 0.2, 0.2, None);
+    assert_close(&loss, &row(&[2.0, 1.1, -1.2]), TOLERANCE, "−Â·min(ρ, 2)");
+}
+
+#[test]
+fn gates_fade_and_weights_peak() {
+    let (one, all) = (row(&[1.0]), mask(&[1]));
+    let old = row(&[0.0]);
+    let gate = |ratio: f64, advantage: f64| {
+        -scalar(
+            &gated_policy_loss(&row(&[ratio]).log(), &old, &(&one * advantage), &all, (1.0, 1.05)).sum(Kind::Double),
+        )
+    };
+    assert_near(gate(1.5, 1.0), 2.489837, TOLERANCE, "4·σ(0.5)");
+    assert_near(gate(1.0, -1.0), -2.0 / 1.05, TOLERANCE, "at θ = old");
+    let weight = |advantage: f64| {
+        let log_probs = row(&[2.0]).log();
+        let loss = variational_policy_loss(&log_probs, &old, &(&one * advantage), &all, (2.0, 3.0), (3.0, 2.0));
+        -scalar(&(loss / log_probs).sum(Kind::Double)) / advantage
+    };
+    assert_near(weight(1.0), 0.199148, TOLERANCE, "e³·2²·e⁻⁶");
+    assert_near(weight(-1.0), 1.082682, TOLERANCE, "e²·2³·e⁻⁴");
+}
+
+#[test]
+fn geometric_means_bound_what_moves_with_the_advantage() {
+    let log_probs = Tensor::from_slice(&[0.9, -0.9, 0.1, 0.5, -0.3, -0.9]).view([2, 3]);
+    let advantages = Tensor::from_slice(&[2.0, 2.0, 2.0, -1.0, -1.0, -1.0]).view([2, 3]);
+    let counted = Tensor::from_slice(&[1i64, 1, 0, 1, 1, 1]).to_kind(Kind::Bool).view([2, 3]);
+    let loss = geometric_policy_loss(&log_probs, &log_probs.zeros_like(), &advantages, &counted, 0.4);
+    let (first, second) = (-2.0 * ((0.4 - 0.9) / 2f64).exp(), ((0.5 - 0.3 - 0.4) / 3f64).exp());
+    let expected = Tensor::from_slice(&[first, first, 0.0, second, second, second]).view([2, 3]);
+    assert_close(&loss, &expected, TOLERANCE, "−Â·exp(mean)");
+}
+
+#[test]
+fn baselines_and_ranks_of_a_group() {
+    let (rewards, groups) = (Tensor::from_slice(&[1.0, 4.0, 4.0, -1.0]), Tensor::from_slice(&[0i64, 0, 0, 3]));
+    let lengths = Tensor::from_slice(&[2.0, 1.0, 1.0, 7.0]);
+    let expected = Tensor::from_slice(&[2.5, 2.5, 2.5, -1.0]);
+    assert_close(&length_weighted_mean(&rewards, &lengths, &groups), &expected, TOLERANCE, "(2 + 4 + 4) / 4");
+    assert_close(&group_rank(&rewards, &groups), &Tensor::from_slice(&[2i64, 0, 1, 0]), 0.0, "best first");
+    assert_close(&group_rank(&-&rewards, &groups), &Tensor::from_slice(&[0i64, 1, 2, 0]), 0.0, "worst first");
+    let signs = Tensor::from_slice(&[-1.0, 1.0, 0.0, 0.0]);
+    let expected = Tensor::from_slice(&[3.0, 3.0, 3.0, 0.0]);
+    assert_close(&group_contrast(&rewards, &signs, &groups), &expected, TOLERANCE, "best less worst");
+}
+
+#[test]
+fn returns_are_discounted_over_counted_tokens() {
+    let returns = discounted_returns(&row(&[1.0, 9.0, -2.0, 4.0]), &mask(&[1, 0, 1, 1]), 0.5);
+    assert_close(&returns, &row(&[1.0, 0.0, 0.0, 4.0]), TOLERANCE, "1 + ½·(−2 + ½·4)");
+}
+
+#[test]
+fn weights_of_rollouts_from_elsewhere() {
+    let old = Tensor::from_slice(&[-1.0, -1.0, 9.0, -0.5, -0.5, -0.5]).view([2, 3]);
+    let rollout = Tensor::from_slice(&[-1.4, -1.2, 0.0, -0.2, -0.8, -1.1]).view([2, 3]);
+    let counted = Tensor::from_slice(&[1i64, 1, 0, 1, 1, 1]).to_kind(Kind::Bool).view([2, 3]);
+    let of = |values: [f64; 2]| Tensor::from_slice(&values);
+    assert_close(&sequence_ratio(&old, &rollout, &counted), &of([0.6, 0.6]).exp(), TOLERANCE, "sums");
+    assert_close(&sequence_mean_ratio(&old, &rollout, &counted), &of([0.3, 0.2]).exp(), TOLERANCE, "means");
+    let weights = row(&[0.2, 0.5, 1.0, 3.0]);
+    assert_close(&truncated(&weights, 0.5, 2.0), &row(&[0.5, 0.5, 1.0, 2.0]), TOLERANCE, "truncated");
+    assert_close(&within(&weights, 0.5, 2.0), &row(&[0.0, 0.5, 1.0, 0.0]), TOLERANCE, "within");
+    let stayed = Tensor::from_slice(&[1.0, 0.0, 1.0, 0.0, 0.0, 1.0]).view([2, 3]);
+    let (short, long) = stayed_by_length(&stayed, &counted);
+    assert_near(scalar(&short), 0.5, TOLERANCE, "of two tokens");
+    assert_near(scalar(&long), 1.0 / 3.0, TOLERANCE, "of three");
+    assert_near(scalar(&stayed_by_length(&stayed, &counted.ones_like()).1), 1.0, 0.0, "none is longer");
+}
+
+#[test]
+fn tokens_chosen_by_entropy_and_by_distance() {
+    let entropies = row(&[0.1, 9.0, 0.4, 0.2, 0.3]);
+    let found = uncertain_tokens(&entropies, &mask(&[1, 0, 1, 1, 1]), 0.5);
+    assert_close(&found, &mask(&[0, 0, 1, 0, 1]), 0.0, "above the median 0.25");
+    let (policy, rollout) = (row(&[-1.0, -1.0, -9.0]), row(&[-0.2, -1.0, -0.1]));
+    let (counted, blamed) = (mask(&[1, 1, 0]), row(&[-1.0, 1.0, -1.0]));
+    let found = |threshold| tolerable_tokens(&policy, &rollout, &blamed, &counted, threshold);
+    assert_close(&found(0.39), &mask(&[0, 1, 0]), 0.0, "the mean is 0.4");
+    assert_close(&found(0.41), &mask(&[1, 1, 0]), 0.0, "near enough");
+}
+
+#[test]
 fn value_loss_takes_the_larger_error() {
     let (values, old, returns) = (row(&[1.0, 1.0, 0.1, 3.0]), row(&[0.5, 0.5, 0.0, 0.0]), row(&[1.0, 0.0, 0.0, 4.0]));
     let clipped = value_loss(&values, &old, &returns, 0.2);
