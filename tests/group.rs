@@ -4,24 +4,9 @@ mod support;
 
 use keel::data::{Batch, Column, Kind, Values};
 use keel::error::Status;
-use keel::session::Session;
-use std::sync::Arc;
 use support::*;
 
 const GRPO: &str = r#"{"algorithm": {"type": "grpo"}, "optimizer": {"learning_rate": 0.003}, "threads": 1}"#;
-
-/// `groups` prompts of the tiny model with four sampled responses each, rewarded.
-fn rollouts_in_groups(session: &Arc<Session>, groups: usize, seed: u64) -> Batch {
-    let generate = keel::config::Generate { max_new_tokens: 8, samples: 4, seed, ..Default::default() };
-    let job = session.generate(&batch(Kind::Prompts, &[("prompt", prompts(groups))]), generate).unwrap();
-    job.run().unwrap();
-    let mut batch = job.batch().unwrap();
-    let response = batch.column("response").unwrap();
-    let reward = |row| response.row_i32(row).iter().filter(|token| **token % 2 == 0).count() as f32 / 8.0;
-    let rewards = (0..4 * groups).map(reward).collect();
-    batch.set("reward", Column { values: Values::F32(rewards), offsets: None }).unwrap();
-    batch
-}
 
 #[test]
 fn every_member_of_the_family_raises_the_reward_of_its_toy() {
@@ -35,6 +20,18 @@ fn every_member_of_the_family_raises_the_reward_of_its_toy() {
         ),
         ("GSPO", r#""ratio": "sequence_mean", "clip_range": 0.0003, "clip_range_high": 0.0004"#),
         ("CISPO", r#""objective": "weighted", "clip_range_high": 2, "reduction": "token_mean""#),
+        ("SAPO", r#""objective": "gated", "epochs": 2"#),
+        ("GMPO", r#""objective": "geometric", "clip_range": 0.4, "epochs": 2"#),
+        ("VESPO", r#""objective": "variational", "reduction": "token_mean""#),
+        ("LUSPO", r#""ratio": "sequence_mean", "reduction": "sequence_mean_token_sum""#),
+        ("OPO", r#""baseline": "length_weighted", "scale": "none""#),
+        ("two-sided clip", r#""ratio_cap": 4, "epochs": 2"#),
+        ("entropy quantile", r#""entropy_quantile": 0.4"#),
+        ("dynamic sampling", r#""equal_groups": "drop", "min_groups": 2"#),
+        (
+            "token importance",
+            r#""importance": {"type": "token_truncate", "high": 2}, "off_policy_mask_threshold": 0.5"#,
+        ),
     ];
     for (name, settings) in members {
         let text = GRPO.replace("\"grpo\"", &format!("\"grpo\", {settings}"));
@@ -79,24 +76,6 @@ fn memory_settings_and_the_order_of_rows_change_nothing_beyond_rounding() {
         }
         assert!((&parameters - other_parameters).abs().max().double_value(&[]) < 1e-4, "{settings}{reversed}");
     }
-}
-
-/// The same rows, the last first.
-fn backwards(rows: &Batch) -> Batch {
-    let count = rows.rows() as usize;
-    let mut turned = Batch::new(Kind::Rollouts, rows.rows()).unwrap();
-    let order = || (0..count).rev();
-    let of = |name: &str| rows.column(name).unwrap();
-    for name in ["prompt", "response"] {
-        turned.set(name, ragged(&order().map(|row| of(name).row_i32(row).to_vec()).collect::<Vec<_>>())).unwrap();
-    }
-    let log_probs: Vec<f32> = order().flat_map(|row| of("rollout_log_probs").row_f32(row).to_vec()).collect();
-    let offsets = turned.column("response").unwrap().offsets.clone();
-    turned.set("rollout_log_probs", Column { values: Values::F32(log_probs), offsets }).unwrap();
-    let flat = |values| Column { values, offsets: None };
-    turned.set("reward", flat(Values::F32(order().map(|row| of("reward").row_f32(row)[0]).collect()))).unwrap();
-    turned.set("group", flat(Values::U64(order().map(|row| of("group").row_u64(row)[0]).collect()))).unwrap();
-    turned
 }
 
 #[test]

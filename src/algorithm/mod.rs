@@ -4,14 +4,18 @@
 //! neither rows nor micro-batches nor the optimiser. The session gathers the [`Columns`] it asks for, hands them to
 //! `prepare` once per batch without gradient, then calls `loss` once per minibatch.
 
+mod admission;
 mod columns;
 mod dpo;
 mod grpo;
 mod kto;
+mod off_policy;
 mod ppo;
 mod reward;
+mod rollouts;
 mod sft;
 
+pub use admission::{Admission, EqualGroups};
 pub use columns::Columns;
 pub use dpo::Dpo;
 pub use grpo::Grpo;
@@ -104,7 +108,7 @@ pub struct Needs {
     /// `groups` [B], and at least so many responses to each prompt; 0 = no groups.
     pub group_size: usize,
     /// The host's columns of numbers that `loss` reads, each under its own name as [B], and what stands where the host
-    /// gave none.
+    /// gave none; NaN where it must.
     pub columns: &'static [(&'static str, f32)],
     /// The host's columns of one number a response token that `prepare` or `loss` reads, [B, T]; 0 where there are none.
     pub token_columns: &'static [&'static str],
@@ -150,6 +154,11 @@ pub trait Algorithm: Send {
     /// The names of the scores of the reward model that it trains; none where it trains a policy.
     fn scores(&self) -> &[String] {
         &[]
+    }
+
+    /// Which waiting rollouts an update trains on.
+    fn admission(&self) -> Admission {
+        Admission::default()
     }
 
     /// Softmax temperature of every log-probability, sampling included.

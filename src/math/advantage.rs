@@ -8,6 +8,25 @@ use tch::{Kind, Tensor};
 
 use super::masked::{kept, masked_mean, masked_variance};
 
+/// Several rewards of a response as one.
+///
+/// ```text
+/// R_b = Σ_k w_k · r_{b,k}
+/// ```
+///
+/// * `rewards`: r, `[B, K]`, any units; a constant.
+/// * `weights`: w, K of them, in R's unit over that of r_k.
+///
+/// Returns `[B]` (**weighted sum over rewards**).
+///
+/// Degenerate: K = 1 with w = 1 gives the reward itself; a non-finite reward passes on.
+///
+/// Source: definition.
+pub fn weighted_rewards(rewards: &Tensor, weights: &[f64]) -> Tensor {
+    let terms = rewards.unbind(1).into_iter().zip(weights).map(|(reward, weight)| reward * *weight);
+    terms.reduce(|sum, term| sum + term).unwrap_or_else(|| rewards.sum_dim_intlist(1, false, rewards.kind()))
+}
+
 /// Per-token rewards: the divergence's price at every counted token, the score at the last one.
 ///
 /// ```text
@@ -113,9 +132,16 @@ pub fn length_adaptive_lambda(mask: &Tensor, coef: f64) -> Tensor {
 /// Degenerate: an all-masked row gives zeros; T = 0 gives an empty tensor; a non-finite counted reward passes to the counted
 /// tokens before it in its row.
 ///
-/// Source: Williams 1992 (REINFORCE); of tokens with their divergence: Hu 2025 (REINFORCE++, arXiv 2501.03262), equation 4.
+/// Source: Williams 1992 (REINFORCE); of tokens with their divergence: Hu 2025 (REINFORCE++, arXiv 2501.03262).
 pub fn discounted_returns(rewards: &Tensor, mask: &Tensor, discount: f64) -> Tensor {
-    generalized_advantage(rewards, &rewards.zeros_like(), mask, discount, 1.0).0
+    generalized_advantage(
+        rewards,
+        &rewards.zeros_like(),
+        mask,
+        discount,
+        &rewards.new_ones([1], (Kind::Double, rewards.device())),
+    )
+    .0
 }
 
 /// The share of the variance of the returns that the values explain.

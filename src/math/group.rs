@@ -91,7 +91,7 @@ pub fn leave_one_out(rewards: &Tensor, groups: &Tensor) -> Tensor {
 /// Degenerate: a group of one gives the reward itself; a group without tokens gives 0; a non-finite reward spoils its own
 /// group.
 ///
-/// Source: Hao et al. 2025 (OPO, arXiv 2505.23585), equation 10.
+/// Source: Hao et al. 2025 (OPO, arXiv 2505.23585).
 pub fn length_weighted_mean(rewards: &Tensor, lengths: &Tensor, groups: &Tensor) -> Tensor {
     let total = group_sum(lengths, groups);
     let weighted = group_sum(&(rewards.to_kind(Kind::Double) * lengths), groups);

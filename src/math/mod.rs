@@ -27,6 +27,7 @@ pub mod value;
 
 pub use advantage::{
     discounted_returns, explained_variance, generalized_advantage, length_adaptive_lambda, shaped_rewards,
+    weighted_rewards,
 };
 pub use feedback::{kto_loss, reference_point};
 pub use group::{group_contrast, group_deviation, group_mean, group_rank, leave_one_out, length_weighted_mean};

@@ -44,7 +44,7 @@ pub fn sequence_ratio(old_log_probs: &Tensor, rollout_log_probs: &Tensor, mask: 
 ///
 /// Degenerate: an all-masked row gives 1; a counted NaN passes on.
 ///
-/// Source: Zheng et al. 2025 (GSPO, arXiv 2507.18071), equation 7, of π_old to μ.
+/// Source: Zheng et al. 2025 (GSPO, arXiv 2507.18071), there of π_θ to π_old.
 pub fn sequence_mean_ratio(old_log_probs: &Tensor, rollout_log_probs: &Tensor, mask: &Tensor) -> Tensor {
     clamped(&row_mean(&(old_log_probs - rollout_log_probs), mask)).exp().detach()
 }
@@ -62,7 +62,7 @@ pub fn sequence_mean_ratio(old_log_probs: &Tensor, rollout_log_probs: &Tensor, m
 ///
 /// Degenerate: an infinite weight gives `high`; NaN passes on.
 ///
-/// Source: Ionides 2008 (Truncated importance sampling), equation 3.
+/// Source: Ionides 2008 (Truncated importance sampling); of sampler and trainer: Yao et al. 2025 (TIS).
 pub fn truncated(weights: &Tensor, low: f64, high: f64) -> Tensor {
     weights.clamp(low, high)
 }
@@ -80,7 +80,7 @@ pub fn truncated(weights: &Tensor, low: f64, high: f64) -> Tensor {
 ///
 /// Degenerate: an infinite weight and NaN give 0.
 ///
-/// Source: Ring Team 2025 (IcePop; Every step evolves, arXiv 2510.18855), equation 4.
+/// Source: Ring Team 2025 (IcePop; Every step evolves, arXiv 2510.18855).
 pub fn within(weights: &Tensor, low: f64, high: f64) -> Tensor {
     weights.masked_fill(&weights.ge(low).logical_and(&weights.le(high)).logical_not(), 0.0)
 }

@@ -21,7 +21,7 @@ use super::masked::{kept, row_mean};
 ///
 /// Degenerate: q = 1 gives the mask; all masked gives none; equal entropies keep every token; a counted NaN keeps none.
 ///
-/// Source: Wang et al. 2025 (arXiv 2506.01939), equation 5.
+/// Source: Wang et al. 2025 (arXiv 2506.01939).
 pub fn uncertain_tokens(entropies: &Tensor, mask: &Tensor, share: f64) -> Tensor {
     let counted = entropies.detach().masked_select(mask);
     if counted.numel() == 0 {
@@ -49,7 +49,7 @@ pub fn uncertain_tokens(entropies: &Tensor, mask: &Tensor, share: f64) -> Tensor
 /// Degenerate: an all-masked row gives none; a counted NaN leaves the blamed tokens of its row out.
 /// KL estimator: k1 of KL(μ ‖ π_θ), one response each.
 ///
-/// Source: DeepSeek-AI 2025 (DeepSeek-V3.2, arXiv 2512.02556), section 3.1 (off-policy sequence masking).
+/// Source: DeepSeek-AI 2025 (DeepSeek-V3.2, arXiv 2512.02556), off-policy sequence masking.
 pub fn tolerable_tokens(
     policy_log_probs: &Tensor,
     rollout_log_probs: &Tensor,

@@ -25,7 +25,7 @@ use super::policy::ratio;
 ///
 /// Degenerate: an all-masked row gives zeros with zero gradient; a counted NaN passes on.
 ///
-/// Source: Prime Intellect 2025 (INTELLECT-2, arXiv 2505.07291), section 3.4 (two-sided clipping).
+/// Source: Prime Intellect 2025 (INTELLECT-2, arXiv 2505.07291), two-sided clipping.
 pub fn capped(policy_log_probs: &Tensor, old_log_probs: &Tensor, mask: &Tensor, cap: f64) -> Tensor {
     kept(&policy_log_probs.minimum(&(old_log_probs.detach() + cap.ln())), mask)
 }
@@ -47,7 +47,7 @@ pub fn capped(policy_log_probs: &Tensor, old_log_probs: &Tensor, mask: &Tensor, 
 /// Degenerate: an all-masked row gives zeros with zero gradient; at θ = old L_t = −2Â_t/τ_t with the policy gradient;
 /// a counted NaN passes on.
 ///
-/// Source: Gao et al. 2025 (SAPO, arXiv 2511.20347), equations 5 and 6.
+/// Source: Gao et al. 2025 (SAPO, arXiv 2511.20347).
 pub fn gated_policy_loss(
     policy_log_probs: &Tensor,
     old_log_probs: &Tensor,
@@ -80,7 +80,7 @@ pub fn gated_policy_loss(
 ///
 /// Degenerate: an all-masked row gives zeros with zero gradient; Â = 0 gives 0; a counted NaN passes on.
 ///
-/// Source: Zhao et al. 2025 (GMPO, arXiv 2507.20673), equation 4.
+/// Source: Zhao et al. 2025 (GMPO, arXiv 2507.20673), with the clip of its published code.
 pub fn geometric_policy_loss(
     policy_log_probs: &Tensor,
     old_log_probs: &Tensor,
@@ -112,7 +112,7 @@ pub fn geometric_policy_loss(
 ///
 /// Degenerate: an all-masked row gives zeros with zero gradient; w = 1 gives φ = 1; a counted NaN passes on.
 ///
-/// Source: Shen et al. 2026 (VESPO, arXiv 2602.10693), equation 13.
+/// Source: Shen et al. 2026 (VESPO, arXiv 2602.10693).
 pub fn variational_policy_loss(
     policy_log_probs: &Tensor,
     old_log_probs: &Tensor,

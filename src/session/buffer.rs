@@ -28,6 +28,8 @@ pub(super) struct Row {
     pub group: u64,
     /// The host's columns of one number a response token.
     pub tokens: BTreeMap<String, Vec<f32>>,
+    /// The version of the weights that sampled the response, where the host says it.
+    pub policy_version: Option<u64>,
     /// Whether the rollout ended by itself (end token or stop), rather than by length or by the host.
     pub finished: bool,
     /// Passes made over this row.
@@ -253,10 +255,10 @@ pub(super) fn shuffle<T>(items: &mut [T], seed: u64, stream: u64) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn buffer(rows: usize) -> Buffer {
+    pub fn buffer(rows: usize) -> Buffer {
         let row = Row {
             id: 0,
             sequences: vec![Sequence { tokens: vec![1, 2], prompt_length: 1, mask: None }],
@@ -266,6 +268,7 @@ mod tests {
             reward: None,
             group: 0,
             tokens: BTreeMap::new(),
+            policy_version: None,
             finished: true,
             passes: 0,
         };

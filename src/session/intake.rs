@@ -37,9 +37,14 @@ impl Intake<'_> {
         Ok(rows)
     }
 
-    /// Refuses numbers that the method does not read, and another count of them than it has scores or rewards.
+    /// Refuses numbers that the method does not read, the lack of those that it must have, and another count of them than
+    /// it has scores or rewards.
     fn check_numbers(&self) -> Result<()> {
         let rows = self.batch.rows() as usize;
+        let lacks = |(name, absent): &&(&str, f32)| absent.is_nan() && self.batch.column(name).is_none();
+        if let Some((name, _)) = self.needs.columns.iter().find(lacks) {
+            return Err(Error::data(format!("{name}: the column is missing, and this session's algorithm reads it")));
+        }
         for (name, column) in self.numbers() {
             if self.needs.columns.iter().all(|(read, _)| *read != name) {
                 return Err(Error::data(format!("{name}: this session's algorithm reads no such column")));
@@ -154,6 +159,7 @@ impl Intake<'_> {
             reward: self.reward(row),
             group: row as u64,
             tokens,
+            policy_version: self.batch.column("policy_version").map(|column| column.row_u64(row)[0]),
             finished,
             passes: 0,
         })

@@ -4,6 +4,7 @@
 //! Long work is a [`Job`] over a plan of slices. The learner's state (`Core`) is locked for one slice at a time by
 //! whoever drives; rows, metrics and callbacks lie beside it, so that pushing and reading never wait for the learner.
 
+mod admission;
 mod buffer;
 mod callback;
 mod checkpoint;
@@ -225,7 +226,8 @@ impl Session {
         if self.needs.rewards > 0 && !rewarded && !judged {
             return Ok(None);
         }
-        let job = Job::new(&self.runtime, Box::new(update::Update::new(self, &core, selection)));
+        let Some(update) = update::Update::new(self, &core, selection)? else { return Ok(None) };
+        let job = Job::new(&self.runtime, Box::new(update));
         *updating = Arc::downgrade(&job);
         Ok(Some(job))
     }

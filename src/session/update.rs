@@ -4,6 +4,7 @@
 //! respect to the outputs is walked back through the model chunk by chunk. One chunk keeps its graph; several are run
 //! forward again, which bounds memory by one chunk and changes no number.
 
+use super::admission::{admit, Admitted};
 use super::buffer::Selection;
 use super::core::Core;
 use super::gather::Gathered;
@@ -16,7 +17,7 @@ use super::scoring::{score_options, Scored, Scoring};
 use super::Session;
 use crate::algorithm::{Columns, MixedStep, Regime};
 use crate::error::{Error, Result, Status};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use tch::no_grad_guard;
@@ -49,49 +50,62 @@ pub(super) struct Update {
 }
 
 impl Update {
-    /// The whole plan; nothing is computed yet.
-    pub fn new(session: &Arc<Session>, core: &Core, selection: Selection) -> Self {
-        let (regime, needs) = (core.algorithm.regime(), core.algorithm.needs());
-        let gathered = Arc::new(core.gathered(selection.rows.clone()));
-        let scoring = Scoring::new(session, &gathered);
-        let orders = Minibatch::orders(regime, gathered.rows.len(), session.config().seed, core.updates);
-        let tokens = session.config().micro_batch_tokens as usize;
-        let mut minibatches: Vec<_> = orders.into_iter().map(|rows| Minibatch::new(&gathered, rows, tokens)).collect();
-        let unrewarded = needs.rewards > 0 && selection.rows.iter().any(|row| row.reward.is_none());
-        let calls_host = unrewarded && (core.reward.is_none() || session.reward_callback.is_set());
-        let judged = unrewarded && !calls_host;
-        let mut slices = VecDeque::new();
-        slices.extend(calls_host.then_some(Slice::Rewards));
-        let passes = [(needs.policy, Scored::Policy), (needs.reference, Scored::Reference), (judged, Scored::Reward)];
-        for (_, whose) in passes.into_iter().filter(|(needed, _)| *needed) {
-            slices.extend((0..scoring.chunk_count()).map(|chunk| Slice::Score(whose, chunk)));
-        }
-        slices.push_back(Slice::Prepare);
-        let own = minibatches.len();
-        minibatches.extend(selection.mixed.iter().map(|rows| Minibatch::mixed(rows.clone(), tokens)));
-        let joint = core.algorithm.mixed().is_some_and(|mixed| mixed.step == MixedStep::Joint);
-        for index in 0..own {
-            slices.push_back(Slice::Zero);
-            slices.extend(passes_of(&minibatches, index));
-            if own + index < minibatches.len() {
-                slices.extend((!joint).then_some([Slice::Step, Slice::Zero]).into_iter().flatten());
-                slices.extend(passes_of(&minibatches, own + index));
-            }
-            slices.push_back(Slice::Step);
-        }
-        Update {
+    /// The whole plan; nothing is computed yet. `None` where the method waits for more rows that it trains on.
+    pub fn new(session: &Arc<Session>, core: &Core, selection: Selection) -> Result<Option<Self>> {
+        let Some(admitted) = admitted(core, &selection)? else { return Ok(None) };
+        let gathered = Arc::new(core.gathered(Vec::new()));
+        let mut update = Update {
             session: session.clone(),
-            regime,
+            regime: core.algorithm.regime(),
+            scoring: Scoring::new(session, &gathered),
             gathered,
-            scoring,
             columns: None,
-            minibatches,
-            total: slices.len(),
-            slices,
-            calls_host,
+            minibatches: Vec::new(),
+            slices: VecDeque::new(),
+            total: 0,
+            calls_host: false,
             steps: 0,
             measured: Measurements::default(),
             selection,
+        };
+        update.plan(core, admitted);
+        Ok(Some(update))
+    }
+
+    /// The slices on the rows that are trained on.
+    fn plan(&mut self, core: &Core, admitted: Admitted) {
+        let (needs, session) = (core.algorithm.needs(), &self.session);
+        self.gathered = Arc::new(core.gathered(admitted.rows));
+        self.scoring = Scoring::new(session, &self.gathered);
+        let orders = Minibatch::orders(self.regime, self.gathered.rows.len(), session.config().seed, core.updates);
+        let tokens = session.config().micro_batch_tokens as usize;
+        self.minibatches = orders.into_iter().map(|rows| Minibatch::new(&self.gathered, rows, tokens)).collect();
+        let unrewarded = needs.rewards > 0 && self.gathered.rows.iter().any(|row| row.reward.is_none());
+        let asked = unrewarded && (core.reward.is_none() || session.reward_callback.is_set());
+        self.calls_host |= asked;
+        self.slices.clear();
+        self.slices.extend(asked.then_some(Slice::Rewards));
+        let judged = unrewarded && !asked;
+        let passes = [(needs.policy, Scored::Policy), (needs.reference, Scored::Reference), (judged, Scored::Reward)];
+        for (_, whose) in passes.into_iter().filter(|(needed, _)| *needed) {
+            self.slices.extend((0..self.scoring.chunk_count()).map(|chunk| Slice::Score(whose, chunk)));
+        }
+        self.slices.push_back(Slice::Prepare);
+        let own = self.minibatches.len();
+        self.minibatches.extend(self.selection.mixed.iter().map(|rows| Minibatch::mixed(rows.clone(), tokens)));
+        let joint = core.algorithm.mixed().is_some_and(|mixed| mixed.step == MixedStep::Joint);
+        for index in 0..own {
+            self.slices.push_back(Slice::Zero);
+            self.slices.extend(passes_of(&self.minibatches, index));
+            if own + index < self.minibatches.len() {
+                self.slices.extend((!joint).then_some([Slice::Step, Slice::Zero]).into_iter().flatten());
+                self.slices.extend(passes_of(&self.minibatches, own + index));
+            }
+            self.slices.push_back(Slice::Step);
+        }
+        self.total = self.slices.len();
+        for (name, count) in admitted.dropped.into_iter().filter(|_| !asked) {
+            self.measured.note(name, count as f64);
         }
     }
 
@@ -120,19 +134,25 @@ impl Update {
     fn ask_rewards(&mut self) -> Result<()> {
         let callback = self.session.reward_callback();
         let callback = callback.ok_or_else(|| Error::state("reward: rollouts lack rewards and no callback is set"))?;
-        let missing: Vec<_> = self.selection.rows.iter().filter(|row| row.reward.is_none()).cloned().collect();
+        let missing: Vec<_> = self.gathered.rows.iter().filter(|row| row.reward.is_none()).cloned().collect();
         let batch = rollout_batch(missing.iter().map(|row| &row.sequences[0]))?;
         let width = self.session.needs.rewards;
         let mut rewards = vec![f32::NAN; missing.len() * width];
         callback(batch, self.session.tokenizer(), &mut rewards)?;
         let ids: Vec<u64> = missing.iter().map(|row| row.id).collect();
         self.session.reward(&ids, &rewards)?;
-        let mut answered = rewards.chunks(width);
-        for row in self.selection.rows.iter_mut().filter(|row| row.reward.is_none()) {
-            Arc::make_mut(row).reward = answered.next().map(<[f32]>::to_vec);
+        let answers: HashMap<u64, &[f32]> = ids.into_iter().zip(rewards.chunks(width)).collect();
+        for row in &mut self.selection.rows {
+            if let Some(answer) = answers.get(&row.id) {
+                Arc::make_mut(row).reward = Some(answer.to_vec());
+            }
         }
-        let Gathered { responses, width, .. } = *self.gathered;
-        self.gathered = Arc::new(Gathered { rows: self.selection.rows.clone(), responses, width });
+        let session = self.session.clone();
+        let core = session.core().lock();
+        let admitted = admitted(&core, &self.selection)?.ok_or_else(|| {
+            Error::data("rewards: too few groups differ in their rewards for this update; they wait for more rollouts")
+        })?;
+        self.plan(&core, admitted);
         Ok(())
     }
 
@@ -191,12 +211,10 @@ impl Update {
     }
 }
 
-/// Forward, loss and backward of one minibatch.
-fn passes_of(minibatches: &[Minibatch], index: usize) -> impl Iterator<Item = Slice> {
-    let chunks = 0..minibatches[index].chunk_count();
-    let forward = chunks.clone().map(move |chunk| Slice::Forward(index, chunk));
-    let backward = chunks.map(move |chunk| Slice::Backward(index, chunk));
-    forward.chain([Slice::Loss(index)]).chain(backward)
+/// The rows of a selection that the method trains on now.
+fn admitted(core: &Core, selection: &Selection) -> Result<Option<Admitted>> {
+    let version = core.trainee()?.model.weights().version;
+    Ok(admit(&selection.rows, &core.algorithm.admission(), version))
 }
 
 impl Plan for Update {

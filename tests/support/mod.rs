@@ -107,6 +107,44 @@ pub fn rollouts(session: &Arc<Session>, rows: usize, seed: u64) -> Batch {
     batch
 }
 
+/// `groups` prompts of the tiny model with four sampled responses each, rewarded.
+pub fn rollouts_in_groups(session: &Arc<Session>, groups: usize, seed: u64) -> Batch {
+    let generate = settings::Generate { max_new_tokens: 8, samples: 4, seed, ..Default::default() };
+    let job = session.generate(&batch(Kind::Prompts, &[("prompt", prompts(groups))]), generate).unwrap();
+    job.run().unwrap();
+    let mut batch = job.batch().unwrap();
+    let rewards = even_tokens(&batch);
+    batch.set("reward", Column { values: Values::F32(rewards), offsets: None }).unwrap();
+    batch
+}
+
+/// The share of even tokens in eight, of each response.
+pub fn even_tokens(batch: &Batch) -> Vec<f32> {
+    let response = batch.column("response").unwrap();
+    let reward = |row| response.row_i32(row).iter().filter(|token| **token % 2 == 0).count() as f32 / 8.0;
+    (0..batch.rows() as usize).map(reward).collect()
+}
+
+/// The same rollouts in groups, the last first.
+pub fn backwards(rows: &Batch) -> Batch {
+    let count = rows.rows() as usize;
+    let mut turned = Batch::new(Kind::Rollouts, rows.rows()).unwrap();
+    let order = || (0..count).rev();
+    let of = |name: &str| rows.column(name).unwrap();
+    for name in ["prompt", "response"] {
+        turned.set(name, ragged(&order().map(|row| of(name).row_i32(row).to_vec()).collect::<Vec<_>>())).unwrap();
+    }
+    let log_probs: Vec<f32> = order().flat_map(|row| of("rollout_log_probs").row_f32(row).to_vec()).collect();
+    let offsets = turned.column("response").unwrap().offsets.clone();
+    turned.set("rollout_log_probs", Column { values: Values::F32(log_probs), offsets }).unwrap();
+    let flat = |values| Column { values, offsets: None };
+    turned
+        .set("reward", flat(Values::F32(order().flat_map(|row| of("reward").row_f32(row).to_vec()).collect())))
+        .unwrap();
+    turned.set("group", flat(Values::U64(order().map(|row| of("group").row_u64(row)[0]).collect()))).unwrap();
+    turned
+}
+
 fn temperature(session: &Session) -> f64 {
     match &session.config().algorithm {
         keel::algorithm::Config::Ppo(config) => config.temperature,

@@ -1,5 +1,8 @@
 //! The settings of the group family: symbol, range, effect, and the source of each default.
 
+use crate::algorithm::admission::EqualGroups;
+use crate::algorithm::off_policy::{Importance, OldLogProbs};
+use crate::algorithm::rollouts::KlPlace;
 use crate::error::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,12 +19,22 @@ pub struct Config {
     /// τ, the sampler's temperature, applied to every log-probability of the update.
     #[schemars(range(min = 0.01, max = 100.0))]
     pub temperature: f64,
+    /// w, one weight for each reward of a response: so many numbers a row stand in the column `reward`.
+    #[schemars(length(min = 1, max = 64), inner(range(min = -1.0e6, max = 1.0e6)))]
+    pub reward_weights: Vec<f64>,
+    /// How several rewards become one advantage.
+    pub multi_reward: MultiReward,
     /// What a reward is compared with.
     pub baseline: Baseline,
     /// What the difference is divided by. Dr. GRPO: none, since a group's σ favours prompts that are too easy or too hard.
     pub scale: Scale,
     /// Whether a prompt with a single response is taken, with an advantage of 0; refused otherwise.
     pub allow_singletons: bool,
+    /// What becomes of groups whose responses all got the same rewards. Yu 2025 (DAPO): drop.
+    pub equal_groups: EqualGroups,
+    /// The update waits for so many groups that it trains on. Raise it with `equal_groups` = drop.
+    #[schemars(range(min = 1, max = 1_048_576))]
+    pub min_groups: u32,
     /// What the clipped ratio multiplies.
     pub objective: Objective,
     /// Whether tokens or whole responses have a probability ratio. Zheng 2025 (GSPO): sequence_mean, with clips of 3e-4.
@@ -30,9 +43,17 @@ pub struct Config {
     #[schemars(range(min = 0.00001, max = 100.0))]
     pub clip_range: f64,
     /// ε above 1 alone; null = `clip_range`. Yu 2025 (DAPO): 0.28, so that unlikely tokens may grow. With the objective
-    /// `weighted`, the largest weight less 1 (MiniMax 2025).
+    /// `weighted`, the largest weight less 1 (MiniMax 2025). The objective `geometric` has `clip_range` alone, in nats (Zhao
+    /// 2025: 0.4); `gated` and `variational` have none.
     #[schemars(range(min = 0.00001, max = 100.0))]
     pub clip_range_high: Option<f64>,
+    /// δ, the largest ratio of the objective `clipped`, so that a negative advantage is bounded too; null = none. Prime
+    /// Intellect 2025: 4.
+    #[schemars(range(min = 1.0, max = 1.0e6))]
+    pub ratio_cap: Option<f64>,
+    /// The share of a minibatch's tokens that the policy term learns from, those of the highest entropy. Wang 2025: 0.2.
+    #[schemars(range(min = 0.0001, max = 1.0))]
+    pub entropy_quantile: f64,
     /// How the losses of a minibatch's tokens become one number.
     pub reduction: Reduction,
     /// L, tokens of the longest response allowed: what `sum_over_constant` divides by and `overlong_buffer` ends at.
@@ -59,6 +80,15 @@ pub struct Config {
     pub entropy_coef: f64,
     /// Where the old log-probabilities come from.
     pub old_log_probs: OldLogProbs,
+    /// How rollouts of another sampler are weighted.
+    pub importance: Importance,
+    /// δ, nats per token: a response with a negative advantage teaches nothing once the policy is further from its sampler;
+    /// null = off. DeepSeek-AI 2025.
+    #[schemars(range(min = 0.0, max = 1000.0))]
+    pub off_policy_mask_threshold: Option<f64>,
+    /// Rollouts whose `policy_version` is more publications ago are dropped; null = none.
+    #[schemars(range(min = 0, max = 1_000_000_000))]
+    pub max_staleness: Option<u32>,
 }
 
 impl Default for Config {
@@ -67,13 +97,19 @@ impl Default for Config {
             epochs: 1,
             minibatches: 1,
             temperature: 1.0,
+            reward_weights: vec![1.0],
+            multi_reward: MultiReward::Sum,
             baseline: Baseline::Group,
             scale: Scale::Group,
             allow_singletons: false,
+            equal_groups: EqualGroups::Keep,
+            min_groups: 1,
             objective: Objective::Clipped,
             ratio: Ratio::Token,
             clip_range: 0.2,
             clip_range_high: None,
+            ratio_cap: None,
+            entropy_quantile: 1.0,
             reduction: Reduction::SequenceMeanTokenMean,
             max_length: 0,
             overlong_buffer: 0,
@@ -84,12 +120,28 @@ impl Default for Config {
             kl_bias_correction: true,
             entropy_coef: 0.0,
             old_log_probs: OldLogProbs::Recompute,
+            importance: Importance::default(),
+            off_policy_mask_threshold: None,
+            max_staleness: None,
         }
     }
 }
 
 impl Config {
     pub fn check(&self) -> Result<()> {
+        self.check_lengths()?;
+        self.check_objective()?;
+        let shaped = self.overlong_buffer > 0 || (self.kl_coef > 0.0 && self.kl_in == KlPlace::Reward);
+        if shaped && self.multi_reward == MultiReward::NormalizeEach {
+            let message =
+                "/algorithm/multi_reward: expected \"sum\" with an overlong_buffer or kl_in reward, which change \
+                           the sum of the rewards, got \"normalize_each\"";
+            return Err(Error::config(message));
+        }
+        self.importance.check(self.old_log_probs)
+    }
+
+    fn check_lengths(&self) -> Result<()> {
         let needs_length = self.reduction == Reduction::SumOverConstant || self.overlong_buffer > 0;
         if needs_length && self.max_length == 0 {
             let message = "/algorithm/max_length: expected the longest response in tokens, which the reduction \
@@ -105,6 +157,41 @@ impl Config {
         }
         Ok(())
     }
+
+    fn check_objective(&self) -> Result<()> {
+        let (_, high) = self.clip_ranges();
+        if let Some(cap) = self.ratio_cap.filter(|cap| self.objective != Objective::Clipped || *cap <= 1.0 + high) {
+            let message = format!(
+                "/algorithm/ratio_cap: expected null, or with the objective clipped more than 1 + the upper clip_range, {}, \
+                 got {cap}",
+                1.0 + high
+            );
+            return Err(Error::config(message));
+        }
+        let of_response = [Objective::Geometric, Objective::Variational].contains(&self.objective);
+        if of_response && self.ratio != Ratio::Token {
+            let message =
+                "/algorithm/ratio: expected \"token\" with the objectives geometric and variational, which join \
+                           the ratios of a response themselves";
+            return Err(Error::config(message));
+        }
+        Ok(())
+    }
+
+    /// (ε below 1, ε above 1).
+    pub fn clip_ranges(&self) -> (f64, f64) {
+        (self.clip_range, self.clip_range_high.unwrap_or(self.clip_range))
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MultiReward {
+    /// Their weighted sum is the reward.
+    Sum,
+    /// Each is compared and scaled in its group, then their weighted sum is brought to mean 0 and deviation 1 over the
+    /// update, so that a reward of small spread is heard (Liu 2026, GDPO).
+    NormalizeEach,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -114,6 +201,8 @@ pub enum Baseline {
     Group,
     /// The mean of the other responses (Ahmadian 2024, RLOO).
     LeaveOneOut,
+    /// The mean of the group in which a response weighs as much as it is long (Hao 2025, OPO).
+    LengthWeighted,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -134,6 +223,12 @@ pub enum Objective {
     Clipped,
     /// The advantage times the log-probability, and no token loses its gradient (MiniMax 2025, CISPO).
     Weighted,
+    /// The advantage times a sigmoid of the ratio, which fades instead of clipping (Gao 2025, SAPO).
+    Gated,
+    /// The advantage times the geometric mean of the response's bounded ratios (Zhao 2025, GMPO).
+    Geometric,
+    /// The advantage times the log-probability, with a smooth weight of the whole response (Shen 2026, VESPO).
+    Variational,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -156,20 +251,6 @@ pub enum Reduction {
     TokenMean,
     /// Σ / (responses · max_length): no response's length changes a token's weight (Liu 2025, Dr. GRPO).
     SumOverConstant,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum KlPlace {
-    Loss,
-    Reward,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum OldLogProbs {
-    /// A pass over the rollouts with the current policy, before its first step.
-    Recompute,
-    /// The rollouts' own `rollout_log_probs`: one pass less.
-    Recorded,
+    /// The mean over responses of each one's sum; with the ratio `sequence_mean`, LUSPO (Liu 2026).
+    SequenceMeanTokenSum,
 }

@@ -1,27 +1,37 @@
 //! Policy gradients with the other responses to a prompt as the baseline (GRPO, Shao et al. 2024, arXiv 2402.03300, and
-//! its family: Dr. GRPO 2503.20783, DAPO 2503.14476, RLOO 2402.14740, GSPO 2507.18071, CISPO 2506.13585).
+//! its family: Dr. GRPO 2503.20783, DAPO 2503.14476, RLOO 2402.14740, GSPO 2507.18071, CISPO 2506.13585, OPO 2505.23585,
+//! SAPO 2511.20347, GMPO 2507.20673, VESPO 2602.10693, LUSPO, GDPO 2601.05242).
 //!
 //!   Âᵢ   = (Rᵢ − μ_group(i)) / (σ_group(i) + 10⁻⁴)                 one number for all tokens of a response
 //!   L(θ) = E[ max(−ρₜÂᵢ, −clip(ρₜ, 1−ε, 1+ε)Âᵢ) + β ρₜ k3ₜ ] − c_H E[Hₜ]
 //!
 //! E is the mean over responses of each one's mean over counted tokens, unless `reduction` says otherwise; ρ is a token's
 //! ratio unless `ratio` says otherwise. k3 estimates KL(πθ ‖ πref) on the sampled token. Advantages are computed over
-//! the whole update, before it is split.
+//! the whole update, before it is split. Other objectives take the place of the clipped one, without changing what it is
+//! multiplied with: the weight of a rollout from another sampler, and which tokens count in it.
 
 mod config;
 
 pub use config::Config;
 
+use super::admission::Admission;
+use super::rollouts::{self, lengths, KlPlace, Step};
 use super::{Algorithm, Columns, Loss, Measured, Needs, Regime};
 use crate::data::Kind;
 use crate::error::Result;
 use crate::math;
 use crate::model::Scores;
-use config::{Baseline, KlPlace, Objective, OldLogProbs, Ratio, Reduction, Scale};
+use config::{Baseline, MultiReward, Objective, Ratio, Reduction, Scale};
 use tch::{Kind as Dtype, Tensor};
 
 /// Added to a deviation before it divides (TRL).
 const DEVIATION_FLOOR: f64 = 1e-4;
+
+/// How fast the gate of SAPO closes where the advantage is positive, and else (Gao 2025).
+const GATE_TEMPERATURES: (f64, f64) = (1.0, 1.05);
+
+/// (k, λ) of VESPO's weight where the advantage is not negative, and where it is (Shen 2026).
+const VARIATIONAL_SHAPES: [(f64, f64); 2] = [(2.0, 3.0), (3.0, 2.0)];
 
 pub struct Grpo {
     config: Config,
@@ -32,28 +42,28 @@ impl Grpo {
         Grpo { config }
     }
 
-    /// What each response is worth: the host's reward less the overlong penalty and, where it belongs there, the KL; [B].
-    fn scores(&self, columns: &Columns, sequence_kl: Option<&Tensor>) -> Result<Tensor> {
-        let rewards = columns.get("rewards")?.squeeze_dim(1); // [B]
+    /// What each response is worth: its weighted rewards less the overlong penalty and, where it belongs there, the KL; [B].
+    fn scores(&self, rewards: &Tensor, mask: &Tensor, sequence_kl: Option<&Tensor>) -> Tensor {
         let scores = match self.config.overlong_buffer {
             0 => rewards.shallow_clone(),
             buffer => {
                 let free = f64::from(self.config.max_length) - f64::from(buffer);
-                let over = (lengths(columns.get("mask")?) - free).clamp(0.0, buffer.into()); // [B]
+                let over = (lengths(mask) - free).clamp(0.0, buffer.into()); // [B]
                 rewards - over * (self.config.overlong_penalty / f64::from(buffer))
             }
         };
-        Ok(match (self.config.kl_in, sequence_kl) {
+        match (self.config.kl_in, sequence_kl) {
             (KlPlace::Reward, Some(kl)) => scores - kl * self.config.kl_coef,
             _ => scores,
-        })
+        }
     }
 
-    /// Âᵢ, [B].
-    fn advantages(&self, scores: &Tensor, groups: &Tensor) -> Tensor {
+    /// What each response was worth beside the others to its prompt, [B].
+    fn relative(&self, scores: &Tensor, mask: &Tensor, groups: &Tensor) -> Tensor {
         let centred = match self.config.baseline {
             Baseline::Group => scores - math::group_mean(scores, groups),
             Baseline::LeaveOneOut => math::leave_one_out(scores, groups),
+            Baseline::LengthWeighted => scores - math::length_weighted_mean(scores, &lengths(mask), groups),
         };
         match self.config.scale {
             Scale::Group => centred / (math::group_deviation(scores, groups) + DEVIATION_FLOOR),
@@ -62,11 +72,25 @@ impl Grpo {
         }
     }
 
+    /// Âᵢ, [B].
+    fn advantages(&self, columns: &Columns, scores: &Tensor, groups: &Tensor) -> Result<Tensor> {
+        let (mask, all) = (columns.get("mask")?, groups.zeros_like());
+        if self.config.multi_reward == MultiReward::Sum {
+            return Ok(self.relative(scores, mask, groups));
+        }
+        let each: Vec<Tensor> =
+            columns.get("rewards")?.unbind(1).iter().map(|reward| self.relative(reward, mask, groups)).collect();
+        let joined = math::weighted_rewards(&Tensor::stack(&each, 1), &self.config.reward_weights); // [B]
+        let centred = &joined - math::group_mean(&joined, &all);
+        Ok(centred / (math::group_deviation(&joined, &all) + DEVIATION_FLOOR))
+    }
+
     fn reduced(&self, losses: &Tensor, mask: &Tensor) -> Tensor {
         match self.config.reduction {
             Reduction::SequenceMeanTokenMean => math::sequence_mean_token_mean(losses, mask),
             Reduction::TokenMean => math::token_mean(losses, mask),
             Reduction::SumOverConstant => math::sum_over_constant(losses, mask, self.config.max_length.into()),
+            Reduction::SequenceMeanTokenSum => math::sequence_mean_token_sum(losses, mask),
         }
     }
 
@@ -78,6 +102,26 @@ impl Grpo {
             Ratio::SequenceMean => over_row(math::row_mean),
             Ratio::SequenceSum => over_row(math::row_sum),
         }
+    }
+
+    /// The policy term of each token, [B, T].
+    fn surrogate(&self, log_probs: &Tensor, compared: &Tensor, columns: &Columns) -> Result<Tensor> {
+        let (old, advantages, mask) =
+            (columns.get("old_log_probs")?, columns.get("advantages")?, columns.get("counted")?);
+        let (low, high) = self.config.clip_ranges();
+        Ok(match self.config.objective {
+            Objective::Clipped => {
+                let capped = self.config.ratio_cap.map(|cap| math::capped(compared, old, mask, cap));
+                math::policy_loss(capped.as_ref().unwrap_or(compared), old, advantages, mask, low, high, None)
+            }
+            Objective::Weighted => math::weighted_policy_loss(log_probs, old, advantages, mask, 1.0 + high),
+            Objective::Gated => math::gated_policy_loss(compared, old, advantages, mask, GATE_TEMPERATURES),
+            Objective::Geometric => math::geometric_policy_loss(log_probs, old, advantages, mask, low),
+            Objective::Variational => {
+                let [positive, negative] = VARIATIONAL_SHAPES;
+                math::variational_policy_loss(log_probs, old, advantages, mask, positive, negative)
+            }
+        })
     }
 }
 
@@ -93,7 +137,16 @@ impl Algorithm for Grpo {
     fn needs(&self) -> Needs {
         let groups = if self.config.allow_singletons { 1 } else { 2 };
         let reference = self.config.kl_coef > 0.0;
-        Needs { policy: true, reference, rewards: 1, group_size: groups, ..Needs::default() }
+        let rewards = self.config.reward_weights.len();
+        Needs { policy: true, reference, rewards, group_size: groups, ..Needs::default() }
+    }
+
+    fn admission(&self) -> Admission {
+        Admission {
+            equal_groups: self.config.equal_groups,
+            min_groups: self.config.min_groups as usize,
+            max_staleness: self.config.max_staleness.map(u64::from),
+        }
     }
 
     fn temperature(&self) -> f64 {
@@ -102,31 +155,25 @@ impl Algorithm for Grpo {
 
     fn prepare(&mut self, columns: &mut Columns) -> Result<Vec<Measured>> {
         let mask = columns.get("mask")?.shallow_clone(); // [B, T]
-        let old = match self.config.old_log_probs {
-            OldLogProbs::Recompute => columns.get("policy_log_probs")?.shallow_clone(),
-            OldLogProbs::Recorded => columns.get("rollout_log_probs")?.shallow_clone(),
-        }; // [B, T]
-        let drift = math::masked_mean(&(&old - columns.get("rollout_log_probs")?).abs(), &mask);
+        let old = self.config.old_log_probs.of(columns)?; // [B, T]
         let sequence_kl = match self.needs().reference {
             true => Some(math::row_sum(&(&old - columns.get("reference_log_probs")?), &mask)), // [B]
             false => None,
         };
         let groups = columns.get("groups")?.shallow_clone(); // [B]
-        let scores = self.scores(columns, sequence_kl.as_ref())?; // [B]
-        let advantages = self.advantages(&scores, &groups); // [B]
-        let rewards = columns.get("rewards")?; // [B]
+        let rewards = math::weighted_rewards(columns.get("rewards")?, &self.config.reward_weights); // [B]
+        let scores = self.scores(&rewards, &mask, sequence_kl.as_ref()); // [B]
+        let advantages = self.advantages(columns, &scores, &groups)?; // [B]
         let deviation = math::group_deviation(&scores, &groups); // [B]
-        let mut metrics = vec![
-            ("reward/mean", rewards.mean(None)),
-            ("reward/std", rewards.var(columns.rows() > 1).sqrt()),
+        let mut metrics = rollouts::measured(columns, &rewards)?;
+        metrics.extend([
             ("reward/shaped", scores.mean(None)),
             ("group/reward_std", deviation.mean(None)),
             ("group/equal_fraction", deviation.eq(0.0).to_kind(Dtype::Float).mean(None)),
-            ("rollout/length", lengths(&mask).mean(None)),
-            ("rollout/eos_fraction", columns.get("finished")?.mean(None)),
-            ("rollout/log_prob_drift", drift),
-        ];
+            rollouts::drift(columns, &old)?,
+        ]);
         metrics.extend(sequence_kl.map(|kl| ("kl/sequence", kl.mean(None))));
+        metrics.extend(self.config.importance.prepare(columns, &old, &mask)?);
         let counted = match self.config.mask_truncated {
             true => columns.get("finished")?.gt(0.0),
             false => columns.get("finished")?.ge(0.0),
@@ -139,15 +186,17 @@ impl Algorithm for Grpo {
 
     fn loss(&self, scores: &Scores, columns: &Columns) -> Result<Loss> {
         let (config, mask) = (&self.config, columns.get("counted")?); // [B, T]
-        let (old, advantages) = (columns.get("old_log_probs")?, columns.get("advantages")?); // [B, T]
-        let (low, high) = (config.clip_range, config.clip_range_high.unwrap_or(config.clip_range));
-        let compared = self.compared(&scores.log_probs, old, mask); // [B, T]
-        let surrogate = match config.objective {
-            Objective::Clipped => math::policy_loss(&compared, old, advantages, mask, low, high, None),
-            Objective::Weighted => math::weighted_policy_loss(&scores.log_probs, old, advantages, mask, 1.0 + high),
+        let (old, log_probs) = (columns.get("old_log_probs")?, &scores.log_probs); // [B, T]
+        let compared = self.compared(log_probs, old, mask); // [B, T]
+        let free = self.surrogate(log_probs, &compared, columns)?; // [B, T]
+        let threshold = config.off_policy_mask_threshold;
+        let weighed = config.importance.weighed(free, log_probs, columns, threshold)?; // [B, T]
+        let surrogate = match config.entropy_quantile {
+            share if share < 1.0 => weighed * math::uncertain_tokens(&scores.entropies, mask, share),
+            _ => weighed,
         }; // [B, T]
         let kl = match self.needs().reference {
-            true => Some(math::kl_k3(&(&scores.log_probs - columns.get("reference_log_probs")?))), // [B, T]
+            true => Some(math::kl_k3(&(log_probs - columns.get("reference_log_probs")?))), // [B, T]
             false => None,
         };
         let losses = match (&kl, config.kl_in) {
@@ -159,27 +208,16 @@ impl Algorithm for Grpo {
         }; // [B, T]
         let entropy = math::masked_mean(&scores.entropies, mask);
         let total = self.reduced(&losses, mask) - &entropy * config.entropy_coef;
-        let log_probs = scores.log_probs.detach();
-        let ratio = math::ratio(&log_probs, old, mask); // [B, T]
         let mut metrics = vec![
             ("loss/total", total.detach()),
             ("loss/policy", self.reduced(&surrogate.detach(), mask)),
             ("entropy/token", entropy.detach()),
-            ("policy/approx_kl", math::approximate_kl(&log_probs, old, mask)),
-            ("policy/clip_fraction", math::clip_fraction(&compared.detach(), old, advantages, mask, low, high)),
-            ("policy/ratio_mean", math::masked_mean(&ratio, mask)),
-            ("policy/ratio_std", math::masked_variance(&ratio, mask).sqrt()),
-            ("policy/ratio_max_log", ((&log_probs - old) * mask).abs().max()),
-            ("tokens/trained", mask.sum(Dtype::Float)),
         ];
+        let (advantages, clip_range) = (columns.get("advantages")?, config.clip_ranges());
+        metrics.extend(Step { log_probs, compared: &compared, old, advantages, mask, clip_range }.measured());
         metrics.extend(kl.map(|kl| ("kl/token", math::masked_mean(&kl.detach(), mask))));
         Ok(Loss { total, metrics })
     }
-}
-
-/// Counted tokens of each response, [B].
-fn lengths(mask: &Tensor) -> Tensor {
-    mask.sum_dim_intlist([1i64].as_slice(), false, Dtype::Float)
 }
 
 #[cfg(test)]

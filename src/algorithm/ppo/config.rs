@@ -1,6 +1,8 @@
 //! The settings of PPO: symbol, range, effect, and the source of each default.
 
 use super::kl::{Kl, KlEstimator, KlPlace};
+use crate::algorithm::off_policy::{Importance, OldLogProbs};
+use crate::algorithm::rollouts::{Normalisation, Reduction};
 use crate::error::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,6 +19,9 @@ pub struct Config {
     /// τ, the sampler's temperature, applied to every log-probability of the update.
     #[schemars(range(min = 0.01, max = 100.0))]
     pub temperature: f64,
+    /// w, one weight for each reward of a response: so many numbers a row stand in the column `reward`.
+    #[schemars(length(min = 1, max = 64), inner(range(min = -1.0e6, max = 1.0e6)))]
+    pub reward_weights: Vec<f64>,
     /// The penalty on divergence from the reference, β.
     pub kl: Kl,
     /// The estimator of each token's KL in the reward: k1 = ℓ (unbiased), k2 = ℓ²/2, k3 = e^−ℓ − 1 + ℓ.
@@ -89,6 +94,15 @@ pub struct Config {
     pub value_warmup: ValueWarmup,
     /// Where the old log-probabilities come from.
     pub old_log_probs: OldLogProbs,
+    /// How rollouts of another sampler are weighted, in the policy term.
+    pub importance: Importance,
+    /// δ, nats per token: tokens with a negative advantage teach the policy nothing once it is further from the sampler of
+    /// their response; null = off. DeepSeek-AI 2025.
+    #[schemars(range(min = 0.0, max = 1000.0))]
+    pub off_policy_mask_threshold: Option<f64>,
+    /// Rollouts whose `policy_version` is more publications ago are dropped; null = none.
+    #[schemars(range(min = 0, max = 1_000_000_000))]
+    pub max_staleness: Option<u32>,
 }
 
 impl Config {
@@ -97,7 +111,7 @@ impl Config {
             let message = format!("/algorithm/dual_clip: expected 0 or a number above 1, got {}", self.dual_clip);
             return Err(Error::config(message));
         }
-        Ok(())
+        self.importance.check(self.old_log_probs)
     }
 }
 
@@ -107,6 +121,7 @@ impl Default for Config {
             epochs: 4,
             minibatches: 1,
             temperature: 1.0,
+            reward_weights: vec![1.0],
             kl: Kl::default(),
             kl_estimator: KlEstimator::K1,
             kl_in: KlPlace::Reward,
@@ -134,39 +149,11 @@ impl Default for Config {
             demonstrations: Demonstrations::default(),
             value_warmup: ValueWarmup::default(),
             old_log_probs: OldLogProbs::Recompute,
+            importance: Importance::default(),
+            off_policy_mask_threshold: None,
+            max_staleness: None,
         }
     }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Reduction {
-    /// Σ / counted tokens of the minibatch: every token weighs the same.
-    TokenMean,
-    /// The mean over responses of each one's mean: every response weighs the same.
-    SequenceMeanTokenMean,
-    /// The mean over responses of each one's sum.
-    SequenceMeanTokenSum,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Normalisation {
-    /// Mean 0, unbiased variance 1 over all counted tokens of the batch.
-    Whiten,
-    /// Mean 0; the scale of the rewards stays.
-    Center,
-    /// Untouched.
-    Raw,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum OldLogProbs {
-    /// A pass over the rollouts with the current policy, before its first step.
-    Recompute,
-    /// The rollouts' own `rollout_log_probs`: one pass less.
-    Recorded,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]

@@ -16,12 +16,14 @@ mod shaping;
 
 pub use config::Config;
 
+use super::admission::Admission;
+use super::rollouts::{self, Step};
 use super::{Algorithm, Columns, Loss, Measured, Mixed, MixedStep, Needs, Regime};
 use crate::data::Kind;
 use crate::error::{Error, Result};
 use crate::math;
 use crate::model::Scores;
-use config::{Mix, Normalisation, OldLogProbs, Reduction, RewardPosition};
+use config::{Mix, RewardPosition};
 use kl::{KlEstimator, KlPlace, KlUnit};
 use serde_json::{json, Value};
 use shaping::Shaping;
@@ -48,22 +50,6 @@ impl Ppo {
             KlEstimator::K1 => math::kl_k1(log_ratio),
             KlEstimator::K2 => math::kl_k2(log_ratio),
             KlEstimator::K3 => math::kl_k3(log_ratio),
-        }
-    }
-
-    fn reduced(&self, losses: &Tensor, mask: &Tensor) -> Tensor {
-        match self.config.reduction {
-            Reduction::TokenMean => math::token_mean(losses, mask),
-            Reduction::SequenceMeanTokenMean => math::sequence_mean_token_mean(losses, mask),
-            Reduction::SequenceMeanTokenSum => math::sequence_mean_token_sum(losses, mask),
-        }
-    }
-
-    fn normalised(&self, advantages: &Tensor, mask: &Tensor) -> Tensor {
-        match self.config.advantages {
-            Normalisation::Whiten => math::whitened(advantages, mask),
-            Normalisation::Center => math::centered(advantages, mask),
-            Normalisation::Raw => advantages.shallow_clone(),
         }
     }
 
@@ -108,10 +94,14 @@ impl Algorithm for Ppo {
             reference: true,
             values: true,
             value_after,
-            rewards: 1,
+            rewards: self.config.reward_weights.len(),
             token_columns,
             ..Needs::default()
         }
+    }
+
+    fn admission(&self) -> Admission {
+        Admission { max_staleness: self.config.max_staleness.map(u64::from), ..Admission::default() }
     }
 
     fn temperature(&self) -> f64 {
@@ -141,38 +131,33 @@ impl Algorithm for Ppo {
     fn prepare(&mut self, columns: &mut Columns) -> Result<Vec<Measured>> {
         let mask = columns.get("mask")?.shallow_clone(); // [B, T]
         let value_mask = shaping::value_mask(&self.config, columns)?; // [B, T]
-        let old = match self.config.old_log_probs {
-            OldLogProbs::Recompute => columns.get("policy_log_probs")?.shallow_clone(),
-            OldLogProbs::Recorded => columns.get("rollout_log_probs")?.shallow_clone(),
-        }; // [B, T]
+        let old = self.config.old_log_probs.of(columns)?; // [B, T]
         let values = columns.get("values")?.shallow_clone(); // [B, T]
         let log_ratio = (&old - columns.get("reference_log_probs")?) * &mask; // [B, T]
-        let scores = self.shaping.scores(&self.config, columns)?; // [B]
+        let given = math::weighted_rewards(columns.get("rewards")?, &self.config.reward_weights); // [B]
+        let scores = self.shaping.scores(&self.config, columns, &given)?; // [B]
         let coef = if self.config.kl_in == KlPlace::Reward { self.kl_coef } else { 0.0 };
         let mut rewards = shaping::shaped(&self.token_kl(&log_ratio), &scores, coef, columns, &value_mask)?; // [B, T]
         if self.config.whiten_rewards {
             rewards = math::scaled(&rewards, &value_mask);
         }
         let (raw_advantages, returns) = self.estimates(&rewards, &values, &value_mask);
-        let advantages = self.normalised(&raw_advantages, &mask);
+        let advantages = self.config.advantages.of(&raw_advantages, &mask);
         let sequence_kl = math::row_sum(&log_ratio, &mask); // [B]
-        let drift = math::masked_mean(&(&old - columns.get("rollout_log_probs")?).abs(), &mask);
-        let metrics = vec![
+        let mut metrics = rollouts::measured(columns, &given)?;
+        metrics.extend([
             ("kl/sequence", sequence_kl.mean(None)),
             ("kl/token", math::masked_mean(&log_ratio, &mask)),
             ("kl/coef", Tensor::from(self.kl_coef)),
-            ("reward/mean", columns.get("rewards")?.mean(None)),
-            ("reward/std", columns.get("rewards")?.var(columns.rows() > 1).sqrt()),
             ("reward/shaped", (&scores - sequence_kl * self.kl_coef).mean(None)),
             ("advantage/mean", math::masked_mean(&raw_advantages, &mask)),
             ("advantage/std", math::masked_variance(&raw_advantages, &mask).sqrt()),
             ("value/mean", math::masked_mean(&values, &value_mask)),
             ("returns/mean", math::masked_mean(&returns, &value_mask)),
             ("value/explained_variance", Tensor::from(math::explained_variance(&returns, &values, &value_mask))),
-            ("rollout/length", mask.sum_dim_intlist([1i64].as_slice(), false, Dtype::Float).mean(None)),
-            ("rollout/eos_fraction", columns.get("finished")?.mean(None)),
-            ("rollout/log_prob_drift", drift),
-        ];
+            rollouts::drift(columns, &old)?,
+        ]);
+        metrics.extend(self.config.importance.prepare(columns, &old, &mask)?);
         columns.insert("old_log_probs", old);
         columns.insert("advantages", advantages);
         columns.insert("returns", returns);
@@ -187,38 +172,33 @@ impl Algorithm for Ppo {
         let values = scores.values.as_ref().ok_or_else(|| Error::state("ppo: the policy has no values"))?; // [B, T]
         let dual_clip = (config.dual_clip > 0.0).then_some(config.dual_clip);
         let (low, high) = (config.clip_range, config.clip_range_high.unwrap_or(config.clip_range));
-        let policy_losses = math::policy_loss(&scores.log_probs, old, advantages, mask, low, high, dual_clip); // [B, T]
-        let policy = self.reduced(&policy_losses, mask);
+        let log_probs = &scores.log_probs; // [B, T]
+        let free = math::policy_loss(log_probs, old, advantages, mask, low, high, dual_clip); // [B, T]
+        let policy_losses = config.importance.weighed(free, log_probs, columns, config.off_policy_mask_threshold)?; // [B, T]
+        let policy = config.reduction.of(&policy_losses, mask);
         let value_losses = math::value_loss(values, old_values, returns, config.value_clip_range); // [B, T]
-        let value = self.reduced(&value_losses, value_mask);
+        let value = config.reduction.of(&value_losses, value_mask);
         let entropy = math::masked_mean(&scores.entropies, mask);
         let mut policy_terms = &policy - &entropy * self.bonus(&entropy);
         if config.kl_in == KlPlace::Loss {
             let kl = self.token_kl(&(&scores.log_probs - columns.get("reference_log_probs")?)); // [B, T]
-            policy_terms += self.reduced(&kl, mask) * self.kl_coef;
+            policy_terms += config.reduction.of(&kl, mask) * self.kl_coef;
         }
         let total = match self.value_warmup() {
             Some(_) => &value * config.value_coef,
             None => policy_terms + &value * config.value_coef,
         };
-        let log_probs = scores.log_probs.detach();
-        let log_ratio = (&log_probs - old) * mask; // [B, T]
-        let ratio = math::ratio(&log_probs, old, mask); // [B, T]
         let clipped_values =
             math::value_clip_fraction(values, old_values, returns, config.value_clip_range, value_mask);
-        let metrics = vec![
+        let mut metrics = vec![
             ("loss/total", total.detach()),
             ("loss/policy", policy.detach()),
             ("loss/value", value.detach()),
             ("entropy/token", entropy.detach()),
-            ("policy/approx_kl", math::approximate_kl(&log_probs, old, mask)),
-            ("policy/clip_fraction", math::clip_fraction(&log_probs, old, advantages, mask, low, high)),
-            ("policy/ratio_mean", math::masked_mean(&ratio, mask)),
-            ("policy/ratio_std", math::masked_variance(&ratio, mask).sqrt()),
-            ("policy/ratio_max_log", log_ratio.abs().max()),
             ("value/clip_fraction", clipped_values),
-            ("tokens/trained", mask.sum(Dtype::Float)),
         ];
+        let clip_range = (low, high);
+        metrics.extend(Step { log_probs, compared: log_probs, old, advantages, mask, clip_range }.measured());
         Ok(Loss { total, metrics })
     }
 

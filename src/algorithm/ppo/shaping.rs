@@ -18,18 +18,17 @@ pub(super) struct Shaping {
 
 impl Shaping {
     /// Each response's reward, [B]: normalised, clipped, less the penalty of an unfinished one.
-    pub fn scores(&mut self, config: &Config, columns: &Columns) -> Result<Tensor> {
-        let rewards = columns.get("rewards")?.squeeze_dim(1); // [B]
+    pub fn scores(&mut self, config: &Config, columns: &Columns, rewards: &Tensor) -> Result<Tensor> {
         let measured = match config.reward_normalization {
-            RewardNormalization::None => rewards,
+            RewardNormalization::None => rewards.shallow_clone(),
             RewardNormalization::FirstUpdate => {
                 if self.seen.count == 0.0 {
-                    self.seen = self.seen.with(&rewards);
+                    self.seen = self.seen.with(rewards);
                 }
                 (rewards - self.seen.mean) / (self.seen.deviation() + DEVIATION_FLOOR)
             }
             RewardNormalization::Running => {
-                self.seen = self.seen.with(&rewards);
+                self.seen = self.seen.with(rewards);
                 rewards / (self.seen.deviation() + DEVIATION_FLOOR)
             }
         };
