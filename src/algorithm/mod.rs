@@ -5,22 +5,28 @@
 //! `prepare` once per batch without gradient, then calls `loss` once per minibatch.
 
 mod admission;
+mod best_of_n;
 mod columns;
 mod dpo;
 mod grpo;
 mod kto;
 mod off_policy;
+mod online_dpo;
 mod ppo;
+mod reinforce;
 mod reward;
 mod rollouts;
 mod sft;
 
 pub use admission::{Admission, EqualGroups};
+pub use best_of_n::BestOfN;
 pub use columns::Columns;
 pub use dpo::Dpo;
 pub use grpo::Grpo;
 pub use kto::Kto;
+pub use online_dpo::OnlineDpo;
 pub use ppo::Ppo;
+pub use reinforce::Reinforce;
 pub use reward::Reward;
 pub use sft::Sft;
 
@@ -47,6 +53,12 @@ pub enum Config {
     Reward(reward::Config),
     /// Proximal policy optimisation on the policy's own rewarded rollouts.
     Ppo(ppo::Config),
+    /// Policy gradients on the policy's own rewarded rollouts, each token by what it led to.
+    Reinforce(reinforce::Config),
+    /// Direct preference optimisation on the best and the worst of the policy's own rewarded rollouts to each prompt.
+    OnlineDpo(online_dpo::Config),
+    /// Supervised fine-tuning on the best of the policy's own rewarded rollouts to each prompt.
+    BestOfN(best_of_n::Config),
 }
 
 impl Default for Config {
@@ -61,9 +73,10 @@ impl Config {
         match self {
             Config::Grpo(config) => config.check(),
             Config::Ppo(config) => config.check(),
+            Config::Reinforce(config) => config.check(),
             Config::Dpo(config) => config.check(),
             Config::Reward(config) => config.check(),
-            Config::Sft(_) | Config::Kto(_) => Ok(()),
+            Config::Sft(_) | Config::Kto(_) | Config::OnlineDpo(_) | Config::BestOfN(_) => Ok(()),
         }
     }
 
@@ -76,6 +89,9 @@ impl Config {
             Config::Grpo(config) => Box::new(Grpo::new(config.clone())),
             Config::Reward(config) => Box::new(Reward::new(config.clone())),
             Config::Ppo(config) => Box::new(Ppo::new(config.clone())),
+            Config::Reinforce(config) => Box::new(Reinforce::new(config.clone())),
+            Config::OnlineDpo(config) => Box::new(OnlineDpo::new(config.clone())),
+            Config::BestOfN(config) => Box::new(BestOfN::new(config.clone())),
         }
     }
 }

@@ -191,6 +191,14 @@ pub const COLUMNS: &[Spec] = &[
         meaning: "what the response was worth, by each of the method's rewards; without it the row waits for its reward",
     },
     Spec {
+        name: "baseline",
+        kinds: &[(Kind::Rollouts, false)],
+        types: &[Type::F32],
+        layout: Layout::Row,
+        rule: Rule::Any,
+        meaning: "what the greedy response to the same prompt was worth, where the algorithm compares with it",
+    },
+    Spec {
         name: "finish_reason",
         kinds: &[(Kind::Rollouts, false)],
         types: &[Type::I32],

@@ -64,7 +64,11 @@ impl Config {
             algorithm::Config::Dpo(config) => config.append_eos,
             algorithm::Config::Kto(config) => config.append_eos,
             algorithm::Config::Reward(config) => config.append_eos,
-            algorithm::Config::Grpo(_) | algorithm::Config::Ppo(_) => false,
+            algorithm::Config::Grpo(_)
+            | algorithm::Config::Ppo(_)
+            | algorithm::Config::Reinforce(_)
+            | algorithm::Config::OnlineDpo(_)
+            | algorithm::Config::BestOfN(_) => false,
         }
     }
 }

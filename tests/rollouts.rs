@@ -1,0 +1,261 @@
+//! Methods on the policy's own rewarded rollouts: each learns its toy, waits for what it needs, leaves out what it should.
+
+mod support;
+
+use keel::data::{Batch, Column, Kind, Values};
+use keel::error::Status;
+use keel::session::{Report, Session};
+use std::sync::Arc;
+use support::*;
+
+fn settings(algorithm: &str) -> String {
+    format!(r#"{{"algorithm": {{{algorithm}}}, "optimizer": {{"learning_rate": 0.003}}, "threads": 1}}"#)
+}
+
+fn numbers(values: Vec<f32>) -> Column {
+    Column { values: Values::F32(values), offsets: None }
+}
+
+/// What the greedy response to each row's prompt is worth, one number a row.
+fn greedy(session: &Arc<Session>, groups: usize) -> Column {
+    let generate = keel::config::Generate { max_new_tokens: 8, temperature: 0.0, ..Default::default() };
+    let job = session.generate(&batch(Kind::Prompts, &[("prompt", prompts(groups))]), generate).unwrap();
+    job.run().unwrap();
+    numbers(even_tokens(&job.batch().unwrap()).into_iter().flat_map(|reward| [reward; 4]).collect())
+}
+
+#[test]
+fn every_method_raises_the_reward_of_its_toy() {
+    let methods = [
+        ("REINFORCE", r#""type": "reinforce", "kl_coef": 0, "advantages": "center""#),
+        ("REINFORCE++", r#""type": "reinforce", "kl_coef": 0.01"#),
+        ("REINFORCE++-baseline", r#""type": "reinforce", "baseline": "group", "kl_in": "loss""#),
+        ("ReMax", r#""type": "reinforce", "baseline": "greedy", "advantages": "raw""#),
+        ("online DPO", r#""type": "online_dpo", "epochs": 4"#),
+        ("online IPO", r#""type": "online_dpo", "loss": "ipo", "beta": 0.5, "ratio": "sequence_mean", "epochs": 4"#),
+        ("best of n", r#""type": "best_of_n", "epochs": 2, "minibatches": 2"#),
+    ];
+    for (name, text) in methods {
+        let session = session(&settings(text), &tiny_model(1));
+        let mut rewards = Vec::new();
+        for update in 0..25 {
+            let mut sampled = rollouts_in_groups(&session, 12, update);
+            if text.contains("greedy") {
+                sampled.set("baseline", greedy(&session, 12)).unwrap();
+            }
+            session.push(&sampled).unwrap();
+            step(&session).unwrap();
+            rewards.push(metric(&session, "reward/mean"));
+        }
+        let (first, last) = (rewards[0], rewards[20..].iter().sum::<f64>() / 5.0);
+        assert!(last > first + 0.15, "{name}: {rewards:?}");
+    }
+}
+
+#[test]
+fn the_first_step_starts_from_the_sampler_and_the_reference() {
+    for kl_in in ["reward", "loss"] {
+        let text = settings(&format!(r#""type": "reinforce", "kl_coef": 0.1, "kl_in": "{kl_in}""#));
+        let session = session(&text, &tiny_model(1));
+        session.push(&rollouts(&session, 6, 0)).unwrap();
+        step(&session).unwrap();
+        assert_eq!((metric(&session, "policy/ratio_max_log"), metric(&session, "kl/sequence")), (0.0, 0.0));
+    }
+    let session = session(&settings(r#""type": "online_dpo""#), &tiny_model(1));
+    session.push(&rollouts_in_groups(&session, 6, 0)).unwrap();
+    step(&session).unwrap();
+    assert_eq!(metric(&session, "preference/margin"), 0.0);
+    assert!((metric(&session, "loss/preference") - std::f64::consts::LN_2).abs() < 1e-6);
+}
+
+#[test]
+fn memory_settings_and_the_order_of_rows_change_nothing_beyond_rounding() {
+    let methods = [
+        r#""type": "reinforce", "kl_coef": 0.05, "discount": 0.9"#,
+        r#""type": "reinforce", "baseline": "group", "kl_in": "loss", "importance": {"type": "sequence_mask"}"#,
+        r#""type": "grpo", "entropy_quantile": 0.3, "importance": {"type": "token_mask", "low": 0.5}"#,
+        r#""type": "grpo", "objective": "geometric", "baseline": "length_weighted", "equal_groups": "drop""#,
+        r#""type": "online_dpo""#,
+        r#""type": "best_of_n", "keep": 2"#,
+    ];
+    for method in methods {
+        let after = |memory: &str, reversed: bool| {
+            let policy = tiny_model(1);
+            let session = session(&settings(method).replace("\"threads\"", &format!("{memory}\"threads\"")), &policy);
+            let mut sampled = rollouts_in_groups(&session, 5, 0);
+            let distinct = (0u8..).zip(even_tokens(&sampled)).map(|(row, reward)| reward + f32::from(row) * 1e-3);
+            sampled.set("reward", numbers(distinct.collect())).unwrap();
+            session.push(&if reversed { backwards(&sampled) } else { sampled }).unwrap();
+            step(&session).unwrap();
+            let names = ["loss/total", "gradient/norm", "reward/mean"];
+            (names.map(|name| metric(&session, name)), policy.weights().data().copy())
+        };
+        let (whole, parameters) = after("", false);
+        for (memory, reversed) in [("\"micro_batch_tokens\": 30, ", false), ("", true)] {
+            let (other, other_parameters) = after(memory, reversed);
+            for (left, right) in whole.iter().zip(&other) {
+                assert!((left - right).abs() <= 1e-5 * left.abs().max(1.0), "{method}: {whole:?} {other:?}");
+            }
+            assert!((&parameters - other_parameters).abs().max().double_value(&[]) < 1e-4, "{method} {reversed}");
+        }
+    }
+}
+
+const DROPPING: &str = r#""type": "grpo", "equal_groups": "drop", "min_groups": 2"#;
+
+/// One group of these rewards.
+fn group(session: &Arc<Session>, rewards: [f32; 4]) -> Batch {
+    let mut sampled = rollouts_in_groups(session, 1, 0);
+    sampled.set("reward", numbers(rewards.to_vec())).unwrap();
+    sampled
+}
+
+#[test]
+fn groups_without_signal_are_dropped_and_the_update_waits_for_others() {
+    let session = session(&settings(DROPPING), &tiny_model(1));
+    session.push(&group(&session, [1.0, 0.0, 0.0, 0.0])).unwrap();
+    session.push(&group(&session, [1.0; 4])).unwrap();
+    assert!(session.update().unwrap().is_none(), "one group has a signal");
+    session.push(&group(&session, [0.0, 0.0, 2.0, 0.0])).unwrap();
+    step(&session).unwrap();
+    assert_eq!((metric(&session, "group/equal_dropped"), metric(&session, "group/equal_fraction")), (1.0, 0.0));
+    assert_eq!(metric(&session, "reward/mean"), 3.0 / 8.0);
+    assert!(session.update().unwrap().is_none());
+    session.push(&group(&session, [0.0, 1.0, 0.0, 0.0])).unwrap();
+    assert!(session.update().unwrap().is_none(), "the equal group went with the update");
+}
+
+#[test]
+fn rewards_from_a_callback_are_held_against_the_same_rule() {
+    let session = session(&settings(DROPPING), &tiny_model(1));
+    let bare = |seed| {
+        let sampled = rollouts_in_groups(&session, 2, seed);
+        let mut bare = Batch::new(Kind::Rollouts, sampled.rows()).unwrap();
+        for (name, column) in sampled.columns().filter(|(name, _)| *name != "reward") {
+            bare.set(name, column.clone()).unwrap();
+        }
+        bare
+    };
+    session.set_reward_callback(Some(Arc::new(|_: Batch, _, rewards: &mut [f32]| {
+        rewards.fill(1.0);
+        rewards[0] = 0.0;
+        Ok(())
+    })));
+    session.push(&bare(0)).unwrap();
+    let error = step(&session).unwrap_err();
+    assert_eq!(error.status, Status::Data);
+    assert!(error.message.contains("too few groups differ"), "{}", error.message);
+    assert!(session.update().unwrap().is_none(), "the rewards are known now, and a group is lacking");
+    session.push(&bare(1)).unwrap();
+    let Report { .. } = step(&session).unwrap();
+    assert_eq!((metric(&session, "group/equal_dropped"), metric(&session, "reward/mean")), (2.0, 0.75));
+}
+
+#[test]
+fn stale_rollouts_are_dropped_and_counted() {
+    let text = r#""type": "reinforce", "max_staleness": 1, "kl_coef": 0"#;
+    let session = session(&settings(text), &tiny_model(1));
+    let old = rollouts(&session, 4, 0);
+    for expected in [0.0, 0.0] {
+        session.push(&rollouts(&session, 4, 1)).unwrap();
+        step(&session).unwrap();
+        assert_eq!(metric(&session, "rollout/stale_dropped"), expected);
+    }
+    session.push(&old).unwrap();
+    assert!(session.update().unwrap().is_none(), "nothing is left");
+    session.push(&rollouts(&session, 4, 2)).unwrap();
+    step(&session).unwrap();
+    assert_eq!(metric(&session, "rollout/stale_dropped"), 4.0);
+    assert!(session.update().unwrap().is_none(), "the stale went with the update");
+}
+
+#[test]
+fn a_greedy_baseline_is_required_where_it_is_read_and_refused_elsewhere() {
+    let with = session(&settings(r#""type": "reinforce", "baseline": "greedy""#), &tiny_model(1));
+    let without = session(&settings(r#""type": "reinforce""#), &tiny_model(1));
+    let mut sampled = rollouts(&with, 3, 0);
+    let error = with.push(&sampled).unwrap_err();
+    let expected = "baseline: the column is missing, and this session's algorithm reads it";
+    assert_eq!((error.status, error.message.as_str()), (Status::Data, expected));
+    sampled.set("baseline", numbers(vec![0.25; 3])).unwrap();
+    with.push(&sampled).unwrap();
+    let error = without.push(&sampled).unwrap_err();
+    assert_eq!(error.message, "baseline: this session's algorithm reads no such column");
+}
+
+#[test]
+fn several_rewards_are_weighed_or_normalised_each() {
+    let policy = tiny_model(1);
+    let sampled = |session: &Arc<Session>, scale: f32| {
+        let mut sampled = rollouts_in_groups(session, 4, 0);
+        let evens = even_tokens(&sampled);
+        let response = sampled.column("response").unwrap();
+        let lengths = (0..evens.len()).map(|row| response.row_i32(row).len() as f32 * scale);
+        let rewards = evens.iter().zip(lengths).flat_map(|(even, length)| [*even, length]).collect();
+        sampled.set("reward", numbers(rewards)).unwrap();
+        sampled
+    };
+    let loss_norm = |method: &str, scale: f32| {
+        let session = session(&settings(&format!(r#"{method}, "reward_weights": [1.0, 0.5]"#)), &tiny_model(1));
+        session.push(&sampled(&session, scale)).unwrap();
+        step(&session).unwrap();
+        metric(&session, "gradient/norm")
+    };
+    for method in [r#""type": "reinforce""#, r#""type": "ppo""#, r#""type": "online_dpo""#, r#""type": "best_of_n""#] {
+        assert!(loss_norm(method, 1.0) > 0.0, "{method}");
+    }
+    let each = r#""type": "grpo", "multi_reward": "normalize_each""#;
+    let (small, large) = (loss_norm(each, 1.0), loss_norm(each, 100.0));
+    assert!((small - large).abs() < 1e-2 * small, "the spread of one reward changes nothing: {small} {large}");
+    let (small, large) = (loss_norm(r#""type": "grpo""#, 0.01), loss_norm(r#""type": "grpo""#, 100.0));
+    assert!((small - large).abs() > 0.05 * small, "a sum is led by the larger: {small} {large}");
+    let error = session(&settings(r#""type": "grpo""#), &policy);
+    let message = error.push(&sampled(&error, 1.0)).unwrap_err().message;
+    assert_eq!(message, "reward: expected 1 numbers a row, got 2");
+}
+
+#[test]
+fn rollouts_of_another_sampler_weigh_what_they_should() {
+    let weighed = |importance: &str, shift: f32| {
+        let text = format!(r#""type": "reinforce", "kl_coef": 0, "importance": {importance}"#);
+        let session = session(&settings(&text), &tiny_model(1));
+        let mut sampled = rollouts(&session, 8, 0);
+        let column = sampled.column("rollout_log_probs").unwrap().clone();
+        let Values::F32(log_probs) = &column.values else { unreachable!() };
+        let shifted = log_probs.iter().map(|log_prob| log_prob - shift).collect();
+        sampled.set("rollout_log_probs", Column { values: Values::F32(shifted), ..column.clone() }).unwrap();
+        session.push(&sampled).unwrap();
+        step(&session).unwrap();
+        let names = ["importance/mean", "importance/within_short", "importance/within_long", "gradient/norm"];
+        names.map(|name| metric(&session, name))
+    };
+    let near = |found: f64, expected: f64| (found - expected).abs() < 1e-4;
+    let [mean, short, long, norm] = weighed(r#"{"type": "token_truncate", "high": 2}"#, 0.5);
+    assert!(near(mean, 0.5f64.exp()) && near(short, 1.0) && near(long, 1.0), "{mean} {short} {long}");
+    let [mean, short, long, _] = weighed(r#"{"type": "token_truncate", "high": 2}"#, 1.0);
+    assert!(near(mean, 2.0) && near(short, 0.0) && near(long, 0.0), "{mean} {short} {long}");
+    let [_, _, _, none] = weighed(r#"{"type": "token_mask", "high": 2}"#, 1.0);
+    assert!(norm > 0.0 && none == 0.0, "{norm} {none}");
+    let [mean, short, ..] = weighed(r#"{"type": "sequence_mean_mask", "high": 2}"#, 0.5);
+    assert!(near(mean, 0.5f64.exp()) && near(short, 1.0), "{mean} {short}");
+    let [_, _, long, _] = weighed(r#"{"type": "sequence_mask", "high": 20}"#, 0.5);
+    assert!(near(long, 0.0), "eight tokens of e^0.5 are e^4: {long}");
+}
+
+#[test]
+fn a_blamed_response_far_from_its_sampler_teaches_nothing() {
+    let norm = |threshold: &str, shift: f32| {
+        let text = format!(r#""type": "grpo", "off_policy_mask_threshold": {threshold}"#);
+        let session = session(&settings(&text), &tiny_model(1));
+        let mut sampled = group(&session, [1.0, 0.0, 0.0, 0.0]);
+        let column = sampled.column("rollout_log_probs").unwrap().clone();
+        let Values::F32(log_probs) = &column.values else { unreachable!() };
+        let shifted = log_probs.iter().map(|log_prob| log_prob + shift).collect();
+        sampled.set("rollout_log_probs", Column { values: Values::F32(shifted), ..column.clone() }).unwrap();
+        session.push(&sampled).unwrap();
+        step(&session).unwrap();
+        metric(&session, "loss/policy")
+    };
+    assert!(norm("null", 0.5).abs() < 1e-6 && norm("0.6", 0.5).abs() < 1e-6);
+    assert!(norm("0.4", 0.5) < -0.1, "only the praised one is left");
+}
