@@ -39,10 +39,13 @@ fn every_member_of_the_family_raises_the_reward_of_its_toy() {
         let mut rewards = Vec::new();
         for update in 0..25 {
             session.push(&rollouts_in_groups(&session, 12, update)).unwrap();
-            step(&session).unwrap();
+            // dynamic sampling waits where the toy is learned and all responses are equally good
+            let Some(job) = session.update().unwrap() else { continue };
+            job.run().unwrap();
             rewards.push(metric(&session, "reward/mean"));
         }
-        let (first, last) = (rewards[0], rewards[20..].iter().sum::<f64>() / 5.0);
+        assert!(rewards.len() == 25 || (rewards.len() > 15 && name == "dynamic sampling"), "{name}: {rewards:?}");
+        let (first, last) = (rewards[0], rewards[rewards.len() - 5..].iter().sum::<f64>() / 5.0);
         assert!(last > first + 0.15, "{name}: {rewards:?}");
     }
 }

@@ -185,13 +185,12 @@ fn a_greedy_baseline_is_required_where_it_is_read_and_refused_elsewhere() {
 
 #[test]
 fn several_rewards_are_weighed_or_normalised_each() {
-    let policy = tiny_model(1);
     let sampled = |session: &Arc<Session>, scale: f32| {
         let mut sampled = rollouts_in_groups(session, 4, 0);
         let evens = even_tokens(&sampled);
         let response = sampled.column("response").unwrap();
-        let lengths = (0..evens.len()).map(|row| response.row_i32(row).len() as f32 * scale);
-        let rewards = evens.iter().zip(lengths).flat_map(|(even, length)| [*even, length]).collect();
+        let low = |row| response.row_i32(row).iter().filter(|token| **token < 12).count() as f32 * scale;
+        let rewards = evens.iter().enumerate().flat_map(|(row, even)| [*even, low(row)]).collect();
         sampled.set("reward", numbers(rewards)).unwrap();
         sampled
     };
@@ -209,8 +208,8 @@ fn several_rewards_are_weighed_or_normalised_each() {
     assert!((small - large).abs() < 1e-2 * small, "the spread of one reward changes nothing: {small} {large}");
     let (small, large) = (loss_norm(r#""type": "grpo""#, 0.01), loss_norm(r#""type": "grpo""#, 100.0));
     assert!((small - large).abs() > 0.05 * small, "a sum is led by the larger: {small} {large}");
-    let error = session(&settings(r#""type": "grpo""#), &policy);
-    let message = error.push(&sampled(&error, 1.0)).unwrap_err().message;
+    let single = session(&settings(r#""type": "grpo""#), &tiny_model(1));
+    let message = single.push(&sampled(&single, 1.0)).unwrap_err().message;
     assert_eq!(message, "reward: expected 1 numbers a row, got 2");
 }
 
@@ -219,7 +218,7 @@ fn rollouts_of_another_sampler_weigh_what_they_should() {
     let weighed = |importance: &str, shift: f32| {
         let text = format!(r#""type": "reinforce", "kl_coef": 0, "importance": {importance}"#);
         let session = session(&settings(&text), &tiny_model(1));
-        let mut sampled = rollouts(&session, 8, 0);
+        let mut sampled = rollouts(&session, 32, 0);
         let column = sampled.column("rollout_log_probs").unwrap().clone();
         let Values::F32(log_probs) = &column.values else { unreachable!() };
         let shifted = log_probs.iter().map(|log_prob| log_prob - shift).collect();
@@ -258,4 +257,26 @@ fn a_blamed_response_far_from_its_sampler_teaches_nothing() {
     };
     assert!(norm("null", 0.5).abs() < 1e-6 && norm("0.6", 0.5).abs() < 1e-6);
     assert!(norm("0.4", 0.5) < -0.1, "only the praised one is left");
+}
+
+#[test]
+fn settings_out_of_their_ranges_are_refused_where_they_stand() {
+    let refusals = [
+        (r#""type": "reinforce", "reward_weights": []"#, "/algorithm/reward_weights: "),
+        (r#""type": "reinforce", "reward_weights": [1, "2"]"#, "/algorithm/reward_weights/1: "),
+        (r#""type": "reinforce", "baseline": "best""#, "/algorithm/baseline: "),
+        (r#""type": "reinforce", "importance": {"type": "tokens"}"#, "/algorithm/importance/type: "),
+        (r#""type": "grpo", "importance": {"type": "token_mask", "high": 0.5}"#, "/algorithm/importance/high: "),
+        (r#""type": "grpo", "importance": {"kind": "token_mask"}"#, "/algorithm/importance/kind: unknown key"),
+        (r#""type": "grpo", "entropy_quantile": 0"#, "/algorithm/entropy_quantile: "),
+        (r#""type": "grpo", "min_groups": 0"#, "/algorithm/min_groups: "),
+        (r#""type": "ppo", "max_staleness": -1"#, "/algorithm/max_staleness: "),
+        (r#""type": "online_dpo", "minibatches": 2"#, "/algorithm/minibatches: unknown key"),
+        (r#""type": "best_of_n", "keep": 0"#, "/algorithm/keep: "),
+    ];
+    for (algorithm, expected) in refusals {
+        let error = keel::config::parse::<keel::session::Config>(Some(settings(algorithm).as_bytes())).unwrap_err();
+        assert_eq!(error.status, Status::Config);
+        assert!(error.message.starts_with(expected), "{algorithm}: {}", error.message);
+    }
 }

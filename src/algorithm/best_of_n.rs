@@ -115,7 +115,7 @@ mod tests {
         columns.insert("finished", Tensor::from_slice(&[1f32; 5]));
         columns.insert("groups", Tensor::from_slice(&[0i64, 1, 0, 1, 1]));
         let log_probs = Tensor::from_slice(&[-1f32, -2.0, -3.0, -4.0, -5.0]).reshape([5, 1]);
-        let scores = Scores { entropies: log_probs.zeros_like(), values: None, log_probs, mask };
+        let scores = Scores::of(&log_probs, &mask);
         let mut method = BestOfN::new(config);
         method.prepare(&mut columns).unwrap();
         let Loss { total, metrics } = method.loss(&scores, &columns).unwrap();

@@ -161,7 +161,7 @@ mod tests {
         columns.insert("groups", Tensor::from_slice(&[0i64, 1, 0, 1, 1]));
         let log_probs = &reference + Tensor::from_slice(&[0f32, 1.0, 2.0, 3.0, 4.0]).reshape([5, 1]);
         columns.insert("reference_log_probs", reference);
-        let scores = Scores { entropies: log_probs.zeros_like(), values: None, log_probs, mask };
+        let scores = Scores::of(&log_probs, &mask);
         let mut method = OnlineDpo::new(config);
         method.prepare(&mut columns).unwrap();
         let Loss { total, metrics } = method.loss(&scores, &columns).unwrap();

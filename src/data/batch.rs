@@ -196,7 +196,7 @@ mod tests {
         let (status, message) = refusal(&mut batch, "rewrad", Column::flat(Values::F32(vec![0.0, 0.0])));
         assert_eq!(status, Status::InvalidArgument);
         let expected = "rewrad: a batch of rollouts has no such column; it has prompt, response, response_mask, \
-                        rollout_log_probs, token_reward, reward, finish_reason, policy_version, id, group";
+                        rollout_log_probs, token_reward, reward, baseline, finish_reason, policy_version, id, group";
         assert_eq!(message, expected);
         assert_eq!(refusal(&mut batch, "split", Column::flat(Values::I32(vec![0, 0]))).0, Status::InvalidArgument);
         let refused = refusal(&mut batch, "reward", Column::flat(Values::I32(vec![0, 0])));

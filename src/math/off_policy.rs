@@ -85,25 +85,24 @@ pub fn within(weights: &Tensor, low: f64, high: f64) -> Tensor {
     weights.masked_fill(&weights.ge(low).logical_and(&weights.le(high)).logical_not(), 0.0)
 }
 
-/// The share of tokens that stayed, among the shorter half of the responses and among the longer: where a bound deletes
+/// The share of tokens that stayed, among the responses shorter than the mean and among the longer: where a bound deletes
 /// long responses, the second falls first.
 ///
 /// ```text
-/// f_h = Σ_{b ∈ h} Σ_t m_{b,t} · s_{b,t} / Σ_{b ∈ h} Σ_t m_{b,t},   b ∈ shorter: len_b ≤ median length, else longer
+/// f_h = Σ_{b ∈ h} Σ_t m_{b,t} · s_{b,t} / Σ_{b ∈ h} Σ_t m_{b,t},   b ∈ shorter: len_b ≤ mean length, else longer
 /// ```
 ///
 /// * `stayed`: s, `[B, T]`, 0 or 1; a constant.
 /// * `mask`: bool `[B, T]`.
 ///
-/// Returns (shorter, longer), scalars in [0, 1] (**mean over the counted tokens of each half**); of an even number of
-/// responses the median is the lower of the middle two.
+/// Returns (shorter, longer), scalars in [0, 1] (**mean over the counted tokens of each part**).
 ///
-/// Degenerate: a half without tokens gives 1.
+/// Degenerate: a part without tokens gives 1, as the longer one where all are equally long.
 ///
 /// Source: definition.
 pub fn stayed_by_length(stayed: &Tensor, mask: &Tensor) -> (Tensor, Tensor) {
-    let lengths = mask.sum_dim_intlist(1, true, Kind::Int64); // [B, 1]
-    let short = lengths.le_tensor(&lengths.median());
+    let lengths = mask.sum_dim_intlist(1, true, Kind::Double); // [B, 1]
+    let short = lengths.le_tensor(&lengths.mean(Kind::Double));
     let share = |rows: Tensor| {
         let counted = mask.logical_and(&rows);
         masked_mean(stayed, &counted) + counted.any().logical_not().to_kind(stayed.kind())

@@ -15,7 +15,7 @@ const fn row(name: &'static str, unit: &'static str, meaning: &'static str) -> M
 /// Every metric. Those of an update are means over its optimiser steps unless the meaning says otherwise.
 pub const METRICS: &[Metric] = &[
     row("loss/total", "1", "what the optimiser descends: the terms below with their coefficients"),
-    row("loss/policy", "1", "PPO, GRPO: the clipped surrogate, mean over counted response tokens"),
+    row("loss/policy", "1", "PPO, GRPO, REINFORCE: the surrogate, reduced over counted response tokens as configured"),
     row(
         "loss/value",
         "reward²",
@@ -45,20 +45,20 @@ pub const METRICS: &[Metric] = &[
     row(
         "kl/sequence",
         "nats/response",
-        "PPO, GRPO: policy against reference on the rollouts, before the update: Σ over tokens of policy − reference \
+        "PPO, GRPO, REINFORCE: policy against reference on the rollouts, before the update: Σ over tokens of policy − reference \
          log-probability (k1), mean over responses",
     ),
     row("kl/token", "nats/token", "PPO: the same sum over all responses, divided by their counted tokens; GRPO: k3 of the policy in training, mean \
          over counted response tokens"),
     row("kl/coef", "1/nats", "PPO: weight of the KL penalty in this update"),
-    row("policy/approx_kl", "nats/token", "PPO, GRPO: ½·(new − old log-probability)², mean over counted response tokens"),
-    row("policy/clip_fraction", "fraction", "PPO, GRPO: counted response tokens whose clipped surrogate was the one taken"),
-    row("policy/ratio_mean", "1", "PPO, GRPO: new over old probability, mean over counted response tokens"),
-    row("policy/ratio_std", "1", "PPO, GRPO: its standard deviation over those tokens (n − 1)"),
+    row("policy/approx_kl", "nats/token", "PPO, GRPO, REINFORCE: ½·(new − old log-probability)², mean over counted response tokens"),
+    row("policy/clip_fraction", "fraction", "PPO, GRPO, REINFORCE: counted response tokens whose clipped surrogate was the one taken"),
+    row("policy/ratio_mean", "1", "PPO, GRPO, REINFORCE: new over old probability, mean over counted response tokens"),
+    row("policy/ratio_std", "1", "PPO, GRPO, REINFORCE: its standard deviation over those tokens (n − 1)"),
     row(
         "policy/ratio_max_log",
         "nats",
-        "PPO, GRPO: largest |new − old log-probability| in the first minibatch, before any step: 0 unless sampling and \
+        "PPO, GRPO, REINFORCE: largest |new − old log-probability| in the first minibatch, before any step: 0 unless sampling and \
          training disagree",
     ),
     row("policy/version", "versions", "publications of the policy's weights so far"),
@@ -70,16 +70,16 @@ pub const METRICS: &[Metric] = &[
     ),
     row("value/mean", "reward", "PPO: values before the update, mean over counted response tokens"),
     row("entropy/token", "nats/token", "entropy of the policy's next token, mean over counted response tokens"),
-    row("reward/mean", "reward", "PPO, GRPO: reward as the host gave it, mean over responses"),
-    row("reward/std", "reward", "PPO, GRPO: its standard deviation over responses (n − 1)"),
-    row("reward/shaped", "reward", "PPO, GRPO: reward − kl/coef · KL of the response, mean over responses"),
-    row("advantage/mean", "reward", "PPO: advantages before they are whitened, mean over counted response tokens"),
-    row("advantage/std", "reward", "PPO: their standard deviation (n − 1)"),
+    row("reward/mean", "reward", "reward of a rollout as the host or the reward model gave it, of several their weighted sum, mean over responses"),
+    row("reward/std", "reward", "its standard deviation over responses (n − 1)"),
+    row("reward/shaped", "reward", "PPO, GRPO, REINFORCE: reward less baselines and penalties, the KL where it is in the reward; online DPO: less the penalty; mean over responses"),
+    row("advantage/mean", "reward", "PPO, REINFORCE: advantages before they are normalised, mean over counted response tokens"),
+    row("advantage/std", "reward", "PPO, REINFORCE: their standard deviation (n − 1)"),
     row("returns/mean", "reward", "PPO: targets of the values, mean over counted response tokens"),
     row(
         "rollout/log_prob_drift",
         "nats/token",
-        "PPO, GRPO: |old − recorded log-probability|, mean over counted response tokens: 0 unless the policy or the sampler \
+        "PPO, GRPO, REINFORCE: |old − recorded log-probability|, mean over counted response tokens: 0 unless the policy or the sampler \
          differs from the one that is trained",
     ),
     row(
@@ -87,9 +87,28 @@ pub const METRICS: &[Metric] = &[
         "reward",
         "GRPO: standard deviation of the shaped rewards of a group (n − 1), mean over rows",
     ),
-    row("group/equal_fraction", "fraction", "GRPO: responses whose group has one reward, which teach nothing"),
-    row("rollout/length", "tokens", "PPO, GRPO: tokens of a response, mean over responses"),
-    row("rollout/eos_fraction", "fraction", "PPO, GRPO: responses that ended by themselves: with an end token or a stop"),
+    row("group/equal_fraction", "fraction", "GRPO, online DPO: responses whose group has one reward, which teach nothing"),
+    row("group/equal_dropped", "groups", "GRPO: groups of equal rewards that went unused, where equal_groups is drop"),
+    row("group/kept_fraction", "fraction", "best of n: responses that are learned"),
+    row("reward/kept", "reward", "best of n: reward of the responses that are learned, mean over them"),
+    row("rollout/stale_dropped", "rollouts", "rollouts older than max_staleness that went unused"),
+    row(
+        "importance/mean",
+        "1",
+        "weight of a counted response token, for how likely the policy was to sample it, mean over them",
+    ),
+    row(
+        "importance/within_short",
+        "fraction",
+        "counted tokens whose weight stood within its bounds before it was bounded, in responses of at most the mean length",
+    ),
+    row(
+        "importance/within_long",
+        "fraction",
+        "the same in longer responses: where it is the lower, the bounds delete long responses",
+    ),
+    row("rollout/length", "tokens", "tokens of a response, mean over responses"),
+    row("rollout/eos_fraction", "fraction", "responses that ended by themselves: with an end token or a stop"),
     row("evaluation/feedback_reference_point", "nats", "feedback/reference_point on the rows marked for evaluation"),
     row("evaluation/loss_total", "1", "loss/total on the rows marked for evaluation"),
     row("evaluation/loss_nll", "nats/token", "loss/nll on the rows marked for evaluation"),

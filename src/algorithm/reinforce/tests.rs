@@ -70,7 +70,7 @@ fn divergence_in_the_loss_is_half_its_square() {
         columns.insert("advantages", columns.get("policy_log_probs").unwrap().zeros_like());
         let log_probs = columns.get("policy_log_probs").unwrap().copy();
         let mask = columns.get("mask").unwrap().shallow_clone();
-        let scores = Scores { entropies: log_probs.zeros_like(), values: None, log_probs, mask };
+        let scores = Scores::of(&log_probs, &mask);
         method.loss(&scores, &columns).unwrap().total.double_value(&[])
     };
     assert_eq!(loss(KlPlace::Reward), 0.0);
