@@ -10,8 +10,10 @@ use tch::{Kind as Dtype, Tensor};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum KlPlace {
-    Loss,
+    /// Taken from the reward: k1 there has the gradient of the divergence (Ziegler 2019).
     Reward,
+    /// Added to the loss: k2 there has the gradient of the divergence on policy; k1 has none.
+    Loss,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -1,8 +1,8 @@
 //! The settings of PPO: symbol, range, effect, and the source of each default.
 
-use super::kl::{Kl, KlEstimator, KlPlace};
+use super::kl::{Kl, KlEstimator};
 use crate::algorithm::off_policy::{Importance, OldLogProbs};
-use crate::algorithm::rollouts::{Normalisation, Reduction};
+use crate::algorithm::rollouts::{KlPlace, Normalisation, Reduction};
 use crate::error::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -113,12 +113,3 @@ pub enum KlEstimator {
     K2,
     K3,
 }
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum KlPlace {
-    /// Taken from the reward of each token: k1 there has the gradient of the divergence (Ziegler 2019).
-    Reward,
-    /// Added to the loss: k2 there has the gradient of the divergence on policy; k1 has none.
-    Loss,
-}

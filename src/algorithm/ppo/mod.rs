@@ -17,14 +17,14 @@ mod shaping;
 pub use config::Config;
 
 use super::admission::Admission;
-use super::rollouts::{self, Step};
+use super::rollouts::{self, KlPlace, Step};
 use super::{Algorithm, Columns, Loss, Measured, Mixed, MixedStep, Needs, Regime};
 use crate::data::Kind;
 use crate::error::{Error, Result};
 use crate::math;
 use crate::model::Scores;
 use config::{Mix, RewardPosition};
-use kl::{KlEstimator, KlPlace, KlUnit};
+use kl::{KlEstimator, KlUnit};
 use serde_json::{json, Value};
 use shaping::Shaping;
 use tch::{Kind as Dtype, Tensor};
