@@ -123,6 +123,13 @@ impl Intake<'_> {
             );
             return Err(Error::data(message));
         }
+        let prompt = |row: usize| &rows[row].sequences[0].tokens[..rows[row].sequences[0].prompt_length];
+        for group in &groups {
+            if let Some(other) = group.iter().find(|row| prompt(**row) != prompt(group[0])) {
+                let message = format!("row {other}: group: expected the prompt of row {}, which has the same number", group[0]);
+                return Err(Error::data(message));
+            }
+        }
         for group in groups {
             group.iter().for_each(|index| rows[*index].group = group[0] as u64);
         }
@@ -146,8 +153,8 @@ impl Intake<'_> {
         let numbers = self.numbers().map(|(name, column)| (name.to_string(), numbers(column, row))).collect();
         let whole = |name: &str| self.batch.column(name).map(|column| column.row_i32(row)[0]);
         let tokens = self.token_numbers(row, &sequences[0], prompt.is_empty())?;
-        if self.batch.kind() == Kind::Rollouts && sequences[0].counted() == 0 {
-            return Err(Error::data("response_mask: expected a counted token, which the reward falls on, got none"));
+        if sequences[0].counted() == 0 {
+            return Err(Error::data("response_mask: expected a token that counts, got none"));
         }
         let finished = self.finished(row, &sequences[0]);
         Ok(Row {

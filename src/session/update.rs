@@ -217,6 +217,14 @@ fn admitted(core: &Core, selection: &Selection) -> Result<Option<Admitted>> {
     Ok(admit(&selection.rows, &core.algorithm.admission(), version))
 }
 
+/// Forward, loss and backward of one minibatch.
+fn passes_of(minibatches: &[Minibatch], index: usize) -> impl Iterator<Item = Slice> {
+    let chunks = 0..minibatches[index].chunk_count();
+    let forward = chunks.clone().map(move |chunk| Slice::Forward(index, chunk));
+    let backward = chunks.map(move |chunk| Slice::Backward(index, chunk));
+    forward.chain([Slice::Loss(index)]).chain(backward)
+}
+
 impl Plan for Update {
     fn slice(&mut self) -> Result<bool> {
         self.session.check_poisoned()?;

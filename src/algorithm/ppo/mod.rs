@@ -27,7 +27,7 @@ use config::{Mix, RewardPosition};
 use kl::{KlEstimator, KlUnit};
 use serde_json::{json, Value};
 use shaping::Shaping;
-use tch::{Kind as Dtype, Tensor};
+use tch::Tensor;
 
 pub struct Ppo {
     config: Config,

@@ -4,6 +4,7 @@ use super::config::RewardNormalization;
 use super::kl::{FixedKl, Kl};
 use super::*;
 use crate::algorithm::rollouts::Normalisation;
+use tch::Kind as Dtype;
 
 /// Two rollouts of two tokens (the second has one), values zero, reference equal to the policy.
 fn columns(rewards: [f32; 2]) -> Columns {

@@ -1,0 +1,164 @@
+//! Every method improves a toy: one test for each loss, so that breaking one fails its own.
+
+mod support;
+
+use keel::data::{Batch, Column, Kind, Values};
+use keel::session::{Role, Session};
+use std::sync::Arc;
+use support::*;
+
+/// One test a name: a toy on the settings of an algorithm.
+macro_rules! learns {
+    ($toy:ident: $($name:ident = $settings:expr;)+) => {
+        $(
+            #[test]
+            fn $name() {
+                $toy(stringify!($name), $settings);
+            }
+        )+
+    };
+}
+
+fn configured(algorithm: &str, learning_rate: f64) -> String {
+    format!(r#"{{"algorithm": {{{algorithm}}}, "optimizer": {{"learning_rate": {learning_rate}}}, "threads": 1}}"#)
+}
+
+fn flat(values: Vec<f32>) -> Column {
+    Column { values: Values::F32(values), offsets: None }
+}
+
+fn steps(session: &Arc<Session>, count: usize) {
+    for _ in 0..count {
+        step(session).unwrap();
+    }
+}
+
+/// Responses that begin with `first`.
+fn answers(rows: usize, first: i32) -> Vec<Vec<i32>> {
+    (0..rows).map(|row| vec![first, first + (row % 4) as i32, 2]).collect()
+}
+
+/// Demonstrations become likely.
+fn imitates(name: &str, settings: &str) {
+    let session = session(&configured(&format!(r#""batch_size": 8, "epochs": 0, {settings}"#), 0.01), &tiny_model(1));
+    session.push(&batch(Kind::Demonstrations, &[("prompt", prompts(8)), ("response", answers(8, 5))])).unwrap();
+    step(&session).unwrap();
+    let first = metric(&session, "loss/nll");
+    steps(&session, 30);
+    let last = metric(&session, "loss/nll");
+    assert!(last < 0.5 * first, "{name}: {first} → {last}");
+}
+
+learns! { imitates:
+    sft = r#""type": "sft""#;
+    sft_dft = r#""type": "sft", "loss": "dft""#;
+    sft_neftune = r#""type": "sft", "embedding_noise": 0.5"#;
+}
+
+/// A reward model tells good responses from bad ones.
+fn judges(name: &str, settings: &str) {
+    let text = configured(&format!(r#""type": "reward", "batch_size": 8, "epochs": 0{settings}"#), 0.003);
+    let session = Session::create(&runtime(), config(&text)).unwrap();
+    session.set_model(Role::Reward, tiny_model(2)).unwrap();
+    let rows = match name {
+        "reward_rankings" => rankings(4),
+        "reward_steps" => judged_steps(),
+        _ => pairs(8),
+    };
+    session.push(&rows).unwrap();
+    steps(&session, 30);
+    assert_eq!(metric(&session, "preference/accuracy"), 1.0, "{name}");
+}
+
+fn pairs(rows: usize) -> Batch {
+    let columns = [("prompt", prompts(rows)), ("chosen", answers(rows, 4)), ("rejected", answers(rows, 12))];
+    batch(Kind::Preferences, &columns)
+}
+
+fn rankings(lists: usize) -> Batch {
+    let prompts: Vec<Vec<i32>> = prompts(lists).into_iter().flat_map(|prompt| vec![prompt; 3]).collect();
+    let responses = (0..3 * lists).map(|row| vec![[4, 9, 12][row % 3], 5 + (row % 2) as i32, 2]).collect();
+    let mut rows = batch(Kind::Rankings, &[("prompt", prompts), ("response", responses)]);
+    let ranks = (0..3 * lists).map(|row| 1 + (row % 3) as i32).collect();
+    rows.set("rank", Column { values: Values::I32(ranks), offsets: None }).unwrap();
+    rows
+}
+
+/// Steps of two tokens, right where they begin with 4.
+fn judged_steps() -> Batch {
+    let first = |row: usize, step: usize| if (row + step).is_multiple_of(2) { 4 } else { 12 };
+    let response = |row: usize| vec![first(row, 0), 5, first(row, 1), 5];
+    let mut rows = batch(Kind::Demonstrations, &[("prompt", prompts(8)), ("response", (0..8).map(response).collect())]);
+    let offsets = rows.column("response").unwrap().offsets.clone();
+    rows.set("response_mask", Column { values: Values::U8([0, 1].repeat(16)), offsets: offsets.clone() }).unwrap();
+    let right = |row: usize, step: usize| if first(row, step) == 4 { 1.0 } else { 0.0 };
+    let labels = (0..8).flat_map(|row| [0.0, right(row, 0), 0.0, right(row, 1)]).collect();
+    rows.set("step_labels", Column { values: Values::F32(labels), offsets }).unwrap();
+    rows
+}
+
+learns! { judges:
+    reward_pairs = "";
+    reward_centered = r#", "center_coef": 0.01"#;
+    reward_rankings = r#", "learns": "rankings""#;
+    reward_steps = r#", "learns": "steps""#;
+}
+
+/// Rollouts with even tokens are rewarded, and become more frequent.
+fn raises(name: &str, settings: &str) {
+    let session = session(&configured(settings, 0.003), &tiny_model(1));
+    let mut rewards = Vec::new();
+    for update in 0..25 {
+        let mut sampled = rollouts_in_groups(&session, 12, update);
+        if settings.contains("greedy") {
+            sampled.set("baseline", flat(greedy(&session, 12))).unwrap();
+        }
+        session.push(&sampled).unwrap();
+        // dynamic sampling waits where the toy is learned and all responses are equally good
+        let Some(job) = session.update().unwrap() else { continue };
+        job.run().unwrap();
+        rewards.push(metric(&session, "reward/mean"));
+    }
+    assert!(rewards.len() == 25 || (rewards.len() > 15 && settings.contains("drop")), "{name}: {rewards:?}");
+    let (first, last) = (rewards[0], rewards[rewards.len() - 5..].iter().sum::<f64>() / 5.0);
+    assert!(last > first + 0.15, "{name}: {rewards:?}");
+}
+
+/// What the greedy response to each row's prompt is worth.
+fn greedy(session: &Arc<Session>, groups: usize) -> Vec<f32> {
+    let generate = keel::config::Generate { max_new_tokens: 8, temperature: 0.0, ..Default::default() };
+    let job = session.generate(&batch(Kind::Prompts, &[("prompt", prompts(groups))]), generate).unwrap();
+    job.run().unwrap();
+    even_tokens(&job.batch().unwrap()).into_iter().flat_map(|reward| [reward; 4]).collect()
+}
+
+learns! { raises:
+    ppo = r#""type": "ppo", "value_coef": 1"#;
+    ppo_kl_in_loss = r#""type": "ppo", "value_coef": 1, "kl_in": "loss", "kl_estimator": "k2""#;
+    ppo_after_last = r#""type": "ppo", "value_coef": 1, "reward_position": "after_last", "max_length": 8"#;
+    ppo_normalized = r#""type": "ppo", "value_coef": 1, "reward_normalization": "running", "gae_length_coef": 0.5"#;
+    grpo = r#""type": "grpo", "kl_coef": 0.01"#;
+    dr_grpo = r#""type": "grpo", "scale": "none", "reduction": "sum_over_constant", "max_length": 8"#;
+    dapo = r#""type": "grpo", "clip_range_high": 0.28, "reduction": "token_mean", "max_length": 9, "overlong_buffer": 2"#;
+    dapo_sampling = r#""type": "grpo", "equal_groups": "drop", "min_groups": 2"#;
+    rloo = r#""type": "grpo", "baseline": "leave_one_out", "scale": "none", "ratio": "sequence_sum", "kl_coef": 0.01,
+              "kl_in": "reward""#;
+    gspo = r#""type": "grpo", "ratio": "sequence_mean", "clip_range": 0.0003, "clip_range_high": 0.0004"#;
+    cispo = r#""type": "grpo", "objective": "weighted", "clip_range_high": 2, "reduction": "token_mean""#;
+    sapo = r#""type": "grpo", "objective": "gated", "epochs": 2"#;
+    gmpo = r#""type": "grpo", "objective": "geometric", "clip_range": 0.4, "epochs": 2"#;
+    vespo = r#""type": "grpo", "objective": "variational", "reduction": "token_mean""#;
+    luspo = r#""type": "grpo", "ratio": "sequence_mean", "reduction": "sequence_mean_token_sum""#;
+    opo = r#""type": "grpo", "baseline": "length_weighted", "scale": "none""#;
+    grpo_two_sided = r#""type": "grpo", "ratio_cap": 4, "epochs": 2"#;
+    grpo_entropy_quantile = r#""type": "grpo", "entropy_quantile": 0.4"#;
+    grpo_off_policy = r#""type": "grpo", "importance": {"type": "token_truncate", "high": 2},
+                         "off_policy_mask_threshold": 0.5"#;
+    reinforce = r#""type": "reinforce", "kl_coef": 0, "advantages": "center""#;
+    reinforce_plus_plus = r#""type": "reinforce", "kl_coef": 0.01"#;
+    reinforce_plus_plus_baseline = r#""type": "reinforce", "baseline": "group", "kl_in": "loss""#;
+    remax = r#""type": "reinforce", "baseline": "greedy", "advantages": "raw""#;
+    online_dpo = r#""type": "online_dpo", "epochs": 4"#;
+    online_ipo = r#""type": "online_dpo", "loss": "ipo", "beta": 0.5, "ratio": "sequence_mean", "epochs": 4"#;
+    best_of_n = r#""type": "best_of_n", "epochs": 2, "minibatches": 2"#;
+}
