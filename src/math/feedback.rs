@@ -55,3 +55,35 @@ pub fn kto_loss(
     let bad = (-(-gain).sigmoid() + 1.0) * undesirable_weight;
     good.where_self(desirable, &bad)
 }
+
+/// Binary classification of responses by what they gained, against what responses gain on the average.
+///
+/// ```text
+/// L_b = −λ_D · log σ(β (r_b − δ))   where the response is desirable
+/// L_b = −λ_U · log σ(β (δ − r_b))   where it is not
+/// ```
+///
+/// * `log_ratio`: r, `[B]`, nats, log π − log π_ref of each response; carries the gradient.
+/// * `desirable`: bool `[B]`.
+/// * `reference_point`: δ, a scalar, nats: what responses gained of late; a constant.
+/// * `beta`: β > 0, per nat.
+/// * `desirable_weight`, `undesirable_weight`: λ_D and λ_U, ≥ 0.
+///
+/// Returns L, `[B]`, nats, ≥ 0 (**no reduction**; the objective is the mean over responses).
+///
+/// Degenerate: r = δ gives the weight times ln 2; large |β (r − δ)| stays finite; NaN passes on.
+///
+/// Source: Jung et al. 2024 (BCO, arXiv 2404.04656), equation 8, without density ratios.
+pub fn bco_loss(
+    log_ratio: &Tensor,
+    desirable: &Tensor,
+    reference_point: &Tensor,
+    beta: f64,
+    desirable_weight: f64,
+    undesirable_weight: f64,
+) -> Tensor {
+    let gain = (log_ratio - reference_point.detach()) * beta;
+    let good = -gain.log_sigmoid() * desirable_weight;
+    let bad = -(-gain).log_sigmoid() * undesirable_weight;
+    good.where_self(desirable, &bad)
+}

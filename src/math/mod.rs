@@ -20,6 +20,7 @@ pub mod pair;
 pub mod policy;
 pub mod preference;
 pub mod reduction;
+pub mod response;
 pub mod reward;
 pub mod selection;
 pub mod surrogate;
@@ -29,7 +30,7 @@ pub use advantage::{
     discounted_returns, explained_variance, generalized_advantage, length_adaptive_lambda, shaped_rewards,
     weighted_rewards,
 };
-pub use feedback::{kto_loss, reference_point};
+pub use feedback::{bco_loss, kto_loss, reference_point};
 pub use group::{group_contrast, group_deviation, group_mean, group_rank, leave_one_out, length_weighted_mean};
 pub use kl::{adaptive_kl_coef, doubling_kl_coef, kl_k1, kl_k2, kl_k3};
 pub use likelihood::negative_log_likelihood;
@@ -40,11 +41,12 @@ pub use moments::Moments;
 pub use off_policy::{sequence_mean_ratio, sequence_ratio, stayed_by_length, truncated, within};
 pub use pair::{
     aot_loss, apo_down_loss, apo_zero_loss, bco_pair_loss, conservative_dpo_loss, discopop_loss, exo_pair_loss,
-    hinge_preference_loss, ipo_loss, nca_pair_loss, robust_dpo_loss, sppo_hard_loss,
+    hinge_preference_loss, ipo_loss, nca_pair_loss, odds_ratio_loss, robust_dpo_loss, simpo_loss, sppo_hard_loss,
 };
 pub use policy::{approximate_kl, clip_fraction, policy_loss, ratio, weighted_policy_loss};
-pub use preference::{dpo_loss, preference_accuracy, preference_log_ratio};
+pub use preference::{dpo_loss, preference_accuracy};
 pub use reduction::{sequence_mean_token_mean, sequence_mean_token_sum, sum_over_constant, token_mean};
+pub use response::{jensen_shannon_reward, length_desensitized, log_odds, power_reward, response_log_ratio};
 pub use reward::{average, bradley_terry_loss, calibration_error, centering_penalty, correlation, ranked_pairs};
 pub use selection::{tolerable_tokens, uncertain_tokens};
 pub use surrogate::{capped, gated_policy_loss, geometric_policy_loss, variational_policy_loss};

@@ -6,6 +6,7 @@
 use tch::Tensor;
 
 use super::preference::dpo_loss;
+use super::response::{log_odds, EXPONENT_LIMIT};
 
 /// Direct preference optimisation of pairs that may be the wrong way round, with a known chance.
 ///
@@ -13,7 +14,7 @@ use super::preference::dpo_loss;
 /// L_b = −(1 − ε_b) · log σ(β · Δ_b) − ε_b · log σ(−β · Δ_b)
 /// ```
 ///
-/// * `log_ratio`: Δ, `[B]`, nats, of `preference_log_ratio`; carries the gradient.
+/// * `log_ratio`: Δ, `[B]`, nats; carries the gradient.
 /// * `beta`: β > 0, per nat.
 /// * `smoothing`: ε, `[B]` or a scalar, in [0, 1]: the chance that the rejected response is the better one; constant.
 ///
@@ -34,7 +35,7 @@ pub fn conservative_dpo_loss(log_ratio: &Tensor, beta: f64, smoothing: &Tensor) 
 /// L_b = (−(1 − ε) · log σ(β · Δ_b) + ε · log σ(−β · Δ_b)) / (1 − 2 ε)
 /// ```
 ///
-/// * `log_ratio`: Δ, `[B]`, nats, of `preference_log_ratio`; carries the gradient.
+/// * `log_ratio`: Δ, `[B]`, nats; carries the gradient.
 /// * `beta`: β > 0, per nat.
 /// * `smoothing`: ε in [0, ½): the chance that a pair is the wrong way round.
 ///
@@ -54,7 +55,7 @@ pub fn robust_dpo_loss(log_ratio: &Tensor, beta: f64, smoothing: f64) -> Tensor 
 /// L_b = max(0, 1 − β · Δ_b)
 /// ```
 ///
-/// * `log_ratio`: Δ, `[B]`, nats, of `preference_log_ratio`; carries the gradient.
+/// * `log_ratio`: Δ, `[B]`, nats; carries the gradient.
 /// * `beta`: β > 0, per nat.
 ///
 /// Returns L, `[B]`, without unit, ≥ 0 (**no reduction**).
@@ -91,7 +92,7 @@ pub fn ipo_loss(log_ratio: &Tensor, beta: f64) -> Tensor {
 /// L_b = q_b · (log q_b − log(1 − ε)) + (1 − q_b) · (log(1 − q_b) − log ε)
 /// ```
 ///
-/// * `log_ratio`: Δ, `[B]`, nats, of `preference_log_ratio`; carries the gradient.
+/// * `log_ratio`: Δ, `[B]`, nats; carries the gradient.
 /// * `beta`: β > 0, per nat.
 /// * `smoothing`: ε in (0, 1).
 ///
@@ -204,19 +205,20 @@ pub fn apo_down_loss(chosen: &Tensor, rejected: &Tensor, beta: f64) -> Tensor {
 /// L_b = −log σ(x_b) · (1 − g_b) + e^(−x_b) · g_b
 /// ```
 ///
-/// * `log_ratio`: Δ, `[B]`, nats, of `preference_log_ratio`; carries the gradient.
+/// * `log_ratio`: Δ, `[B]`, nats; carries the gradient.
 /// * `beta`: β > 0, per nat.
 /// * `temperature`: τ > 0 of the mixture.
 ///
 /// Returns L, `[B]`, nats (**no reduction**), > 0.
 ///
-/// Degenerate: Δ = 0 gives ½ (ln 2 + 1); x → −∞ is logistic alone where τ is small; NaN passes on.
+/// Degenerate: Δ = 0 gives ½ (ln 2 + 1); x → −∞ is logistic alone where τ is small; e^(−x) stops growing at e⁸⁰; NaN
+/// passes on.
 ///
 /// Source: Lu et al. 2024 (DiscoPOP, arXiv 2406.08414).
 pub fn discopop_loss(log_ratio: &Tensor, beta: f64, temperature: f64) -> Tensor {
     let logits = log_ratio * beta;
     let gate = (&logits / temperature).sigmoid();
-    -logits.log_sigmoid() * (1.0 - &gate) + (-&logits).exp() * gate
+    -logits.log_sigmoid() * (1.0 - &gate) + (-&logits).clamp_max(EXPONENT_LIMIT).exp() * gate
 }
 
 /// Alignment by optimal transport: the sorted margins of the policy against those of the reference.
@@ -240,4 +242,45 @@ pub fn discopop_loss(log_ratio: &Tensor, beta: f64, temperature: f64) -> Tensor 
 pub fn aot_loss(policy: &Tensor, reference: &Tensor, beta: f64, smoothing: f64) -> Tensor {
     let difference = policy.sort(0, false).0 - reference.sort(0, false).0;
     conservative_dpo_loss(&difference, beta, &difference.full_like(smoothing))
+}
+
+/// Simple preference optimisation: the chosen response shall lead by a given margin, and no reference is asked.
+///
+/// ```text
+/// x_b = β · Δ_b − γ
+/// L_b = −(1 − ε) · log σ(x_b) − ε · log σ(−x_b)
+/// ```
+///
+/// * `margin`: Δ, the chosen response's mean log-probability less the rejected one's, `[B]`, nats per token; carries the
+///   gradient.
+/// * `beta`: β > 0, per nat.
+/// * `target`: γ ≥ 0, by how much the chosen reward shall lead.
+/// * `smoothing`: ε in [0, 1], the chance that a pair is the wrong way round.
+///
+/// Returns L, `[B]`, nats, > 0 (**no reduction**).
+///
+/// Degenerate: γ = 0 is `conservative_dpo_loss`; large |β·Δ| stays finite; NaN passes on.
+///
+/// Source: Meng et al. 2024 (SimPO, arXiv 2405.14734), equation 6.
+pub fn simpo_loss(margin: &Tensor, beta: f64, target: f64, smoothing: f64) -> Tensor {
+    conservative_dpo_loss(&(margin - target / beta), beta, &margin.full_like(smoothing))
+}
+
+/// Preference by the ratio of the odds of both responses.
+///
+/// ```text
+/// L_b = −β · log σ(o(x_c) − o(x_r)),   o(x) = x − log(1 − e^x)
+/// ```
+///
+/// * `chosen`, `rejected`: x_c and x_r, mean log-probability of each response, `[B]`, nats per token, ≤ 0; carry the
+///   gradient.
+/// * `beta`: β ≥ 0, the weight of the term (λ in the paper).
+///
+/// Returns L, `[B]`, nats, > 0 (**no reduction**).
+///
+/// Degenerate: equal responses give β ln 2; a probability that rounds to 1 stays finite; NaN passes on.
+///
+/// Source: Hong et al. 2024 (ORPO, arXiv 2403.07691), equation 7.
+pub fn odds_ratio_loss(chosen: &Tensor, rejected: &Tensor, beta: f64) -> Tensor {
+    -(log_odds(chosen) - log_odds(rejected)).log_sigmoid() * beta
 }

@@ -87,7 +87,7 @@ fn old_values_advantages_and_references_are_constants() {
     assert!(!variational_policy_loss(&b.x, &leaf(&b.y), &leaf(&b.z), &b.mask, shapes.0, shapes.1).requires_grad());
     assert!(!value_loss(&b.x, &leaf(&b.y), &leaf(&b.z), 0.2).requires_grad());
     let (policy, reference) = (&b.scores, leaf(&b.scores));
-    assert!(!preference_log_ratio(policy, policy, &reference, &reference).requires_grad());
+    assert!(!response_log_ratio(policy, &reference).requires_grad());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The room `math` against independent values, degenerate inputs, finite differences and invariances.
 
 mod catalogue;
+mod contrast;
 mod degenerate;
 mod feedback;
 mod golden;

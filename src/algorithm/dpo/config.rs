@@ -19,11 +19,24 @@ pub struct Config {
     pub append_eos: bool,
     /// What a pair's rewards become. Default: the paper's sigmoid.
     pub loss: PairLoss,
+    /// Several losses, added by weight, in place of `loss`; with `nll_coef`, MPO (Wang 2024: sigmoid 0.8, bco_pair 0.2,
+    /// likelihood 1). Empty: `loss` alone.
+    #[schemars(length(max = 16))]
+    pub terms: Vec<Term>,
     /// β, temperature of the preference loss. Raising it keeps the policy nearer to the reference. Default: the paper's.
     #[schemars(range(min = 0.0001, max = 1000.0))]
     pub beta: f64,
     /// Whether a response's log-ratio is the sum over its tokens or their mean. IPO's authors: sequence_mean.
     pub ratio: PairRatio,
+    /// α, what a token counts that the longer response of a pair has beyond the shorter one. Lowering it takes the reward
+    /// for length away (Liu 2024, LD-DPO). Default: 1, off.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub length_desensitization: f64,
+    /// The divergence from the reference that the rewards are regularised by (Wang 2023, f-DPO). Default: the paper's.
+    pub divergence: Divergence,
+    /// α of the divergence `alpha`; 1 is reverse_kl, 0 forward_kl.
+    #[schemars(range(min = -10.0, max = 10.0))]
+    pub divergence_alpha: f64,
     /// ε, the chance that a pair is the wrong way round: for sigmoid (cDPO), robust (below ½), exo_pair (above 0; 0.001
     /// in its paper), aot and aot_unpaired. Raising it trusts the pairs less.
     #[schemars(range(min = 0.0, max = 1.0))]
@@ -49,8 +62,12 @@ impl Default for Config {
             shuffle: true,
             append_eos: true,
             loss: PairLoss::Sigmoid,
+            terms: Vec::new(),
             beta: 0.1,
             ratio: PairRatio::SequenceSum,
+            length_desensitization: 1.0,
+            divergence: Divergence::ReverseKl,
+            divergence_alpha: 0.5,
             label_smoothing: 0.0,
             discopop_temperature: 0.05,
             positive_coef: 0.0,
@@ -60,24 +77,45 @@ impl Default for Config {
 }
 
 impl Config {
+    /// The losses and their weights.
+    pub fn terms(&self) -> Vec<Term> {
+        match self.terms.is_empty() {
+            true => vec![Term { loss: self.loss, weight: 1.0 }],
+            false => self.terms.clone(),
+        }
+    }
+
     pub fn check(&self) -> Result<()> {
-        let (smoothing, loss) = (self.label_smoothing, self.loss);
-        let (right, wanted) = match loss {
-            PairLoss::Sigmoid | PairLoss::Aot | PairLoss::AotUnpaired => (true, ""),
-            PairLoss::Robust => (smoothing < 0.5, "less than 0.5 for the loss robust"),
-            PairLoss::ExoPair => {
-                (smoothing > 0.0 && smoothing < 1.0, "more than 0 and less than 1 for the loss exo_pair")
-            }
-            _ => (smoothing == 0.0, "0 for a loss without it"),
+        let (smoothing, terms) = (self.label_smoothing, self.terms());
+        let wanted = match terms.iter().any(|term| term.loss.smoothed()) {
+            true => terms.iter().find_map(|term| term.loss.refuses(smoothing)),
+            false => (smoothing != 0.0).then_some("0 for a loss without it"),
         };
-        match right {
-            true => Ok(()),
-            false => Err(Error::config(format!("/algorithm/label_smoothing: expected {wanted}, got {smoothing}"))),
+        match wanted {
+            None => Ok(()),
+            Some(wanted) => Err(Error::config(format!("/algorithm/label_smoothing: expected {wanted}, got {smoothing}"))),
         }
     }
 }
 
-/// r is a response's log-ratio to the reference, Δ = r_c − r_r.
+/// One of several losses.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Term {
+    /// What a pair's rewards become.
+    pub loss: PairLoss,
+    /// What it is multiplied by.
+    #[schemars(range(min = 0.0, max = 1000.0))]
+    pub weight: f64,
+}
+
+impl Default for Term {
+    fn default() -> Self {
+        Term { loss: PairLoss::Sigmoid, weight: 1.0 }
+    }
+}
+
+/// r is a response's reward: its log-ratio to the reference, unless the divergence is another. Δ = r_c − r_r.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PairLoss {
@@ -109,9 +147,42 @@ pub enum PairLoss {
     AotUnpaired,
 }
 
+impl PairLoss {
+    /// Whether it has an ε.
+    fn smoothed(self) -> bool {
+        use PairLoss::{Aot, AotUnpaired, ExoPair, Robust, Sigmoid};
+        matches!(self, Sigmoid | Robust | ExoPair | Aot | AotUnpaired)
+    }
+
+    /// What ε ought to be where it cannot be this one.
+    fn refuses(self, smoothing: f64) -> Option<&'static str> {
+        match self {
+            PairLoss::Robust if smoothing >= 0.5 => Some("less than 0.5 for the loss robust"),
+            PairLoss::ExoPair if smoothing <= 0.0 || smoothing >= 1.0 => {
+                Some("more than 0 and less than 1 for the loss exo_pair")
+            }
+            _ => None,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PairRatio {
     SequenceSum,
     SequenceMean,
+}
+
+/// What a log-ratio is worth, 0 at the reference in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Divergence {
+    /// The log-ratio itself.
+    ReverseKl,
+    /// 1 − the inverse ratio: a response that became unlikely loses much, one that became likely gains at most 1.
+    ForwardKl,
+    /// log σ of the log-ratio + log 2: a gain of at most log 2.
+    JensenShannon,
+    /// (ratio^(α−1) − 1) / (α − 1).
+    Alpha,
 }

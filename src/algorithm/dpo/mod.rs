@@ -1,13 +1,13 @@
 //! Direct preference optimisation (Rafailov et al. 2023, arXiv 2305.18290, equation 7) and its family, with a
 //! likelihood anchor.
 //!
-//!   rᵢ   = log πθ(yᵢ) − log πref(yᵢ)                          sums over counted response tokens, or their means
-//!   Δᵢ   = rᶜᵢ − rʳᵢ − λ max(0, −rᶜᵢ)
-//!   L(θ) = meanᵢ − log σ(β Δᵢ)  +  α · NLL(yᶜ)
+//!   rᵢ   = f(log πθ(yᵢ) − log πref(yᵢ))                       sums over counted response tokens, or their means
+//!   Δᵢ   = rᶜᵢ − rʳᵢ − λ max(0, log πref(yᶜᵢ) − log πθ(yᶜᵢ))
+//!   L(θ) = meanᵢ Σₖ wₖ ℓₖ(rᶜᵢ, rʳᵢ)  +  α · NLL(yᶜ)            of the paper: − log σ(β Δᵢ)
 //!
-//! Other losses of rᶜ and rʳ take the place of − log σ. The first mean is over pairs, the NLL over the counted tokens of
-//! all chosen responses (Pang et al. 2024, RPO). Without the anchor, or λ (Pal et al. 2024, DPOP), the chosen likelihood
-//! may fall while the accuracy rises (likelihood displacement).
+//! f is the identity for the reverse KL divergence, or what `divergence` says. The first mean is over pairs, the NLL over
+//! the counted tokens of all chosen responses (Pang et al. 2024, RPO). Without the anchor, or λ (Pal et al. 2024, DPOP),
+//! the chosen likelihood may fall while the accuracy rises (likelihood displacement).
 
 mod config;
 
@@ -16,28 +16,18 @@ pub use config::Config;
 use super::{Algorithm, Columns, Loss, Needs, Regime};
 use crate::data::Kind;
 use crate::error::Result;
-use crate::math::{self, masked_mean, preference_accuracy, preference_log_ratio};
+use crate::math::{self, masked_mean, preference_accuracy};
 use crate::model::Scores;
-use config::{PairLoss, PairRatio};
+use config::{Divergence, PairLoss, PairRatio, Term};
 use tch::{Kind as Dtype, Tensor};
 
-/// Log-probabilities of the responses of B pairs, summed or averaged over their tokens; [B] each.
-struct Pairs {
-    chosen: Tensor,
-    rejected: Tensor,
-    reference_chosen: Tensor,
-    reference_rejected: Tensor,
-}
-
-impl Pairs {
-    /// r_c, what the policy gained on the reference.
-    fn chosen_ratio(&self) -> Tensor {
-        &self.chosen - &self.reference_chosen
-    }
-
-    fn rejected_ratio(&self) -> Tensor {
-        &self.rejected - &self.reference_rejected
-    }
+/// One response of each of B pairs; [B] each.
+struct Response {
+    /// log πθ and log πref, summed or averaged over its tokens
+    policy: Tensor,
+    reference: Tensor,
+    /// r
+    reward: Tensor,
 }
 
 pub struct Dpo {
@@ -49,55 +39,76 @@ impl Dpo {
         Dpo { config }
     }
 
-    fn pairs(&self, scores: &Scores, columns: &Columns) -> Result<Pairs> {
-        let over_row = match self.config.ratio {
-            PairRatio::SequenceSum => math::row_sum,
-            PairRatio::SequenceMean => math::row_mean,
+    /// The chosen and the rejected response of every pair.
+    fn responses(&self, scores: &Scores, columns: &Columns) -> Result<[Response; 2]> {
+        let over_row = |log_probs: &Tensor| {
+            let counted = math::length_desensitized(log_probs, &scores.mask, self.config.length_desensitization); // [2B, T]
+            match self.config.ratio {
+                PairRatio::SequenceSum => math::row_sum(&counted, &scores.mask),
+                PairRatio::SequenceMean => math::row_mean(&counted, &scores.mask),
+            }
         };
-        let policy = over_row(&scores.log_probs, &scores.mask); // [2B]
-        let reference = over_row(columns.get("reference_log_probs")?, &scores.mask); // [2B]
+        let policy = over_row(&scores.log_probs); // [2B]
+        let reference = over_row(columns.get("reference_log_probs")?); // [2B]
+        let reward = self.rewards(&math::response_log_ratio(&policy, &reference)); // [2B]
         let half = |whole: &Tensor, which: i64| whole.narrow(0, which * columns.rows(), columns.rows()); // [B]
-        Ok(Pairs {
-            chosen: half(&policy, 0),
-            rejected: half(&policy, 1),
-            reference_chosen: half(&reference, 0),
-            reference_rejected: half(&reference, 1),
-        })
+        let response = |which| Response {
+            policy: half(&policy, which),
+            reference: half(&reference, which),
+            reward: half(&reward, which),
+        };
+        Ok([response(0), response(1)])
     }
 
-    /// Δ, less λ times what the chosen response lost on the reference; [B].
-    fn margin(&self, pairs: &Pairs) -> Tensor {
-        let Pairs { chosen, rejected, reference_chosen, reference_rejected } = pairs;
-        let margin = preference_log_ratio(chosen, rejected, reference_chosen, reference_rejected);
+    /// f of the log-ratios.
+    fn rewards(&self, log_ratio: &Tensor) -> Tensor {
+        match self.config.divergence {
+            Divergence::ReverseKl => log_ratio.shallow_clone(),
+            Divergence::ForwardKl => math::power_reward(log_ratio, -1.0),
+            Divergence::JensenShannon => math::jensen_shannon_reward(log_ratio),
+            Divergence::Alpha => math::power_reward(log_ratio, self.config.divergence_alpha - 1.0),
+        }
+    }
+
+    /// Δ; [B].
+    fn margin(&self, chosen: &Response, rejected: &Response) -> Tensor {
+        let margin = &chosen.reward - &rejected.reward;
         match self.config.positive_coef {
-            coef if coef > 0.0 => margin - (-pairs.chosen_ratio()).relu() * coef,
+            coef if coef > 0.0 => margin - (&chosen.reference - &chosen.policy).relu() * coef,
             _ => margin,
         }
     }
 
-    /// The loss of each pair, [B].
-    fn pair_losses(&self, pairs: &Pairs) -> Tensor {
+    /// One loss of each pair, [B].
+    fn pair_losses(&self, loss: PairLoss, chosen: &Response, rejected: &Response) -> Tensor {
         let Config { beta, label_smoothing: smoothing, discopop_temperature, .. } = self.config;
-        let (chosen, rejected, margin) = (pairs.chosen_ratio(), pairs.rejected_ratio(), self.margin(pairs));
-        match self.config.loss {
+        let margin = self.margin(chosen, rejected);
+        let (good, bad) = (&chosen.reward, &rejected.reward);
+        match loss {
             PairLoss::Sigmoid if smoothing == 0.0 => math::dpo_loss(&margin, beta),
             PairLoss::Sigmoid => math::conservative_dpo_loss(&margin, beta, &margin.full_like(smoothing)),
             PairLoss::Robust => math::robust_dpo_loss(&margin, beta, smoothing),
             PairLoss::Hinge => math::hinge_preference_loss(&margin, beta),
             PairLoss::Ipo => math::ipo_loss(&margin, beta),
             PairLoss::ExoPair => math::exo_pair_loss(&margin, beta, smoothing),
-            PairLoss::NcaPair => math::nca_pair_loss(&chosen, &rejected, beta),
-            PairLoss::BcoPair => math::bco_pair_loss(&chosen, &rejected, beta),
-            PairLoss::SppoHard => math::sppo_hard_loss(&chosen, &rejected, beta),
-            PairLoss::ApoZero => math::apo_zero_loss(&chosen, &rejected, beta),
-            PairLoss::ApoDown => math::apo_down_loss(&chosen, &rejected, beta),
+            PairLoss::NcaPair => math::nca_pair_loss(good, bad, beta),
+            PairLoss::BcoPair => math::bco_pair_loss(good, bad, beta),
+            PairLoss::SppoHard => math::sppo_hard_loss(good, bad, beta),
+            PairLoss::ApoZero => math::apo_zero_loss(good, bad, beta),
+            PairLoss::ApoDown => math::apo_down_loss(good, bad, beta),
             PairLoss::Discopop => math::discopop_loss(&margin, beta, discopop_temperature),
             PairLoss::Aot => {
-                let reference = &pairs.reference_chosen - &pairs.reference_rejected;
-                math::aot_loss(&(&pairs.chosen - &pairs.rejected), &reference, beta, smoothing)
+                let reference = &chosen.reference - &rejected.reference;
+                math::aot_loss(&(&chosen.policy - &rejected.policy), &reference, beta, smoothing)
             }
-            PairLoss::AotUnpaired => math::aot_loss(&chosen, &rejected, beta, smoothing),
+            PairLoss::AotUnpaired => math::aot_loss(good, bad, beta, smoothing),
         }
+    }
+
+    /// The terms by their weights, [B].
+    fn weighted_losses(&self, chosen: &Response, rejected: &Response) -> Tensor {
+        let term = |term: Term| self.pair_losses(term.loss, chosen, rejected) * term.weight;
+        self.config.terms().into_iter().map(term).fold(chosen.reward.zeros_like(), |sum, term| sum + term)
     }
 }
 
@@ -119,14 +130,14 @@ impl Algorithm for Dpo {
     }
 
     fn loss(&self, scores: &Scores, columns: &Columns) -> Result<Loss> {
-        let pairs = self.pairs(scores, columns)?;
-        let preference = self.pair_losses(&pairs).mean(None);
+        let [chosen, rejected] = self.responses(scores, columns)?;
+        let preference = self.weighted_losses(&chosen, &rejected).mean(None);
         let count = columns.rows();
         let chosen_mask = scores.mask.narrow(0, 0, count); // [B, T]
         let nll = math::negative_log_likelihood(&scores.log_probs.narrow(0, 0, count), &chosen_mask);
         let total = &preference + &nll * self.config.nll_coef;
-        let reward_chosen = pairs.chosen_ratio().detach() * self.config.beta; // [B]
-        let reward_rejected = pairs.rejected_ratio().detach() * self.config.beta; // [B]
+        let reward_chosen = chosen.reward.detach() * self.config.beta; // [B]
+        let reward_rejected = rejected.reward.detach() * self.config.beta; // [B]
         let metrics = vec![
             ("loss/total", total.detach()),
             ("loss/preference", preference.detach()),
@@ -135,8 +146,8 @@ impl Algorithm for Dpo {
             ("preference/margin", (&reward_chosen - &reward_rejected).mean(None)),
             ("reward/chosen", reward_chosen.mean(None)),
             ("reward/rejected", reward_rejected.mean(None)),
-            ("log_probs/chosen", pairs.chosen.detach().mean(None)),
-            ("log_probs/rejected", pairs.rejected.detach().mean(None)),
+            ("log_probs/chosen", chosen.policy.detach().mean(None)),
+            ("log_probs/rejected", rejected.policy.detach().mean(None)),
             ("entropy/token", masked_mean(&scores.entropies.detach(), &scores.mask)),
             ("tokens/trained", scores.mask.sum(Dtype::Float)),
         ];

@@ -77,6 +77,33 @@ fn averaged_responses_are_divided_by_their_lengths() {
 }
 
 #[test]
+fn divergences_bend_the_rewards() {
+    let of = |divergence, divergence_alpha| loss(Config { divergence, divergence_alpha, ..Config::default() });
+    // the reward of 2 less that of −1
+    assert!((of(Divergence::ForwardKl, 0.5) - 0.572316).abs() < 1e-5, "1 − e⁻² + e − 1");
+    assert!((of(Divergence::JensenShannon, 0.5) - 0.635588).abs() < 1e-5, "log σ(2) − log σ(−1)");
+    assert!((of(Divergence::Alpha, 0.5) - 0.573243).abs() < 1e-5, "2 (√e − 1/e)");
+    assert_eq!(of(Divergence::Alpha, 1.0), of(Divergence::ReverseKl, 0.5));
+    assert_eq!(of(Divergence::Alpha, 0.0), of(Divergence::ForwardKl, 0.5));
+}
+
+#[test]
+fn what_the_longer_response_has_beyond_the_shorter_counts_for_less() {
+    let of = |length_desensitization| loss(Config { length_desensitization, ..Config::default() });
+    assert!((of(0.0) - 0.598139).abs() < 1e-5, "r_c = 1: its second token is not there");
+    assert!((of(0.5) - (1.0 + (-0.25f64).exp()).ln()).abs() < 1e-6, "r_c = 1.5");
+}
+
+#[test]
+fn several_losses_are_added_by_weight() {
+    let term = |loss, weight| Term { loss, weight };
+    let terms = vec![term(PairLoss::Sigmoid, 0.8), term(PairLoss::BcoPair, 0.2)];
+    assert!((loss(Config { terms: terms.clone(), ..Config::default() }) - 0.691991).abs() < 1e-5);
+    let anchored = Config { terms, nll_coef: 1.0, ..Config::default() };
+    assert!((loss(anchored) - (0.691991 + 1.5)).abs() < 1e-5, "MPO");
+}
+
+#[test]
 fn a_chosen_response_below_its_reference_is_pulled_up() {
     let (mut scores, columns) = pair();
     scores.log_probs = Tensor::from_slice(&[-3f32, -3.0, -3.0, -9.0]).reshape([2, 2]);
@@ -94,4 +121,7 @@ fn settings_that_a_loss_cannot_follow_are_refused() {
     assert!(refused(PairLoss::ExoPair, 0.0).starts_with("/algorithm/label_smoothing: expected"));
     assert!(refused(PairLoss::Robust, 0.5).starts_with("/algorithm/label_smoothing: expected"));
     assert!(refused(PairLoss::Hinge, 0.1).starts_with("/algorithm/label_smoothing: expected 0"));
+    let terms = vec![Term::default(), Term { loss: PairLoss::Robust, weight: 0.5 }];
+    let several = Config { terms, label_smoothing: 0.5, ..Config::default() };
+    assert!(several.check().unwrap_err().message.contains("less than 0.5 for the loss robust"));
 }
