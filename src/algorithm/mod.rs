@@ -7,6 +7,7 @@
 mod admission;
 mod best_of_n;
 mod columns;
+mod cpo;
 mod dpo;
 mod grpo;
 mod kto;
@@ -21,6 +22,7 @@ mod sft;
 pub use admission::{Admission, EqualGroups};
 pub use best_of_n::BestOfN;
 pub use columns::Columns;
+pub use cpo::Cpo;
 pub use dpo::Dpo;
 pub use grpo::Grpo;
 pub use kto::Kto;
@@ -45,6 +47,8 @@ pub enum Config {
     Sft(sft::Config),
     /// Direct preference optimisation on chosen and rejected responses.
     Dpo(dpo::Config),
+    /// Preference optimisation on the same pairs without a reference.
+    Cpo(cpo::Config),
     /// Kahneman–Tversky optimisation on responses that were called good or bad.
     Kto(kto::Config),
     /// Policy gradients on the policy's own rewarded rollouts, several to a prompt.
@@ -75,6 +79,7 @@ impl Config {
             Config::Ppo(config) => config.check(),
             Config::Reinforce(config) => config.check(),
             Config::Dpo(config) => config.check(),
+            Config::Cpo(config) => config.check(),
             Config::Reward(config) => config.check(),
             Config::Sft(_) | Config::Kto(_) | Config::OnlineDpo(_) | Config::BestOfN(_) => Ok(()),
         }
@@ -85,6 +90,7 @@ impl Config {
         match self {
             Config::Sft(config) => Box::new(Sft::new(config.clone())),
             Config::Dpo(config) => Box::new(Dpo::new(config.clone())),
+            Config::Cpo(config) => Box::new(Cpo::new(config.clone())),
             Config::Kto(config) => Box::new(Kto::new(config.clone())),
             Config::Grpo(config) => Box::new(Grpo::new(config.clone())),
             Config::Reward(config) => Box::new(Reward::new(config.clone())),

@@ -62,6 +62,7 @@ impl Config {
         match &self.algorithm {
             algorithm::Config::Sft(config) => config.append_eos,
             algorithm::Config::Dpo(config) => config.append_eos,
+            algorithm::Config::Cpo(config) => config.append_eos,
             algorithm::Config::Kto(config) => config.append_eos,
             algorithm::Config::Reward(config) => config.append_eos,
             algorithm::Config::Grpo(_)
