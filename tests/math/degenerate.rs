@@ -181,3 +181,45 @@ fn weights_that_are_no_numbers() {
     let found = truncated(&weights, 0.5, 2.0);
     assert!(found.double_value(&[0]) == 2.0 && found.double_value(&[1]).is_nan() && found.double_value(&[2]) == 0.5);
 }
+
+#[test]
+fn responses_beyond_any_measure_stay_finite() {
+    for kind in [Kind::Double, Kind::Float] {
+        let point = Tensor::from_slice(&[-1e6, -200.0, -1.0, -1e-9, 0.0, 200.0, 1e6]).to_kind(kind);
+        type Function = fn(&Tensor) -> Tensor;
+        let functions: [(&str, Function); 7] = [
+            ("forward KL", |x| power_reward(x, -1.0)),
+            ("α 2", |x| power_reward(x, 1.0)),
+            ("Jensen–Shannon", jensen_shannon_reward),
+            ("odds", log_odds),
+            ("discopop", |x| discopop_loss(x, 0.1, 0.05)),
+            ("simpo", |x| simpo_loss(x, 2.5, 1.0, 0.1)),
+            ("bco", |x| bco_loss(x, &x.gt(0.0), &Tensor::from(0.5), 0.1, 1.0, 1.0)),
+        ];
+        for (name, function) in functions {
+            let finite = |x: &Tensor| x.isfinite().all().int64_value(&[]) == 1;
+            assert!(finite(&function(&point)), "{name}: {}", function(&point));
+            assert!(finite(&gradient(&point, |x| function(x).sum(kind))), "gradient of {name}");
+        }
+        let zero = point.narrow(0, 4, 1);
+        for reward in [power_reward(&zero, -1.0), power_reward(&zero, 0.7), jensen_shannon_reward(&zero)] {
+            assert_close(&reward, &zero, 1e-7, "nothing gained, nothing rewarded");
+        }
+    }
+}
+
+#[test]
+fn a_response_without_tokens_beside_one_with_some() {
+    let x = Tensor::from_slice(&[-1.0, -2.0, f64::NAN, -4.0]).view([2, 2]);
+    let mask = Tensor::from_slice(&[1i64, 1, 0, 0]).to_kind(Kind::Bool).view([2, 2]);
+    let counted = |x: &Tensor| row_sum(&length_desensitized(x, &mask, 0.25), &mask);
+    assert_close(&counted(&x), &Tensor::from_slice(&[-0.75, 0.0]), 0.0, "every token beyond none");
+    let found = gradient(&x, |x| counted(x).sum(Kind::Double));
+    assert_close(&found, &Tensor::from_slice(&[0.25, 0.25, 0.0, 0.0]).view([2, 2]), 0.0, "gradient");
+    assert_close(
+        &length_desensitized(&x.nan_to_num(0.0, 0.0, 0.0), &mask, 1.0),
+        &x.nan_to_num(0.0, 0.0, 0.0),
+        0.0,
+        "off",
+    );
+}

@@ -123,3 +123,53 @@ fn estimators_reductions_and_moments() {
         assert_gradient(&b.x, name, |x| function(&b.with_x(x)));
     }
 }
+
+#[test]
+fn what_stands_for_a_response() {
+    let b = Batch::new(Kind::Double);
+    type Function = fn(&Tensor) -> Tensor;
+    let functions: [(&str, Function); 5] = [
+        ("power_reward, forward KL", |x| power_reward(x, -1.0)),
+        ("power_reward, α 0.5", |x| power_reward(x, -0.5)),
+        ("power_reward, α 2", |x| power_reward(x, 1.0)),
+        ("jensen_shannon_reward", jensen_shannon_reward),
+        ("log_odds", log_odds),
+    ];
+    let below_zero = &b.x - 0.2;
+    assert_both_sides(&(&below_zero + std::f64::consts::LN_2), &b.mask, "branch of log_odds");
+    for (name, function) in functions {
+        assert_gradient(&below_zero, name, |x| masked_sum(&function(x).square(), &b.mask));
+    }
+    let weighed = |x: &Tensor| masked_sum(&length_desensitized(x, &uneven(&b), 0.3).square(), &uneven(&b));
+    assert_gradient(&b.x, "length_desensitized", weighed);
+}
+
+/// The mask of the batch with one token less in its first row.
+fn uneven(batch: &Batch) -> Tensor {
+    let mask = batch.mask.copy();
+    let _ = mask.get(0).get(3).fill_(0);
+    mask
+}
+
+#[test]
+fn losses_of_whole_responses() {
+    let b = Batch::new(Kind::Double);
+    let half = |x: &Tensor, start: i64| x.narrow(0, start, ROWS / 2);
+    type Function = fn(&Tensor, &Tensor) -> Tensor;
+    let functions: [(&str, Function); 3] = [
+        ("simpo_loss", |chosen, rejected| simpo_loss(&(chosen - rejected), 2.0, 0.7, 0.1)),
+        ("odds_ratio_loss", |chosen, rejected| odds_ratio_loss(chosen, rejected, 0.5)),
+        ("bco_loss", |chosen, rejected| {
+            let (rows, point) = (Tensor::cat(&[chosen, rejected], 0), Tensor::from(-0.8));
+            let desirable = rows.gt(-1.0).detach();
+            bco_loss(&rows, &desirable, &point, 0.5, 1.3, 0.7)
+        }),
+    ];
+    for (name, function) in functions {
+        let loss = |x: &Tensor| {
+            let means = row_mean(x, &b.mask);
+            function(&half(&means, 0), &half(&means, ROWS / 2)).mean(Kind::Double)
+        };
+        assert_gradient(&(&b.x - 0.2), name, loss);
+    }
+}

@@ -71,7 +71,11 @@ fn loss(golden: &Golden, case: &Value, log_probs: &Tensor) -> Tensor {
         let mean = ["ipo", "sigmoid_norm"].contains(&name);
         let over_row = |x: &Tensor| {
             let x = length_desensitized(x, mask, excess);
-            if mean { row_mean(&x, mask) } else { row_sum(&x, mask) }
+            if mean {
+                row_mean(&x, mask)
+            } else {
+                row_sum(&x, mask)
+            }
         };
         let (policy, reference) = (over_row(log_probs), over_row(of("reference_log_probs")));
         let [chosen, rejected] = [0, 1].map(|which| {

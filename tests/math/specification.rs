@@ -27,6 +27,17 @@ fn dpo_sigmoid() {
 }
 
 #[test]
+fn pairs_without_a_reference() {
+    let of = |value: f64| Tensor::from_slice(&[value]);
+    let (chosen, rejected) = (of(-0.5), of(-1.2));
+    assert_close(&simpo_loss(&(&chosen - &rejected), 2.5, 1.375, 0.0), &of(0.523123), TOLERANCE, "SimPO");
+    assert_close(&(log_odds(&chosen) - log_odds(&rejected)), &of(1.274370), TOLERANCE, "log-odds ratio");
+    assert_close(&odds_ratio_loss(&chosen, &rejected, 0.1), &of(0.0246553), TOLERANCE, "ORPO");
+    // (1 − p^(−α)) / α with p = ¼ and α = ½
+    assert_close(&power_reward(&of(0.25f64.ln()), -0.5), &of(-2.0), TOLERANCE, "AlphaPO");
+}
+
+#[test]
 fn preference_accuracy_counts_ties_as_wrong() {
     let log_ratio = Tensor::from_slice(&[0.5, -0.5, 0.0, 1e-9, f64::NAN]);
     assert_near(scalar(&preference_accuracy(&log_ratio)), 0.4, TOLERANCE, "two of five");
