@@ -2,20 +2,31 @@
 
 mod support;
 
-use keel::data::{Column, Kind, Values};
+use keel::data::{Batch, Column, Kind, Values};
 use keel::error::Status;
+use keel::session::{Role, Session};
+use std::sync::Arc;
 use support::*;
 
-/// A session on pairs whose chosen responses begin with 4, the rejected ones with 12.
-fn toy(settings: &str) -> std::sync::Arc<keel::session::Session> {
+/// Eight pairs whose chosen responses begin with 4, the rejected ones, of other lengths, with 12.
+fn pairs() -> Batch {
+    let answers = |first: i32| (0..8).map(|row| vec![first, first + row % 4, 2]).collect();
+    let longer = |first: i32| (0..8).map(|row| vec![first + row % 4; 2 + row as usize % 3]).collect();
+    batch(Kind::Preferences, &[("prompt", prompts(8)), ("chosen", answers(4)), ("rejected", longer(12))])
+}
+
+/// A session on those pairs.
+fn toy(settings: &str) -> Arc<Session> {
+    trained_on(&pairs(), r#""type": "dpo""#, settings)
+}
+
+fn trained_on(pairs: &Batch, kind: &str, settings: &str) -> Arc<Session> {
     let text = format!(
-        r#"{{"algorithm": {{"type": "dpo", "batch_size": 8, "epochs": 0, "beta": 0.5, {settings}}},
+        r#"{{"algorithm": {{{kind}, "batch_size": 8, "epochs": 0, "beta": 0.5, {settings}}},
             "optimizer": {{"learning_rate": 0.01}}, "threads": 1}}"#
     );
     let session = session(&text, &tiny_model(2));
-    let answers = |first: i32| (0..8).map(|row| vec![first, first + row % 4, 2]).collect();
-    let columns = [("prompt", prompts(8)), ("chosen", answers(4)), ("rejected", answers(12))];
-    session.push(&batch(Kind::Preferences, &columns)).unwrap();
+    session.push(pairs).unwrap();
     session
 }
 
@@ -25,8 +36,17 @@ fn every_loss_of_the_family_learns_to_tell_its_pairs_apart() {
         ["sigmoid", "hinge", "ipo", "nca_pair", "bco_pair", "sppo_hard", "apo_zero", "apo_down", "discopop", "aot"];
     let smoothed = ["sigmoid", "robust", "exo_pair", "aot_unpaired"].map(|loss| (loss, r#", "label_smoothing": 0.1"#));
     let members = plain.map(|loss| (loss, "")).into_iter().chain(smoothed);
-    let anchored = [("sigmoid", r#", "positive_coef": 2"#), ("ipo", r#", "ratio": "sequence_mean""#)];
-    for (loss, settings) in members.chain(anchored) {
+    let settled = [
+        ("sigmoid", r#", "positive_coef": 2"#),
+        ("ipo", r#", "ratio": "sequence_mean""#),
+        ("sigmoid", r#", "ratio": "sequence_mean""#),
+        ("sigmoid", r#", "divergence": "forward_kl""#),
+        ("sigmoid", r#", "divergence": "jensen_shannon""#),
+        ("sigmoid", r#", "divergence": "alpha", "divergence_alpha": 0.5"#),
+        ("sigmoid", r#", "length_desensitization": 0.5"#),
+        ("sigmoid", r#", "terms": [{"loss": "sigmoid", "weight": 0.8}, {"loss": "bco_pair", "weight": 0.2}]"#),
+    ];
+    for (loss, settings) in members.chain(settled) {
         let session = toy(&format!(r#""loss": "{loss}"{settings}"#));
         step(&session).unwrap();
         let name = format!("{loss}{settings}");
@@ -38,6 +58,58 @@ fn every_loss_of_the_family_learns_to_tell_its_pairs_apart() {
         let (accuracy, last) = (metric(&session, "preference/accuracy"), metric(&session, "loss/preference"));
         assert!(accuracy > 0.8 && last < first, "{name}: accuracy {accuracy}, loss {first} → {last}");
     }
+}
+
+#[test]
+fn every_loss_without_a_reference_learns_to_tell_its_pairs_apart() {
+    let settings = [
+        r#""loss": "sigmoid""#,
+        r#""loss": "sigmoid", "label_smoothing": 0.1"#,
+        r#""loss": "hinge""#,
+        r#""loss": "ipo""#,
+        r#""loss": "simpo""#,
+        r#""loss": "simpo", "reward_alpha": 0.25"#,
+        r#""loss": "orpo""#,
+    ];
+    for settings in settings {
+        let session = trained_on(&pairs(), r#""type": "cpo""#, settings);
+        assert!(session.model(Role::Reference).is_none(), "{settings}");
+        step(&session).unwrap();
+        let first = metric(&session, "loss/total");
+        for _ in 0..30 {
+            step(&session).unwrap();
+        }
+        let (accuracy, last) = (metric(&session, "preference/accuracy"), metric(&session, "loss/total"));
+        assert!(accuracy > 0.8 && last < first, "{settings}: accuracy {accuracy}, loss {first} → {last}");
+    }
+}
+
+#[test]
+fn a_pair_is_trusted_as_far_as_its_probability() {
+    let margin = |probability: Option<f32>| {
+        let mut pairs = pairs();
+        if let Some(probability) = probability {
+            pairs.set("probability", Column::flat(Values::F32(vec![probability; 8]))).unwrap();
+        }
+        let session = trained_on(&pairs, r#""type": "dpo""#, r#""loss": "sigmoid""#);
+        for _ in 0..10 {
+            step(&session).unwrap();
+        }
+        metric(&session, "preference/margin")
+    };
+    assert_eq!(margin(None), margin(Some(1.0)));
+    assert_eq!(margin(Some(0.5)), 0.0, "nobody knows which is better, so nothing moves");
+    assert!(margin(Some(0.8)) < margin(Some(1.0)) && margin(Some(0.8)) > 0.0);
+    assert!(margin(Some(0.0)) < 0.0, "the rejected response is the better one");
+}
+
+#[test]
+fn a_sorted_loss_takes_no_probabilities() {
+    let mut pairs = pairs();
+    pairs.set("probability", Column::flat(Values::F32(vec![0.5; 8]))).unwrap();
+    let text = r#"{"algorithm": {"type": "dpo", "loss": "aot"}, "threads": 1}"#;
+    let error = session(text, &tiny_model(2)).push(&pairs).unwrap_err();
+    assert_eq!(error.message, "probability: this session's algorithm reads no such column");
 }
 
 #[test]

@@ -85,6 +85,11 @@ impl Config {
         }
     }
 
+    /// Whether a pair may be the wrong way round with a chance of its own: sorted losses have no pairs.
+    pub fn soft(&self) -> bool {
+        self.terms().iter().all(|term| !matches!(term.loss, PairLoss::Aot | PairLoss::AotUnpaired))
+    }
+
     pub fn check(&self) -> Result<()> {
         let (smoothing, terms) = (self.label_smoothing, self.terms());
         let wanted = match terms.iter().any(|term| term.loss.smoothed()) {

@@ -3,9 +3,10 @@
 //!
 //!   rᵢ   = f(log πθ(yᵢ) − log πref(yᵢ))                       sums over counted response tokens, or their means
 //!   Δᵢ   = rᶜᵢ − rʳᵢ − λ max(0, log πref(yᶜᵢ) − log πθ(yᶜᵢ))
-//!   L(θ) = meanᵢ Σₖ wₖ ℓₖ(rᶜᵢ, rʳᵢ)  +  α · NLL(yᶜ)            of the paper: − log σ(β Δᵢ)
+//!   L(θ) = meanᵢ pᵢ ℓ(rᶜᵢ, rʳᵢ) + (1 − pᵢ) ℓ(rʳᵢ, rᶜᵢ)  +  α · NLL(yᶜ)        of the paper: ℓ = − log σ(β Δᵢ), p = 1
 //!
-//! f is the identity for the reverse KL divergence, or what `divergence` says. The first mean is over pairs, the NLL over
+//! ℓ may be a weighted sum of several losses; p is the pair's `probability`, how surely the chosen response is the better
+//! one. f is the identity for the reverse KL divergence, or what `divergence` says. The first mean is over pairs, the NLL over
 //! the counted tokens of all chosen responses (Pang et al. 2024, RPO). Without the anchor, or λ (Pal et al. 2024, DPOP),
 //! the chosen likelihood may fall while the accuracy rises (likelihood displacement).
 
@@ -105,6 +106,16 @@ impl Dpo {
         }
     }
 
+    /// Both ways round, by their probabilities; [B].
+    fn expected_losses(&self, chosen: &Response, rejected: &Response, columns: &Columns) -> Result<Tensor> {
+        let right = self.weighted_losses(chosen, rejected);
+        if !self.config.soft() {
+            return Ok(right);
+        }
+        let probability = columns.get("probability")?; // [B]
+        Ok(right * probability + self.weighted_losses(rejected, chosen) * (1.0 - probability))
+    }
+
     /// The terms by their weights, [B].
     fn weighted_losses(&self, chosen: &Response, rejected: &Response) -> Tensor {
         let term = |term: Term| self.pair_losses(term.loss, chosen, rejected) * term.weight;
@@ -126,12 +137,13 @@ impl Algorithm for Dpo {
     }
 
     fn needs(&self) -> Needs {
-        Needs { reference: true, ..Needs::default() }
+        let columns: &[_] = if self.config.soft() { &[("probability", 1.0)] } else { &[] };
+        Needs { reference: true, columns, ..Needs::default() }
     }
 
     fn loss(&self, scores: &Scores, columns: &Columns) -> Result<Loss> {
         let [chosen, rejected] = self.responses(scores, columns)?;
-        let preference = self.weighted_losses(&chosen, &rejected).mean(None);
+        let preference = self.expected_losses(&chosen, &rejected, columns)?.mean(None);
         let count = columns.rows();
         let chosen_mask = scores.mask.narrow(0, 0, count); // [B, T]
         let nll = math::negative_log_likelihood(&scores.log_probs.narrow(0, 0, count), &chosen_mask);

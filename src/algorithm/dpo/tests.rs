@@ -9,6 +9,7 @@ fn pair() -> (Scores, Columns) {
     let scores = Scores::of(&log_probs, &mask);
     let mut columns = Columns::new(1);
     columns.insert("reference_log_probs", Tensor::from_slice(&[-2f32, -3.0, -2.0, -7.0]).reshape([2, 2]));
+    columns.insert("probability", Tensor::from_slice(&[1f32]));
     (scores, columns)
 }
 
@@ -75,6 +76,58 @@ fn averaged_responses_are_divided_by_their_lengths() {
     let settings = Config { loss: PairLoss::Ipo, ratio: PairRatio::SequenceMean, ..Config::default() };
     assert!((loss(settings) - (2.0f64 - 5.0).powi(2)).abs() < 1e-5, "Δ̄ = 2/2 + 1/1");
 }
+
+#[test]
+fn an_unsure_pair_counts_both_ways_round() {
+    let (scores, mut columns) = pair();
+    columns.insert("probability", Tensor::from_slice(&[0.7f32]));
+    let of = |loss| {
+        let total = Dpo::new(Config { loss, ..Config::default() }).loss(&scores, &columns).unwrap().total;
+        total.double_value(&[])
+    };
+    assert!((of(PairLoss::Sigmoid) - 0.644355).abs() < 1e-5, "−0.7 log σ(0.3) − 0.3 log σ(−0.3)");
+    assert!((of(PairLoss::Hinge) - (0.7 * 0.7 + 0.3 * 1.3)).abs() < 1e-5);
+    assert!((of(PairLoss::SppoHard) - (0.7 * 25.0 + 0.3 * 85.0)).abs() < 1e-3);
+    assert!(Dpo::new(Config { loss: PairLoss::Aot, ..Config::default() }).needs().columns.is_empty());
+}
+
+#[test]
+fn pairs_far_apart_stay_finite() {
+    for (chosen, rejected) in [(1e4f32, -1e4f32), (-1e4, 1e4), (0.0, 0.0)] {
+        let (_, mut columns) = pair();
+        let log_probs = Tensor::from_slice(&[chosen.min(0.0), 0.0, rejected.min(0.0), 0.0]).reshape([2, 2]);
+        let reference = Tensor::from_slice(&[-chosen.max(0.0), 0.0, -rejected.max(0.0), 0.0]).reshape([2, 2]);
+        columns.insert("reference_log_probs", reference);
+        let mask = Tensor::from_slice(&[true, true, true, false]).reshape([2, 2]);
+        for loss in EVERY {
+            let log_probs = log_probs.copy().set_requires_grad(true);
+            let scores = Scores::of(&log_probs, &mask);
+            let label_smoothing = if loss == PairLoss::ExoPair { 0.1 } else { 0.0 };
+            let settings = Config { loss, label_smoothing, ..Config::default() };
+            let total = Dpo::new(settings).loss(&scores, &columns).unwrap().total;
+            total.backward();
+            let finite = |x: &Tensor| x.isfinite().all().int64_value(&[]) == 1;
+            assert!(finite(&total) && finite(&scores.log_probs.grad()), "{loss:?} at {chosen}, {rejected}");
+        }
+    }
+}
+
+/// Every loss of the family.
+const EVERY: [PairLoss; 13] = [
+    PairLoss::Sigmoid,
+    PairLoss::Robust,
+    PairLoss::Hinge,
+    PairLoss::Ipo,
+    PairLoss::ExoPair,
+    PairLoss::NcaPair,
+    PairLoss::BcoPair,
+    PairLoss::SppoHard,
+    PairLoss::ApoZero,
+    PairLoss::ApoDown,
+    PairLoss::Discopop,
+    PairLoss::Aot,
+    PairLoss::AotUnpaired,
+];
 
 #[test]
 fn divergences_bend_the_rewards() {
