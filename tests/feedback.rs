@@ -24,16 +24,20 @@ fn toy(settings: &str, rows: usize) -> Arc<Session> {
             "optimizer": {{"learning_rate": 0.01}}, "threads": 1}}"#
     );
     let session = session(&text, &tiny_model(2));
-    session.push(&feedback(rows)).unwrap();
+    if rows > 0 {
+        session.push(&feedback(rows)).unwrap();
+    }
     session
 }
 
 #[test]
 fn good_responses_gain_and_bad_ones_lose() {
-    for settings in ["", r#", "reference_point": false"#] {
+    let at_first = [("", 0.5), (r#", "loss": "apo_zero""#, 0.5), (r#", "loss": "bco""#, 2f64.ln())];
+    for (settings, loss) in at_first {
         let session = toy(settings, 16);
         step(&session).unwrap();
-        assert_eq!(metric(&session, "loss/preference"), 0.5, "policy and reference agree at first");
+        let first = metric(&session, "loss/preference");
+        assert!((first - loss).abs() < 1e-7, "{settings}: policy and reference agree at first, {first}");
         assert_eq!(metric(&session, "feedback/reference_point"), 0.0);
         for _ in 0..30 {
             step(&session).unwrap();
@@ -51,6 +55,24 @@ fn a_lone_response_has_no_reference_point() {
         assert_eq!(metric(&session, "feedback/reference_point"), 0.0);
     }
     assert!(metric(&session, "loss/preference") < 0.5, "a bad response loses all the same");
+}
+
+#[test]
+fn what_bco_measures_against_is_remembered() {
+    let settings = r#", "loss": "bco", "momentum": 0.5"#;
+    let session = toy(settings, 16);
+    for _ in 0..3 {
+        step(&session).unwrap();
+    }
+    let saved = session.export().unwrap();
+    step(&session).unwrap();
+    let point = metric(&session, "feedback/reference_point");
+    assert!(point.abs() > 1e-4, "{point}");
+    let restored = toy(settings, 0);
+    restored.import(&saved).unwrap();
+    step(&restored).unwrap();
+    assert_eq!(metric(&restored, "feedback/reference_point"), point);
+    assert_eq!(restored.state_hash().unwrap(), session.state_hash().unwrap());
 }
 
 #[test]

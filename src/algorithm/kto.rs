@@ -1,19 +1,23 @@
-//! Kahneman–Tversky optimisation on responses that were called good or bad (Ethayarajh et al. 2024, arXiv 2402.01306).
+//! Kahneman–Tversky optimisation on responses that were called good or bad (Ethayarajh et al. 2024, arXiv 2402.01306),
+//! and its family.
 //!
 //!   rᵢ   = log πθ(yᵢ | xᵢ) − log πref(yᵢ | xᵢ)                sums over counted response tokens
 //!   z    = max(0, meanᵢ [log πθ(yᵢ₋₁ | xᵢ) − log πref(yᵢ₋₁ | xᵢ)])         no gradient
 //!   L(θ) = meanᵢ λ_D (1 − σ(β(rᵢ − z))) if yᵢ is good, else λ_U (1 − σ(β(z − rᵢ)))
 //!
 //! The response yᵢ₋₁ is that of the row before in the same optimiser step (of the first row, that of the last), so each
-//! row's second sequence is its prompt with another row's response. A step of one row has no other: there z is 0.
+//! row's second sequence is its prompt with another row's response. A step of one row has no other: there z is 0. APO zero
+//! (D'Oosterlinck et al. 2024, arXiv 2408.06266) has z = 0; BCO (Jung et al. 2024, arXiv 2404.04656) takes the running mean
+//! of r over the steps before, and −log σ in the place of 1 − σ.
 
 use super::{Algorithm, Columns, Loss, Needs, Regime};
 use crate::data::Kind;
-use crate::error::Result;
-use crate::math::{kto_loss, masked_mean, reference_point, row_sum};
+use crate::error::{Error, Result};
+use crate::math::{self, masked_mean, row_sum};
 use crate::model::Scores;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{json, Value};
 use tch::{Kind as Dtype, Tensor};
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -29,6 +33,8 @@ pub struct Config {
     pub shuffle: bool,
     /// Whether text responses get the model's end token appended.
     pub append_eos: bool,
+    /// What a response's gain becomes. Default: the paper's.
+    pub loss: FeedbackLoss,
     /// β. Raising it keeps the policy nearer to the reference. Default: the paper's.
     #[schemars(range(min = 0.0001, max = 1000.0))]
     pub beta: f64,
@@ -38,8 +44,21 @@ pub struct Config {
     /// λ_U, weight of bad responses.
     #[schemars(range(min = 0.0, max = 1000.0))]
     pub undesirable_weight: f64,
-    /// Whether gains are measured against z; without it against 0 (APO zero, unpaired: D'Oosterlinck 2024).
-    pub reference_point: bool,
+    /// μ of bco, what stays of the running mean of gains at each step. Raising it steadies what gains are measured against.
+    #[schemars(range(min = 0.0, max = 0.999999))]
+    pub momentum: f64,
+}
+
+/// r is a response's log-ratio to the reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FeedbackLoss {
+    /// 1 − σ(±β(r − z)): gains and losses against the divergence of the policy (Ethayarajh 2024).
+    Kto,
+    /// 1 − σ(±βr): against 0 (D'Oosterlinck 2024).
+    ApoZero,
+    /// −log σ(±β(r − δ)): a classifier of good and bad, δ the running mean of r (Jung 2024).
+    Bco,
 }
 
 impl Default for Config {
@@ -49,21 +68,43 @@ impl Default for Config {
             epochs: 1,
             shuffle: true,
             append_eos: true,
+            loss: FeedbackLoss::Kto,
             beta: 0.1,
             desirable_weight: 1.0,
             undesirable_weight: 1.0,
-            reference_point: true,
+            momentum: 0.9,
         }
     }
 }
 
 pub struct Kto {
     config: Config,
+    /// Running mean of r over the steps before; bco's δ.
+    gain: f64,
 }
 
 impl Kto {
     pub fn new(config: Config) -> Self {
-        Kto { config }
+        Kto { config, gain: 0.0 }
+    }
+
+    /// What gains are measured against, from the log-ratios of all sequences; a scalar.
+    fn point(&self, log_ratio: &Tensor, rows: i64) -> Tensor {
+        let constant = |value: f64| log_ratio.detach().sum(log_ratio.kind()).full_like(value);
+        match self.config.loss {
+            FeedbackLoss::Kto if rows > 1 => math::reference_point(&log_ratio.narrow(0, rows, rows)),
+            FeedbackLoss::Kto | FeedbackLoss::ApoZero => constant(0.0),
+            FeedbackLoss::Bco => constant(self.gain),
+        }
+    }
+
+    /// The loss of each response, [B].
+    fn losses(&self, log_ratio: &Tensor, desirable: &Tensor, point: &Tensor) -> Tensor {
+        let Config { beta, desirable_weight: good, undesirable_weight: bad, .. } = self.config;
+        match self.config.loss {
+            FeedbackLoss::Kto | FeedbackLoss::ApoZero => math::kto_loss(log_ratio, desirable, point, beta, good, bad),
+            FeedbackLoss::Bco => math::bco_loss(log_ratio, desirable, point, beta, good, bad),
+        }
     }
 }
 
@@ -81,23 +122,20 @@ impl Algorithm for Kto {
     }
 
     fn needs(&self) -> Needs {
-        Needs { reference: true, mismatched: true, columns: &[("label", 0.0)], ..Needs::default() }
+        let mismatched = self.config.loss == FeedbackLoss::Kto;
+        Needs { reference: true, mismatched, columns: &[("label", 0.0)], ..Needs::default() }
     }
 
     fn loss(&self, scores: &Scores, columns: &Columns) -> Result<Loss> {
         let rows = columns.rows();
-        let reference = row_sum(columns.get("reference_log_probs")?, &scores.mask); // [2B]
-        let policy = row_sum(&scores.log_probs, &scores.mask); // [2B]
-        let log_ratio = &policy - reference; // [2B]
+        let reference = row_sum(columns.get("reference_log_probs")?, &scores.mask); // [S]
+        let log_ratio = math::response_log_ratio(&row_sum(&scores.log_probs, &scores.mask), &reference); // [S]
         let own = log_ratio.narrow(0, 0, rows); // [B]
-        let point = match self.config.reference_point && rows > 1 {
-            true => reference_point(&log_ratio.narrow(0, rows, rows)),
-            false => Tensor::zeros_like(&own.sum(own.kind()).detach()),
-        };
+        let point = self.point(&log_ratio, rows);
         let desirable = columns.get("label")?.gt(0.0); // [B]
-        let Config { beta, desirable_weight, undesirable_weight, .. } = self.config;
-        let loss = kto_loss(&own, &desirable, &point, beta, desirable_weight, undesirable_weight).mean(None);
-        let rewards = (own * beta).detach().unsqueeze(1); // [B, 1]
+        let loss = self.losses(&own, &desirable, &point).mean(None);
+        let gain = own.detach().mean(None);
+        let rewards = (own * self.config.beta).detach().unsqueeze(1); // [B, 1]
         let mask = scores.mask.narrow(0, 0, rows); // [B, T]
         let (good, bad) = (desirable.unsqueeze(1), desirable.logical_not().unsqueeze(1)); // [B, 1]
         let right = rewards.gt(0.0).eq_tensor(&good).to_kind(Dtype::Float);
@@ -105,6 +143,7 @@ impl Algorithm for Kto {
             ("loss/total", loss.detach()),
             ("loss/preference", loss.detach()),
             ("feedback/reference_point", point),
+            ("feedback/gain", gain),
             ("preference/accuracy", right.mean(None)),
             ("reward/chosen", masked_mean(&rewards, &good)),
             ("reward/rejected", masked_mean(&rewards, &bad)),
@@ -112,6 +151,23 @@ impl Algorithm for Kto {
             ("tokens/trained", mask.sum(Dtype::Float)),
         ];
         Ok(Loss { total: loss, metrics })
+    }
+
+    fn finish(&mut self, metric: &dyn Fn(&str) -> Option<f64>, _rows: usize) {
+        let Config { loss, momentum, .. } = self.config;
+        if let (FeedbackLoss::Bco, Some(gain)) = (loss, metric("feedback/gain")) {
+            self.gain = momentum * self.gain + (1.0 - momentum) * gain;
+        }
+    }
+
+    fn state(&self) -> Value {
+        json!({ "gain": self.gain })
+    }
+
+    fn set_state(&mut self, state: &Value) -> Result<()> {
+        let missing = || Error::data("checkpoint: the state of kto lacks gain, a number");
+        self.gain = state["gain"].as_f64().ok_or_else(missing)?;
+        Ok(())
     }
 }
 
@@ -136,7 +192,26 @@ mod tests {
         assert!((loss(Config::default()) - (0.460085 + 0.465057) / 2.0).abs() < 1e-5, "z = 0.4");
         let weighted = Config { desirable_weight: 2.0, undesirable_weight: 0.0, ..Config::default() };
         assert!((loss(weighted) - 0.460085).abs() < 1e-5);
-        let anchored = Config { reference_point: false, ..Config::default() };
+        let anchored = Config { loss: FeedbackLoss::ApoZero, ..Config::default() };
         assert!((loss(anchored) - (1.0 - 0.549834 + 1.0 - 0.524979) / 2.0).abs() < 1e-5, "z = 0");
+        let classified = Config { loss: FeedbackLoss::Bco, ..Config::default() };
+        assert!((loss(classified) - (0.598139 + 0.644397) / 2.0).abs() < 1e-5, "δ = 0: −log σ(0.2), −log σ(0.1)");
+    }
+
+    #[test]
+    fn bco_measures_against_what_responses_gained_before_and_remembers_it() {
+        let (scores, columns) = rows();
+        let settings = Config { loss: FeedbackLoss::Bco, momentum: 0.5, ..Config::default() };
+        let mut bco = Kto::new(settings.clone());
+        assert!(!bco.needs().mismatched);
+        bco.finish(&|name| (name == "feedback/gain").then_some(3.0), 2);
+        bco.finish(&|name| (name == "feedback/gain").then_some(-0.5), 2);
+        // δ = (3 / 2 − 0.5) / 2 = 0.5: −log σ(0.15), −log σ(0.15)
+        let found = bco.loss(&scores, &columns).unwrap().total.double_value(&[]);
+        assert!((found - 0.620957).abs() < 1e-5, "{found}");
+        let mut restored = Kto::new(settings);
+        restored.set_state(&bco.state()).unwrap();
+        assert_eq!(restored.loss(&scores, &columns).unwrap().total.double_value(&[]), found);
+        assert!(restored.set_state(&Value::Null).unwrap_err().message.contains("gain"));
     }
 }
