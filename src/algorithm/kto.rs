@@ -10,7 +10,7 @@
 //! (D'Oosterlinck et al. 2024, arXiv 2408.06266) has z = 0; BCO (Jung et al. 2024, arXiv 2404.04656) takes the running mean
 //! of r over the steps before, and −log σ in the place of 1 − σ.
 
-use super::{Algorithm, Columns, Loss, Needs, Regime};
+use super::{Algorithm, Columns, Loss, Needs, ReferenceUpdate, Regime};
 use crate::data::Kind;
 use crate::error::{Error, Result};
 use crate::math::{self, masked_mean, row_sum};
@@ -47,6 +47,8 @@ pub struct Config {
     /// μ of bco, what stays of the running mean of gains at each step. Raising it steadies what gains are measured against.
     #[schemars(range(min = 0.0, max = 0.999999))]
     pub momentum: f64,
+    /// How the reference follows the policy (Gorbatovski 2024, TR-DPO); null: it stays where it is.
+    pub reference_update: Option<ReferenceUpdate>,
 }
 
 /// r is a response's log-ratio to the reference.
@@ -73,6 +75,7 @@ impl Default for Config {
             desirable_weight: 1.0,
             undesirable_weight: 1.0,
             momentum: 0.9,
+            reference_update: None,
         }
     }
 }
@@ -124,6 +127,10 @@ impl Algorithm for Kto {
     fn needs(&self) -> Needs {
         let mismatched = self.config.loss == FeedbackLoss::Kto;
         Needs { reference: true, mismatched, columns: &[("label", 0.0)], ..Needs::default() }
+    }
+
+    fn reference_update(&self) -> Option<ReferenceUpdate> {
+        self.config.reference_update
     }
 
     fn loss(&self, scores: &Scores, columns: &Columns) -> Result<Loss> {

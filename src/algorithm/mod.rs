@@ -14,6 +14,7 @@ mod kto;
 mod off_policy;
 mod online_dpo;
 mod ppo;
+mod reference;
 mod reinforce;
 mod reward;
 mod rollouts;
@@ -28,6 +29,7 @@ pub use grpo::Grpo;
 pub use kto::Kto;
 pub use online_dpo::OnlineDpo;
 pub use ppo::Ppo;
+pub use reference::ReferenceUpdate;
 pub use reinforce::Reinforce;
 pub use reward::Reward;
 pub use sft::Sft;
@@ -190,6 +192,11 @@ pub trait Algorithm: Send {
 
     /// Whether this update trains the value head alone, and at which learning rate.
     fn value_warmup(&self) -> Option<f64> {
+        None
+    }
+
+    /// Whether and how the reference follows the policy.
+    fn reference_update(&self) -> Option<ReferenceUpdate> {
         None
     }
 

@@ -8,6 +8,7 @@ use crate::algorithm::Algorithm;
 use crate::error::{Error, Result};
 use crate::model::{Model, Transformer, ValueModel, Weights};
 use std::sync::Arc;
+use tch::{no_grad_guard, Kind, Tensor};
 
 /// What a model is to a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,6 +33,17 @@ impl Reference {
         let weights = model.weights();
         let network = Transformer::read(model.architecture(), &weights)?;
         Ok(Reference { model, weights, network })
+    }
+
+    /// Moves to (1 − mix) of its own weights and `mix` of a policy of its layout; the model that it was taken from stays.
+    fn follow(&mut self, policy: &Tensor, mix: f64) -> Result<()> {
+        let _no_grad = no_grad_guard();
+        let own = self.weights.data().f_to_kind(Kind::Float)?;
+        let policy = policy.f_narrow(0, 0, own.size()[0])?;
+        self.model.publish(&own.f_lerp(&policy, mix)?)?;
+        self.weights = self.model.weights();
+        self.network = Transformer::read(self.model.architecture(), &self.weights)?;
+        Ok(())
     }
 }
 
@@ -63,6 +75,16 @@ impl Core {
         };
         let room = i64::from(needs.value_after);
         Gathered { width: gathered.width + room, ..gathered }
+    }
+
+    /// Lets the reference follow the policy where this optimiser step is one at which it does.
+    pub fn follow(&mut self) -> Result<()> {
+        match (self.algorithm.reference_update(), &self.trainee, &mut self.reference) {
+            (Some(rule), Some(trainee), Some(reference)) if self.optimizer_steps % u64::from(rule.every) == 0 => {
+                reference.follow(&trainee.parameters, rule.mix)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whose network, and what tells values beside it.

@@ -27,6 +27,7 @@ impl Session {
             Role::Reference => {
                 check_language("reference", &model)?;
                 self.check_vocabulary(&core, &model)?;
+                check_follows(&core, core.trainee.as_ref().map(|trainee| &trainee.model), &model)?;
                 core.reference = Some(Reference::of(&model)?);
                 Ok(())
             }
@@ -81,6 +82,7 @@ impl Session {
                 model
             }
         };
+        check_follows(core, core.reference.as_ref().map(|reference| &reference.model), &model)?;
         model.acquire_trainer()?;
         let prepared = self.prepare(core, &model);
         let (trainee, reference) = prepared.inspect_err(|_| model.release_trainer())?;
@@ -152,5 +154,16 @@ fn check_language(role: &str, model: &Model) -> Result<()> {
         scores => Err(Error::shape(format!(
             "model: expected a language model for the role {role}, got one of {scores} scores"
         ))),
+    }
+}
+
+/// A reference that follows the policy has the policy's parameters.
+fn check_follows(core: &Core, other: Option<&Arc<Model>>, model: &Model) -> Result<()> {
+    let moves = core.algorithm.reference_update().is_some();
+    match other.filter(|other| moves && other.layout() != model.layout()) {
+        Some(_) => {
+            Err(Error::shape("model: expected the parameters of the session's other model, as reference_update needs"))
+        }
+        None => Ok(()),
     }
 }

@@ -194,6 +194,7 @@ impl Update {
         let stepped = optimization.apply(core.trainee_mut()?)?;
         core.optimizer_steps += 1;
         self.steps += 1;
+        core.follow()?;
         self.measured.note("gradient/norm", stepped.gradient_norm);
         self.measured.note("optimizer/learning_rate", stepped.learning_rate);
         Ok(())

@@ -1,5 +1,6 @@
 //! The settings of the preference family: symbol, range, effect, and the source of each default.
 
+use crate::algorithm::ReferenceUpdate;
 use crate::error::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,8 @@ pub struct Config {
     /// paper's (none).
     #[schemars(range(min = 0.0, max = 1000.0))]
     pub nll_coef: f64,
+    /// How the reference follows the policy (Gorbatovski 2024, TR-DPO); null: it stays where it is.
+    pub reference_update: Option<ReferenceUpdate>,
 }
 
 impl Default for Config {
@@ -72,6 +75,7 @@ impl Default for Config {
             discopop_temperature: 0.05,
             positive_coef: 0.0,
             nll_coef: 0.0,
+            reference_update: None,
         }
     }
 }

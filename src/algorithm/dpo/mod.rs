@@ -14,7 +14,7 @@ mod config;
 
 pub use config::Config;
 
-use super::{Algorithm, Columns, Loss, Needs, Regime};
+use super::{Algorithm, Columns, Loss, Needs, ReferenceUpdate, Regime};
 use crate::data::Kind;
 use crate::error::Result;
 use crate::math::{self, masked_mean, preference_accuracy};
@@ -139,6 +139,10 @@ impl Algorithm for Dpo {
     fn needs(&self) -> Needs {
         let columns: &[_] = if self.config.soft() { &[("probability", 1.0)] } else { &[] };
         Needs { reference: true, columns, ..Needs::default() }
+    }
+
+    fn reference_update(&self) -> Option<ReferenceUpdate> {
+        self.config.reference_update
     }
 
     fn loss(&self, scores: &Scores, columns: &Columns) -> Result<Loss> {
