@@ -1,9 +1,9 @@
-//! A reference that follows the policy: when it moves, how far, what it leaves alone.
+//! The reference: when it follows the policy, how far, what it leaves alone; what is kept of what it said.
 
 mod support;
 
 use keel::config as settings;
-use keel::data::Kind;
+use keel::data::{Batch, Column, Kind, Values};
 use keel::error::Status;
 use keel::model::Model;
 use keel::session::{Role, Session};
@@ -12,18 +12,29 @@ use support::*;
 use tch::Tensor;
 
 fn text(kind: &str, rule: &str) -> String {
+    with(kind, &format!(r#""batch_size": 8, "reference_update": {rule}"#))
+}
+
+fn with(kind: &str, settings: &str) -> String {
     format!(
-        r#"{{"algorithm": {{"type": "{kind}", "batch_size": 8, "epochs": 0, "reference_update": {rule}}},
-            "optimizer": {{"learning_rate": 0.01}}, "threads": 1}}"#
+        r#"{{"algorithm": {{"type": "{kind}", "epochs": 0, {settings}}}, "optimizer": {{"learning_rate": 0.01}},
+            "threads": 1}}"#
     )
 }
 
 fn toy(rule: &str) -> Arc<Session> {
     let session = session(&text("dpo", rule), &tiny_model(2));
-    let answers = |first: i32| (0..8).map(|row| vec![first, first + row % 4, 2]).collect();
-    let columns = [("prompt", prompts(8)), ("chosen", answers(4)), ("rejected", answers(12))];
-    session.push(&batch(Kind::Preferences, &columns)).unwrap();
+    session.push(&pairs(0)).unwrap();
     session
+}
+
+/// Eight pairs of uneven responses, for the evaluation (1) or for training (0).
+fn pairs(split: i32) -> Batch {
+    let answers = |first: i32| (0..8).map(|row| vec![first + row % 4; 2 + row as usize % 3]).collect();
+    let columns = [("prompt", prompts(8)), ("chosen", answers(4)), ("rejected", answers(12))];
+    let mut pairs = batch(Kind::Preferences, &columns);
+    pairs.set("split", Column::flat(Values::I32(vec![split; 8]))).unwrap();
+    pairs
 }
 
 fn weights(model: &Model) -> Tensor {
@@ -105,4 +116,61 @@ fn models_of_other_parameters_cannot_follow_each_other() {
         session.set_model(Role::Reference, other.clone()).unwrap();
         session.set_model(Role::Policy, tiny_model(2)).unwrap_err();
     }
+}
+
+/// A session that takes half of its pairs at each step, with some for the evaluation.
+fn asking(how: &str, settings: &str) -> Arc<Session> {
+    let settings = format!(r#""batch_size": 4, "reference_log_probs": "{how}"{settings}"#);
+    let session = session(&with("dpo", &settings), &tiny_model(2));
+    session.push(&pairs(0)).unwrap();
+    session.push(&pairs(1)).unwrap();
+    session
+}
+
+/// What each of six steps and an evaluation after it measured, and the slices that they took.
+fn six_steps(session: &Arc<Session>) -> (Vec<f64>, Vec<u64>) {
+    let names = ["loss/total", "preference/margin", "gradient/norm", "evaluation/loss_total"];
+    let run = |_| {
+        let slices = step(session).unwrap().slices;
+        let evaluated = session.evaluate().unwrap().unwrap().run().unwrap().slices;
+        (names.map(|name| metric(session, name)), [slices, evaluated])
+    };
+    let (measured, slices): (Vec<_>, Vec<_>) = (0..6).map(run).unzip();
+    (measured.concat(), slices.concat())
+}
+
+#[test]
+fn what_is_kept_of_its_passes_changes_no_number_and_saves_them() {
+    for rule in ["", r#", "reference_update": {"every": 4, "mix": 0.5}"#] {
+        let (computing, keeping) = (asking("compute", rule), asking("cache", rule));
+        let ((expected, all), (found, fewer)) = (six_steps(&computing), six_steps(&keeping));
+        assert_eq!(found, expected, "{rule}");
+        assert_eq!(keeping.state_hash().unwrap(), computing.state_hash().unwrap());
+        let saved: Vec<u64> = all.iter().zip(&fewer).map(|(all, fewer)| all - fewer).collect();
+        // each row is asked once, and once more after the reference moved; the evaluation's at its first turn
+        let moved = u64::from(rule.is_empty());
+        assert_eq!(saved, [0, 0, 0, 1, 1, 1, 1, moved, moved, 1, moved, 1], "{rule}: a step, an evaluation, a step, …");
+    }
+}
+
+#[test]
+fn another_reference_is_asked_anew() {
+    let slices = |change: &dyn Fn(&Arc<Session>)| {
+        let session = asking("cache", "");
+        six_steps(&session);
+        change(&session);
+        step(&session).unwrap().slices
+    };
+    let kept = slices(&|_| ());
+    assert_eq!(slices(&|session| session.set_model(Role::Reference, tiny_model(3)).unwrap()), kept + 1);
+    assert_eq!(slices(&|session| session.import(&session.export().unwrap()).unwrap()), kept + 1);
+}
+
+#[test]
+fn kto_cannot_keep_what_changes_at_each_pass() {
+    let config = config(&with("kto", r#""reference_log_probs": "cache""#));
+    let error = Session::create(&runtime(), config).err().unwrap();
+    assert!(error.message.starts_with("/algorithm/reference_log_probs: expected compute"), "{error}");
+    let config = self::config(&with("kto", r#""loss": "apo_zero", "reference_log_probs": "cache""#));
+    Session::create(&runtime(), config).unwrap();
 }

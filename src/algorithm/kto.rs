@@ -10,7 +10,7 @@
 //! (D'Oosterlinck et al. 2024, arXiv 2408.06266) has z = 0; BCO (Jung et al. 2024, arXiv 2404.04656) takes the running mean
 //! of r over the steps before, and −log σ in the place of 1 − σ.
 
-use super::{Algorithm, Columns, Loss, Needs, ReferenceUpdate, Regime};
+use super::{Algorithm, Columns, Loss, Needs, ReferenceLogProbs, ReferenceUpdate, Regime};
 use crate::data::Kind;
 use crate::error::{Error, Result};
 use crate::math::{self, masked_mean, row_sum};
@@ -47,6 +47,9 @@ pub struct Config {
     /// μ of bco, what stays of the running mean of gains at each step. Raising it steadies what gains are measured against.
     #[schemars(range(min = 0.0, max = 0.999999))]
     pub momentum: f64,
+    /// Whether the reference is asked at every pass over a row or once. Kto asks it at every pass, since a row's other
+    /// response changes.
+    pub reference_log_probs: ReferenceLogProbs,
     /// How the reference follows the policy (Gorbatovski 2024, TR-DPO); null: it stays where it is.
     pub reference_update: Option<ReferenceUpdate>,
 }
@@ -75,7 +78,20 @@ impl Default for Config {
             desirable_weight: 1.0,
             undesirable_weight: 1.0,
             momentum: 0.9,
+            reference_log_probs: ReferenceLogProbs::Compute,
             reference_update: None,
+        }
+    }
+}
+
+impl Config {
+    pub fn check(&self) -> Result<()> {
+        match (self.loss, self.reference_log_probs) {
+            (FeedbackLoss::Kto, ReferenceLogProbs::Cache) => Err(Error::config(
+                "/algorithm/reference_log_probs: expected compute for the loss kto, whose rows have another second \
+                 response at each pass, got cache",
+            )),
+            _ => Ok(()),
         }
     }
 }
@@ -126,7 +142,8 @@ impl Algorithm for Kto {
 
     fn needs(&self) -> Needs {
         let mismatched = self.config.loss == FeedbackLoss::Kto;
-        Needs { reference: true, mismatched, columns: &[("label", 0.0)], ..Needs::default() }
+        let reference_kept = self.config.reference_log_probs == ReferenceLogProbs::Cache;
+        Needs { reference: true, reference_kept, mismatched, columns: &[("label", 0.0)], ..Needs::default() }
     }
 
     fn reference_update(&self) -> Option<ReferenceUpdate> {

@@ -29,7 +29,7 @@ pub use grpo::Grpo;
 pub use kto::Kto;
 pub use online_dpo::OnlineDpo;
 pub use ppo::Ppo;
-pub use reference::ReferenceUpdate;
+pub use reference::{ReferenceLogProbs, ReferenceUpdate};
 pub use reinforce::Reinforce;
 pub use reward::Reward;
 pub use sft::Sft;
@@ -83,7 +83,8 @@ impl Config {
             Config::Dpo(config) => config.check(),
             Config::Cpo(config) => config.check(),
             Config::Reward(config) => config.check(),
-            Config::Sft(_) | Config::Kto(_) | Config::OnlineDpo(_) | Config::BestOfN(_) => Ok(()),
+            Config::Kto(config) => config.check(),
+            Config::Sft(_) | Config::OnlineDpo(_) | Config::BestOfN(_) => Ok(()),
         }
     }
 
@@ -121,6 +122,8 @@ pub struct Needs {
     pub policy: bool,
     /// `reference_log_probs` [S, T].
     pub reference: bool,
+    /// Whether those of a row are kept for its next pass, as long as the reference is the same.
+    pub reference_kept: bool,
     /// For each row a second sequence: its prompt with the response of the row before.
     pub mismatched: bool,
     /// Values of states, of a head on the policy's trunk unless the session has a value model.

@@ -1,4 +1,4 @@
-//! A reference that follows the policy: symbol, range, effect, and the source of each default.
+//! The settings of a reference: symbol, range, effect, and the source of each default.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,4 +20,14 @@ impl Default for ReferenceUpdate {
     fn default() -> Self {
         ReferenceUpdate { every: 512, mix: 0.6 }
     }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReferenceLogProbs {
+    /// A pass of the reference over the rows of each step.
+    Compute,
+    /// One pass over each row, kept while the row waits for its next one: 4 bytes a token, and no pass from the second
+    /// epoch on. The numbers are the same.
+    Cache,
 }

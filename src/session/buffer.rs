@@ -130,7 +130,7 @@ impl Buffer {
     /// Whether rows that were read from a file could have been pushed: `sequences` and `rewards` a row, all within the
     /// model.
     pub fn sound(&self, sequences: usize, rewards: usize, architecture: &Architecture) -> bool {
-        let ids: HashSet<u64> = self.rows.iter().map(|row| row.id).collect();
+        let ids = self.ids();
         let distinct = ids.len() == self.rows.len() && ids.iter().all(|id| *id < self.next_id);
         let known = self.cursor.pending.iter().chain(&self.mixed.pending).all(|id| ids.contains(id));
         let row = |row: &Row| {
@@ -142,6 +142,10 @@ impl Buffer {
                 && row.reward.as_ref().is_none_or(|reward| reward.len() == rewards)
         };
         distinct && known && self.next_id < u64::MAX / 2 && self.rows.iter().all(|each| row(each))
+    }
+
+    pub fn ids(&self) -> HashSet<u64> {
+        self.rows.iter().map(|row| row.id).collect()
     }
 
     pub fn clear(&mut self) {

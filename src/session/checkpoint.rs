@@ -4,8 +4,8 @@
 //! checkpoint is read whole and checked against the session before anything is changed.
 
 use super::buffer::Buffer;
-use super::core::Reference;
 use super::record::Values;
+use super::reference::Reference;
 use super::{Role, Session};
 use crate::config as settings;
 use crate::data::Kind as Rows;

@@ -2,13 +2,14 @@
 
 use super::buffer::Row;
 use super::gather::Gathered;
+use super::reference::Reference;
 use super::scoring::Scored;
 use super::trainee::Trainee;
-use crate::algorithm::Algorithm;
+use crate::algorithm::{Algorithm, Columns};
 use crate::error::{Error, Result};
-use crate::model::{Model, Transformer, ValueModel, Weights};
+use crate::model::{Transformer, ValueModel};
 use std::sync::Arc;
-use tch::{no_grad_guard, Kind, Tensor};
+use tch::{Device, Tensor};
 
 /// What a model is to a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,33 +19,6 @@ pub enum Role {
     Reference = 2,
     Reward = 3,
     Value = 4,
-}
-
-/// A frozen model: a snapshot that its owner's later publications do not touch.
-pub(super) struct Reference {
-    pub model: Arc<Model>,
-    pub weights: Arc<Weights>,
-    pub network: Transformer,
-}
-
-impl Reference {
-    pub fn of(model: &Model) -> Result<Reference> {
-        let model = Arc::new(model.frozen());
-        let weights = model.weights();
-        let network = Transformer::read(model.architecture(), &weights)?;
-        Ok(Reference { model, weights, network })
-    }
-
-    /// Moves to (1 − mix) of its own weights and `mix` of a policy of its layout; the model that it was taken from stays.
-    fn follow(&mut self, policy: &Tensor, mix: f64) -> Result<()> {
-        let _no_grad = no_grad_guard();
-        let own = self.weights.data().f_to_kind(Kind::Float)?;
-        let policy = policy.f_narrow(0, 0, own.size()[0])?;
-        self.model.publish(&own.f_lerp(&policy, mix)?)?;
-        self.weights = self.model.weights();
-        self.network = Transformer::read(self.model.architecture(), &self.weights)?;
-        Ok(())
-    }
 }
 
 /// The learner's state.
@@ -82,6 +56,24 @@ impl Core {
         match (self.algorithm.reference_update(), &self.trainee, &mut self.reference) {
             (Some(rule), Some(trainee), Some(reference)) if self.optimizer_steps % u64::from(rule.every) == 0 => {
                 reference.follow(&trainee.parameters, rule.mix)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What the reference said of these rows before, [S, T], where the method lets it be kept.
+    pub fn recall(&self, gathered: &Gathered, device: Device) -> Result<Option<Tensor>> {
+        match &self.reference {
+            Some(reference) if self.algorithm.needs().reference_kept => reference.recall(gathered, device),
+            _ => Ok(None),
+        }
+    }
+
+    /// Keeps what the reference says of these rows, where the method lets it be kept.
+    pub fn remember(&mut self, gathered: &Gathered, columns: &Columns) -> Result<()> {
+        match &mut self.reference {
+            Some(reference) if self.algorithm.needs().reference_kept => {
+                reference.remember(gathered, columns.get("reference_log_probs")?)
             }
             _ => Ok(()),
         }

@@ -35,10 +35,10 @@ impl Evaluation {
         let model = &core.trainee()?.model;
         let network = Transformer::read(model.architecture(), &model.weights())?;
         let gathered = core.gathered(rows);
-        let scoring = Scoring::new(session, &gathered);
+        let scoring = Scoring::new(session, core, &gathered)?;
         let chunks = 0..scoring.chunk_count();
         let mut slices: VecDeque<Slice> = chunks.clone().map(|chunk| Slice::Score(Scored::Policy, chunk)).collect();
-        if core.algorithm.needs().reference {
+        if scoring.asks_reference(core.algorithm.needs()) {
             slices.extend(chunks.map(|chunk| Slice::Score(Scored::Reference, chunk)));
         }
         slices.push_back(Slice::Measure);
@@ -51,7 +51,7 @@ impl Evaluation {
 impl Plan for Evaluation {
     fn slice(&mut self) -> Result<bool> {
         let session = self.session.clone();
-        let core = session.core().lock();
+        let mut core = session.core().lock();
         match self.slices.pop_front() {
             Some(Slice::Score(whose, chunk)) => {
                 let own = (&self.network, None);
@@ -61,7 +61,11 @@ impl Plan for Evaluation {
             }
             Some(Slice::Measure) => {
                 let _no_grad = no_grad_guard();
-                let columns = self.scoring.columns(&session, &self.gathered, core.algorithm.needs())?;
+                let needs = core.algorithm.needs();
+                let columns = self.scoring.columns(&session, &self.gathered, needs)?;
+                if self.scoring.asks_reference(needs) {
+                    core.remember(&self.gathered, &columns)?;
+                }
                 let scores = self.scoring.joined(Scored::Policy)?;
                 let scores = scores.ok_or_else(|| Error::new(Status::Internal, "evaluate: measured before scored"))?;
                 let loss = core.algorithm.loss(&scores, &columns)?;

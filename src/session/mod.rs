@@ -19,6 +19,7 @@ mod models;
 mod optimize;
 mod plan;
 mod record;
+mod reference;
 mod runtime;
 mod sampler;
 mod scoring;

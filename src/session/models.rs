@@ -1,6 +1,7 @@
 //! The models of a session: which roles they may take, and what each must be.
 
-use super::core::{no_model, Core, Reference};
+use super::core::{no_model, Core};
+use super::reference::Reference;
 use super::trainee::Trainee;
 use super::{Role, Session};
 use crate::error::{Error, Result, Status};

@@ -25,17 +25,25 @@ pub(super) struct Scoring {
     chunks: Vec<Range<usize>>,
     /// What each network said, chunk by chunk.
     said: BTreeMap<Scored, Vec<Scores>>,
+    /// What the reference said of all these rows before.
+    recalled: Option<Tensor>,
 }
 
 impl Scoring {
-    pub fn new(session: &Session, gathered: &Gathered) -> Self {
+    pub fn new(session: &Session, core: &Core, gathered: &Gathered) -> Result<Self> {
         let indices: Vec<usize> = (0..gathered.sequence_count()).collect();
         let chunks = gathered.chunks(&indices, session.config().micro_batch_tokens as usize);
-        Scoring { indices, chunks, said: BTreeMap::new() }
+        let recalled = core.recall(gathered, session.device())?;
+        Ok(Scoring { indices, chunks, said: BTreeMap::new(), recalled })
     }
 
     pub fn chunk_count(&self) -> usize {
         self.chunks.len()
+    }
+
+    /// Whether a pass of the reference is to be made.
+    pub fn asks_reference(&self, needs: Needs) -> bool {
+        needs.reference && self.recalled.is_none()
     }
 
     /// One chunk through a network, `whose` it is said to be.
@@ -67,8 +75,12 @@ impl Scoring {
             columns.insert("policy_log_probs", policy.log_probs);
             policy.values.into_iter().for_each(|values| columns.insert("values", values));
         }
-        if let Some(reference) = self.joined(Scored::Reference)? {
-            columns.insert("reference_log_probs", reference.log_probs);
+        let reference = match &self.recalled {
+            Some(recalled) => Some(recalled.shallow_clone()),
+            None => self.joined(Scored::Reference)?.map(|reference| reference.log_probs),
+        };
+        if let Some(reference) = reference {
+            columns.insert("reference_log_probs", reference);
         }
         for (name, absent) in needs.columns {
             columns.insert(name, gathered.numbers(device, name, *absent, needs.scores)?);

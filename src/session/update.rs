@@ -57,7 +57,7 @@ impl Update {
         let mut update = Update {
             session: session.clone(),
             regime: core.algorithm.regime(),
-            scoring: Scoring::new(session, &gathered),
+            scoring: Scoring::new(session, core, &gathered)?,
             gathered,
             columns: None,
             minibatches: Vec::new(),
@@ -68,15 +68,15 @@ impl Update {
             measured: Measurements::default(),
             selection,
         };
-        update.plan(core, admitted);
+        update.plan(core, admitted)?;
         Ok(Some(update))
     }
 
     /// The slices on the rows that are trained on.
-    fn plan(&mut self, core: &Core, admitted: Admitted) {
+    fn plan(&mut self, core: &Core, admitted: Admitted) -> Result<()> {
         let (needs, session) = (core.algorithm.needs(), &self.session);
         self.gathered = Arc::new(core.gathered(admitted.rows));
-        self.scoring = Scoring::new(session, &self.gathered);
+        self.scoring = Scoring::new(session, core, &self.gathered)?;
         let orders = Minibatch::orders(self.regime, self.gathered.rows.len(), session.config().seed, core.updates);
         let tokens = session.config().micro_batch_tokens as usize;
         self.minibatches = orders.into_iter().map(|rows| Minibatch::new(&self.gathered, rows, tokens)).collect();
@@ -86,7 +86,8 @@ impl Update {
         self.slices.clear();
         self.slices.extend(asked.then_some(Slice::Rewards));
         let judged = unrewarded && !asked;
-        let passes = [(needs.policy, Scored::Policy), (needs.reference, Scored::Reference), (judged, Scored::Reward)];
+        let asks = self.scoring.asks_reference(needs);
+        let passes = [(needs.policy, Scored::Policy), (asks, Scored::Reference), (judged, Scored::Reward)];
         for (_, whose) in passes.into_iter().filter(|(needed, _)| *needed) {
             self.slices.extend((0..self.scoring.chunk_count()).map(|chunk| Slice::Score(whose, chunk)));
         }
@@ -107,6 +108,7 @@ impl Update {
         for (name, count) in admitted.dropped.into_iter().filter(|_| !asked) {
             self.measured.note(name, count as f64);
         }
+        Ok(())
     }
 
     fn execute(&mut self, slice: Slice) -> Result<()> {
@@ -152,14 +154,16 @@ impl Update {
         let admitted = admitted(&core, &self.selection)?.ok_or_else(|| {
             Error::data("rewards: too few groups differ in their rewards for this update; they wait for more rollouts")
         })?;
-        self.plan(&core, admitted);
-        Ok(())
+        self.plan(&core, admitted)
     }
 
     fn prepare(&mut self, core: &mut Core) -> Result<()> {
         let _no_grad = no_grad_guard();
         let needs = core.algorithm.needs();
         let mut columns = self.scoring.columns(&self.session, &self.gathered, needs)?;
+        if self.scoring.asks_reference(needs) {
+            core.remember(&self.gathered, &columns)?;
+        }
         let measured = core.algorithm.prepare(&mut columns)?;
         self.measured.add(measured)?;
         self.columns = Some(columns);
@@ -206,7 +210,12 @@ impl Update {
         let values = self.measured.values();
         core.algorithm.finish(&|name| values.get(name).copied(), self.gathered.rows.len());
         core.updates += 1;
-        self.session.buffer().lock().consume(&self.selection, self.regime);
+        let mut buffer = self.session.buffer().lock();
+        buffer.consume(&self.selection, self.regime);
+        if let Some(reference) = &mut core.reference {
+            reference.forget_others(&buffer.ids());
+        }
+        drop(buffer);
         self.session.record(core, values);
         Ok(())
     }

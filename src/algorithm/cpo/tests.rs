@@ -58,7 +58,8 @@ fn rewards_bend_with_alpha() {
 fn equal_pairs_and_certain_responses_stay_finite() {
     let (mut scores, _) = pair();
     scores.log_probs = Tensor::from_slice(&[0f32, 0.0, -1e4, -1e4]).reshape([2, 2]).set_requires_grad(true);
-    for loss in [ContrastLoss::Sigmoid, ContrastLoss::Hinge, ContrastLoss::Ipo, ContrastLoss::Simpo, ContrastLoss::Orpo] {
+    for loss in [ContrastLoss::Sigmoid, ContrastLoss::Hinge, ContrastLoss::Ipo, ContrastLoss::Simpo, ContrastLoss::Orpo]
+    {
         let total = Cpo::new(Config { loss, ..Config::default() }).loss(&scores, &Columns::new(1)).unwrap().total;
         total.backward();
         let finite = |x: &Tensor| x.isfinite().all().int64_value(&[]) == 1;

@@ -1,6 +1,6 @@
 //! The settings of the preference family: symbol, range, effect, and the source of each default.
 
-use crate::algorithm::ReferenceUpdate;
+use crate::algorithm::{ReferenceLogProbs, ReferenceUpdate};
 use crate::error::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,8 @@ pub struct Config {
     /// paper's (none).
     #[schemars(range(min = 0.0, max = 1000.0))]
     pub nll_coef: f64,
+    /// Whether the reference is asked at every pass over a row or once.
+    pub reference_log_probs: ReferenceLogProbs,
     /// How the reference follows the policy (Gorbatovski 2024, TR-DPO); null: it stays where it is.
     pub reference_update: Option<ReferenceUpdate>,
 }
@@ -75,6 +77,7 @@ impl Default for Config {
             discopop_temperature: 0.05,
             positive_coef: 0.0,
             nll_coef: 0.0,
+            reference_log_probs: ReferenceLogProbs::Compute,
             reference_update: None,
         }
     }
@@ -102,7 +105,9 @@ impl Config {
         };
         match wanted {
             None => Ok(()),
-            Some(wanted) => Err(Error::config(format!("/algorithm/label_smoothing: expected {wanted}, got {smoothing}"))),
+            Some(wanted) => {
+                Err(Error::config(format!("/algorithm/label_smoothing: expected {wanted}, got {smoothing}")))
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ mod config;
 
 pub use config::Config;
 
-use super::{Algorithm, Columns, Loss, Needs, ReferenceUpdate, Regime};
+use super::{Algorithm, Columns, Loss, Needs, ReferenceLogProbs, ReferenceUpdate, Regime};
 use crate::data::Kind;
 use crate::error::Result;
 use crate::math::{self, masked_mean, preference_accuracy};
@@ -138,7 +138,8 @@ impl Algorithm for Dpo {
 
     fn needs(&self) -> Needs {
         let columns: &[_] = if self.config.soft() { &[("probability", 1.0)] } else { &[] };
-        Needs { reference: true, columns, ..Needs::default() }
+        let reference_kept = self.config.reference_log_probs == ReferenceLogProbs::Cache;
+        Needs { reference: true, reference_kept, columns, ..Needs::default() }
     }
 
     fn reference_update(&self) -> Option<ReferenceUpdate> {
