@@ -44,6 +44,7 @@ fn every_loss_of_the_family_learns_to_tell_its_pairs_apart() {
         ("sigmoid", r#", "divergence": "jensen_shannon""#),
         ("sigmoid", r#", "divergence": "alpha", "divergence_alpha": 0.5"#),
         ("sigmoid", r#", "length_desensitization": 0.5"#),
+        ("sigmoid", r#", "pair_weights": "policy""#),
         ("sigmoid", r#", "terms": [{"loss": "sigmoid", "weight": 0.8}, {"loss": "bco_pair", "weight": 0.2}]"#),
     ];
     for (loss, settings) in members.chain(settled) {

@@ -126,6 +126,8 @@ pub struct Needs {
     pub reference_kept: bool,
     /// For each row a second sequence: its prompt with the response of the row before.
     pub mismatched: bool,
+    /// `Scores::sharpened` of the policy.
+    pub sharpened: bool,
     /// Values of states, of a head on the policy's trunk unless the session has a value model.
     pub values: bool,
     /// Values also of the states after the responses, and `ends` [B, T]: the slot behind each response.

@@ -46,7 +46,9 @@ pub use pair::{
 pub use policy::{approximate_kl, clip_fraction, policy_loss, ratio, weighted_policy_loss};
 pub use preference::{dpo_loss, preference_accuracy};
 pub use reduction::{sequence_mean_token_mean, sequence_mean_token_sum, sum_over_constant, token_mean};
-pub use response::{jensen_shannon_reward, length_desensitized, log_odds, power_reward, response_log_ratio};
+pub use response::{
+    jensen_shannon_reward, length_desensitized, log_odds, policy_weight, power_reward, response_log_ratio,
+};
 pub use reward::{average, bradley_terry_loss, calibration_error, centering_penalty, correlation, ranked_pairs};
 pub use selection::{tolerable_tokens, uncertain_tokens};
 pub use surrogate::{capped, gated_policy_loss, geometric_policy_loss, variational_policy_loss};

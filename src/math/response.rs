@@ -1,9 +1,11 @@
 //! What stands for a response where responses are compared: how likely it became, measured in one of several ways.
 //!
-//! Owns the log-ratio to the reference, its generalisations to other divergences, the odds, and the weights of tokens by
-//! the lengths of a pair. Refuses to compare: `preference`, `pair` and `feedback` do.
+//! Owns the log-ratio to the reference, its generalisations to other divergences, the odds, how much a response is the policy's own,
+//! and what its tokens count by the lengths of a pair. Refuses to compare: `preference`, `pair` and `feedback` do.
 
 use tch::{Kind, Tensor};
+
+use super::masked::row_mean;
 
 /// The largest exponent that is taken; e⁸⁰ is finite in f32.
 pub(super) const EXPONENT_LIMIT: f64 = 80.0;
@@ -112,4 +114,26 @@ pub fn length_desensitized(log_probs: &Tensor, mask: &Tensor, excess: f64) -> Te
     let counts = mask.sum_dim_intlist(1, true, Kind::Int64); // [2B, 1]
     let shorter = counts.minimum(&counts.roll(counts.size()[0] / 2, 0)); // [2B, 1]
     log_probs.where_self(&place.le_tensor(&shorter), &(log_probs * excess)) // [2B, T]
+}
+
+/// How likely a response is beside what the policy would say itself.
+///
+/// ```text
+/// w_b = exp(Σ_t m_{b,t} · (log p(y_{b,t}) − log Σ_v p_v²) / max(Σ_t m_{b,t}, 1)),   log Σ_v p_v² = 2 log p(y) − log p′(y)
+/// ```
+///
+/// where p′ is the distribution of a token at half the temperature of p.
+///
+/// * `log_probs`: log p(y), `[B, T]`, nats, ≤ 0; a constant here.
+/// * `sharpened`: log p′(y), `[B, T]`, nats, ≤ 0; a constant.
+/// * `mask`: bool `[B, T]`.
+///
+/// Returns w, `[B]`, without unit, > 0, without gradient (**mean over tokens inside, no reduction over responses**);
+/// below 1 for a response that the policy would hardly give.
+///
+/// Degenerate: an all-masked row gives 1; a counted non-finite value passes on.
+///
+/// Source: Zhou et al. 2024 (WPO, arXiv 2406.11827), equation 4, sampled alignment.
+pub fn policy_weight(log_probs: &Tensor, sharpened: &Tensor, mask: &Tensor) -> Tensor {
+    row_mean(&(sharpened - log_probs).detach(), mask).exp()
 }

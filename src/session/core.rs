@@ -7,7 +7,7 @@ use super::scoring::Scored;
 use super::trainee::Trainee;
 use crate::algorithm::{Algorithm, Columns};
 use crate::error::{Error, Result};
-use crate::model::{Transformer, ValueModel};
+use crate::model::{Model, Transformer, ValueModel};
 use std::sync::Arc;
 use tch::{Device, Tensor};
 

@@ -61,7 +61,8 @@ impl Scoring {
         let read: Vec<_> = sequences.iter().map(|sequence| sequence.tail(positions)).collect();
         let read: Vec<&Sequence> = read.iter().map(Cow::as_ref).collect();
         let sequences = if whose == Scored::Reward { read } else { sequences };
-        let scores = score(network, value_model, &sequences, options)?;
+        let options = ScoreOptions { sharpened: options.sharpened && whose == Scored::Policy, ..*options };
+        let scores = score(network, value_model, &sequences, &options)?;
         self.said.entry(whose).or_default().push(scores);
         Ok(())
     }
@@ -118,6 +119,7 @@ pub(super) fn score_options(session: &Session, core: &Core, width: i64) -> Score
         width,
         detach_trunk: core.algorithm.value_warmup().is_some(),
         value_after: core.algorithm.needs().value_after,
+        sharpened: core.algorithm.needs().sharpened,
         ..ScoreOptions::default()
     }
 }
@@ -138,6 +140,7 @@ pub(super) fn joined_scores(parts: &[Scores]) -> Result<Scores> {
         entropies: joined(parts, |scores| &scores.entropies)?,
         values: whole(|scores| scores.values.as_ref())?,
         scores: whole(|scores| scores.scores.as_ref())?,
+        sharpened: whole(|scores| scores.sharpened.as_ref())?,
         mask: joined(parts, |scores| &scores.mask)?,
     })
 }

@@ -94,7 +94,7 @@ fn scores_are_the_log_softmax_of_the_reference_logits() {
         sequences[0] = Sequence { tokens: tokens[0].clone(), prompt_length: 3, mask: Some(mask.clone()) };
         let borrowed: Vec<&Sequence> = sequences.iter().collect();
         for temperature in [1.0, 0.7] {
-            let options = ScoreOptions { temperature, width: 30, ..ScoreOptions::default() };
+            let options = ScoreOptions { temperature, width: 30, sharpened: true, ..ScoreOptions::default() };
             let scores = score(&transformer, None, &borrowed, &options).unwrap();
             assert_eq!(scores.log_probs.size(), [4, 30]);
             let expected = (vectors.get("right.logits").to_kind(Kind::Double) / temperature).log_softmax(-1, None);
@@ -104,17 +104,20 @@ fn scores_are_the_log_softmax_of_the_reference_logits() {
                     let ours = scores.log_probs.double_value(&place);
                     let counts = sequence.counts(token);
                     assert_eq!(scores.mask.int64_value(&place) == 1, counts);
-                    let (wanted, entropy) = match counts {
-                        false => (0.0, 0.0),
+                    let (wanted, entropy, squares) = match counts {
+                        false => (0.0, 0.0, 0.0),
                         true => {
                             let at = sequence.prompt_length + token;
                             let row = expected.get(index as i64).get(at as i64 - 1);
                             let entropy = -(row.exp() * &row).sum(Kind::Double).double_value(&[]);
-                            (row.double_value(&[i64::from(sequence.tokens[at])]), entropy)
+                            let squares = (row.exp().square().sum(Kind::Double)).log().double_value(&[]);
+                            (row.double_value(&[i64::from(sequence.tokens[at])]), entropy, squares)
                         }
                     };
                     assert!((ours - wanted).abs() <= 2e-5, "{name} {index} {token}: {ours} {wanted}");
                     assert!((scores.entropies.double_value(&place) - entropy).abs() <= 2e-5);
+                    let found = 2.0 * ours - scores.sharpened.as_ref().unwrap().double_value(&place);
+                    assert!((found - squares).abs() <= 4e-5, "log Σ p²: {found} {squares}");
                 }
             }
         }

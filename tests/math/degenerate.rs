@@ -88,6 +88,9 @@ fn old_values_advantages_and_references_are_constants() {
     assert!(!value_loss(&b.x, &leaf(&b.y), &leaf(&b.z), 0.2).requires_grad());
     let (policy, reference) = (&b.scores, leaf(&b.scores));
     assert!(!response_log_ratio(policy, &reference).requires_grad());
+    assert!(!policy_weight(&leaf(&b.x), &leaf(&b.y), &b.mask).requires_grad());
+    let nothing = policy_weight(&b.x, &b.y, &b.mask.zeros_like());
+    assert_close(&nothing, &nothing.ones_like(), 0.0, "a response without tokens");
 }
 
 #[test]

@@ -84,9 +84,16 @@ fn loss(golden: &Golden, case: &Value, log_probs: &Tensor) -> Tensor {
             let reward = reward(parameters, &response_log_ratio(&policy, &reference));
             Response { policy, reference, reward }
         });
+        let weights = match parameters["use_weighting"].as_bool() {
+            // the peer was told that log Σ p² is −½ for every token
+            Some(true) => {
+                policy_weight(log_probs, &(log_probs * 2.0 + 0.5), mask).view([2, -1]).prod_dim_int(0, false, None)
+            }
+            _ => chosen.policy.ones_like(),
+        };
         let loss = match name {
             "sft" => negative_log_likelihood(&log_probs.chunk(2, 0)[0], &mask.chunk(2, 0)[0]),
-            name => losses(name, parameters, &chosen, &rejected).mean(log_probs.kind()),
+            name => (losses(name, parameters, &chosen, &rejected) * weights).mean(log_probs.kind()),
         };
         loss * parameters["loss_weights"][term].as_f64().unwrap_or(1.0)
     });
@@ -119,6 +126,6 @@ fn losses_and_gradients_of_the_family() {
             assert_close(&gradient(log_probs, of), &expected, tolerance, &format!("gradient of case {id}"));
             compared += 1;
         }
-        assert_eq!(compared, 72);
+        assert_eq!(compared, 74);
     }
 }

@@ -53,6 +53,8 @@ pub struct Config {
     /// paper's (none).
     #[schemars(range(min = 0.0, max = 1000.0))]
     pub nll_coef: f64,
+    /// What a pair weighs in the mean.
+    pub pair_weights: PairWeights,
     /// Whether the reference is asked at every pass over a row or once.
     pub reference_log_probs: ReferenceLogProbs,
     /// How the reference follows the policy (Gorbatovski 2024, TR-DPO); null: it stays where it is.
@@ -77,6 +79,7 @@ impl Default for Config {
             discopop_temperature: 0.05,
             positive_coef: 0.0,
             nll_coef: 0.0,
+            pair_weights: PairWeights::Equal,
             reference_log_probs: ReferenceLogProbs::Compute,
             reference_update: None,
         }
@@ -92,12 +95,16 @@ impl Config {
         }
     }
 
-    /// Whether a pair may be the wrong way round with a chance of its own: sorted losses have no pairs.
-    pub fn soft(&self) -> bool {
+    /// Whether pairs may be trusted or weighed one by one: sorted losses have no pairs.
+    pub fn pairwise(&self) -> bool {
         self.terms().iter().all(|term| !matches!(term.loss, PairLoss::Aot | PairLoss::AotUnpaired))
     }
 
     pub fn check(&self) -> Result<()> {
+        if self.pair_weights == PairWeights::Policy && !self.pairwise() {
+            let message = "/algorithm/pair_weights: expected equal for aot and aot_unpaired, which sort, got policy";
+            return Err(Error::config(message));
+        }
         let (smoothing, terms) = (self.label_smoothing, self.terms());
         let wanted = match terms.iter().any(|term| term.loss.smoothed()) {
             true => terms.iter().find_map(|term| term.loss.refuses(smoothing)),
@@ -199,4 +206,14 @@ pub enum Divergence {
     JensenShannon,
     /// (ratio^(α−1) − 1) / (α − 1).
     Alpha,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PairWeights {
+    /// Each the same.
+    Equal,
+    /// How likely both responses are beside what the policy would say itself (Zhou 2024, WPO): pairs of its own kind count
+    /// most. A second pass through the head.
+    Policy,
 }

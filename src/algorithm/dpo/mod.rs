@@ -5,10 +5,11 @@
 //!   Δᵢ   = rᶜᵢ − rʳᵢ − λ max(0, log πref(yᶜᵢ) − log πθ(yᶜᵢ))
 //!   L(θ) = meanᵢ pᵢ ℓ(rᶜᵢ, rʳᵢ) + (1 − pᵢ) ℓ(rʳᵢ, rᶜᵢ)  +  α · NLL(yᶜ)        of the paper: ℓ = − log σ(β Δᵢ), p = 1
 //!
-//! ℓ may be a weighted sum of several losses; p is the pair's `probability`, how surely the chosen response is the better
-//! one. f is the identity for the reverse KL divergence, or what `divergence` says. The first mean is over pairs, the NLL over
-//! the counted tokens of all chosen responses (Pang et al. 2024, RPO). Without the anchor, or λ (Pal et al. 2024, DPOP),
-//! the chosen likelihood may fall while the accuracy rises (likelihood displacement).
+//! ℓ may be a weighted sum of several losses. p is the pair's `probability`, how surely the chosen response is the better
+//! one; `pair_weights` may weigh the pairs by the policy (Zhou et al. 2024, WPO). f is the identity for the reverse KL
+//! divergence, or what `divergence` says. The first mean is over pairs, the NLL over the counted tokens of all chosen
+//! responses (Pang et al. 2024, RPO). Without the anchor, or λ (Pal et al. 2024, DPOP), the chosen likelihood may fall while
+//! the accuracy rises (likelihood displacement).
 
 mod config;
 
@@ -16,10 +17,10 @@ pub use config::Config;
 
 use super::{Algorithm, Columns, Loss, Needs, ReferenceLogProbs, ReferenceUpdate, Regime};
 use crate::data::Kind;
-use crate::error::Result;
+use crate::error::{Error, Result, Status};
 use crate::math::{self, masked_mean, preference_accuracy};
 use crate::model::Scores;
-use config::{Divergence, PairLoss, PairRatio, Term};
+use config::{Divergence, PairLoss, PairRatio, PairWeights, Term};
 use tch::{Kind as Dtype, Tensor};
 
 /// One response of each of B pairs; [B] each.
@@ -109,11 +110,24 @@ impl Dpo {
     /// Both ways round, by their probabilities; [B].
     fn expected_losses(&self, chosen: &Response, rejected: &Response, columns: &Columns) -> Result<Tensor> {
         let right = self.weighted_losses(chosen, rejected);
-        if !self.config.soft() {
+        if !self.config.pairwise() {
             return Ok(right);
         }
         let probability = columns.get("probability")?; // [B]
         Ok(right * probability + self.weighted_losses(rejected, chosen) * (1.0 - probability))
+    }
+
+    /// The losses of pairs, each by its weight; [B].
+    fn weighed(&self, losses: Tensor, scores: &Scores) -> Result<Tensor> {
+        let sharpened = scores.sharpened.as_ref();
+        match self.config.pair_weights {
+            PairWeights::Equal => Ok(losses),
+            PairWeights::Policy => {
+                let sharpened = sharpened.ok_or_else(|| Error::new(Status::Internal, "dpo: nothing was sharpened"))?;
+                let weights = math::policy_weight(&scores.log_probs, sharpened, &scores.mask); // [2B]
+                Ok(losses * weights.view([2, -1]).prod_dim_int(0, false, None)) // [B]
+            }
+        }
     }
 
     /// The terms by their weights, [B].
@@ -137,9 +151,10 @@ impl Algorithm for Dpo {
     }
 
     fn needs(&self) -> Needs {
-        let columns: &[_] = if self.config.soft() { &[("probability", 1.0)] } else { &[] };
+        let columns: &[_] = if self.config.pairwise() { &[("probability", 1.0)] } else { &[] };
         let reference_kept = self.config.reference_log_probs == ReferenceLogProbs::Cache;
-        Needs { reference: true, reference_kept, columns, ..Needs::default() }
+        let sharpened = self.config.pair_weights == PairWeights::Policy;
+        Needs { reference: true, reference_kept, sharpened, columns, ..Needs::default() }
     }
 
     fn reference_update(&self) -> Option<ReferenceUpdate> {
@@ -148,7 +163,8 @@ impl Algorithm for Dpo {
 
     fn loss(&self, scores: &Scores, columns: &Columns) -> Result<Loss> {
         let [chosen, rejected] = self.responses(scores, columns)?;
-        let preference = self.expected_losses(&chosen, &rejected, columns)?.mean(None);
+        let losses = self.expected_losses(&chosen, &rejected, columns)?; // [B]
+        let preference = self.weighed(losses, scores)?.mean(None);
         let count = columns.rows();
         let chosen_mask = scores.mask.narrow(0, 0, count); // [B, T]
         let nll = math::negative_log_likelihood(&scores.log_probs.narrow(0, 0, count), &chosen_mask);

@@ -112,6 +112,17 @@ fn pairs_far_apart_stay_finite() {
     }
 }
 
+#[test]
+fn pairs_of_the_policys_own_kind_weigh_more() {
+    let (mut scores, columns) = pair();
+    // log p − log Σ p² of −0.5 and −0.3 in the chosen response, −1 in the rejected one
+    scores.sharpened = Some(&scores.log_probs + Tensor::from_slice(&[-0.5f32, -0.3, -1.0, 7.0]).reshape([2, 2]));
+    let settings = Config { pair_weights: PairWeights::Policy, ..Config::default() };
+    assert!(Dpo::new(settings.clone()).needs().sharpened);
+    let found = Dpo::new(settings).loss(&scores, &columns).unwrap().total.double_value(&[]);
+    assert!((found - (-1.4f64).exp() * 0.554355).abs() < 1e-6, "e^(−0.4) · e^(−1) of a pair");
+}
+
 /// Every loss of the family.
 const EVERY: [PairLoss; 13] = [
     PairLoss::Sigmoid,
@@ -174,6 +185,8 @@ fn settings_that_a_loss_cannot_follow_are_refused() {
     assert!(refused(PairLoss::ExoPair, 0.0).starts_with("/algorithm/label_smoothing: expected"));
     assert!(refused(PairLoss::Robust, 0.5).starts_with("/algorithm/label_smoothing: expected"));
     assert!(refused(PairLoss::Hinge, 0.1).starts_with("/algorithm/label_smoothing: expected 0"));
+    let sorted = Config { loss: PairLoss::Aot, pair_weights: PairWeights::Policy, ..Config::default() };
+    assert!(sorted.check().unwrap_err().message.starts_with("/algorithm/pair_weights: expected equal"));
     let terms = vec![Term::default(), Term { loss: PairLoss::Robust, weight: 0.5 }];
     let several = Config { terms, label_smoothing: 0.5, ..Config::default() };
     assert!(several.check().unwrap_err().message.contains("less than 0.5 for the loss robust"));

@@ -22,6 +22,8 @@ pub struct ScoreOptions {
     pub detach_trunk: bool,
     /// Values also of the state after each response's last token, in the slot behind it; the width has room for it.
     pub value_after: bool,
+    /// Whether the log-probabilities at half the temperature are wanted too, for another pass through the head.
+    pub sharpened: bool,
     /// α of uniform noise on the embeddings; 0 = none.
     pub noise: f64,
     /// Which noise: the same seed and sequence, the same noise.
@@ -36,6 +38,7 @@ impl Default for ScoreOptions {
             width: 0,
             detach_trunk: false,
             value_after: false,
+            sharpened: false,
             noise: 0.0,
             noise_seed: 0,
         }
@@ -52,6 +55,8 @@ pub struct Scores {
     pub values: Option<Tensor>,
     /// [S, K] f32, of a reward model
     pub scores: Option<Tensor>,
+    /// [S, T] f32, nats, if asked for: log-probabilities at half the temperature, a constant
+    pub sharpened: Option<Tensor>,
     /// [S, T] bool, true = this token counts
     pub mask: Tensor,
 }
@@ -60,16 +65,17 @@ impl Scores {
     /// Log-probabilities under their mask, and nothing else: entropies of 0.
     pub fn of(log_probs: &Tensor, mask: &Tensor) -> Scores {
         let (log_probs, mask) = (log_probs.shallow_clone(), mask.shallow_clone());
-        Scores { entropies: log_probs.zeros_like(), log_probs, values: None, scores: None, mask }
+        Scores { entropies: log_probs.zeros_like(), log_probs, values: None, scores: None, sharpened: None, mask }
     }
 
-    /// The same with every output but the mask replaced.
+    /// The same with every output replaced that a loss may depend on.
     pub fn map(&self, change: impl Fn(&Tensor) -> Tensor) -> Scores {
         Scores {
             log_probs: change(&self.log_probs),
             entropies: change(&self.entropies),
             values: self.values.as_ref().map(&change),
             scores: self.scores.as_ref().map(&change),
+            sharpened: self.sharpened.as_ref().map(Tensor::shallow_clone),
             mask: self.mask.shallow_clone(),
         }
     }
@@ -142,7 +148,12 @@ pub fn score(
     };
     let place = |values: &Tensor| place(values, &targets.states.slots, count, width);
     let mask = response_mask(sequences, width, device);
-    Ok(Scores { log_probs: place(&log_probs)?, entropies: place(&entropies)?, values, scores: None, mask })
+    let sharpened = match options.sharpened {
+        true => Some(place(&sharpened(transformer, &hidden, &targets, options)?)?),
+        false => None,
+    };
+    let (log_probs, entropies) = (place(&log_probs)?, place(&entropies)?);
+    Ok(Scores { log_probs, entropies, values, scores: None, sharpened, mask })
 }
 
 /// The mask of the response tokens that count, [S, T] bool.
@@ -217,6 +228,13 @@ fn token_log_probs(
     }
     let tokens = Tensor::f_from_slice(&targets.tokens)?.f_to_device(hidden.device())?;
     torch::token_log_probs(hidden, transformer.head(), &tokens, options.temperature, options.tile_bytes)
+}
+
+/// Log-probabilities at half the temperature, without gradient.
+fn sharpened(transformer: &Transformer, hidden: &Tensor, targets: &Targets, options: &ScoreOptions) -> Result<Tensor> {
+    let _no_grad = tch::no_grad_guard();
+    let options = ScoreOptions { temperature: options.temperature / 2.0, ..*options };
+    Ok(token_log_probs(transformer, hidden, targets, &options)?.0)
 }
 
 /// values [M] into their slots of a zero [S, T].
