@@ -54,7 +54,7 @@ impl Core {
     /// Lets the reference follow the policy where this optimiser step is one at which it does.
     pub fn follow(&mut self) -> Result<()> {
         match (self.algorithm.reference_update(), &self.trainee, &mut self.reference) {
-            (Some(rule), Some(trainee), Some(reference)) if self.optimizer_steps % u64::from(rule.every) == 0 => {
+            (Some(rule), Some(trainee), Some(reference)) if self.optimizer_steps.is_multiple_of(rule.every.into()) => {
                 reference.follow(&trainee.parameters, rule.mix)
             }
             _ => Ok(()),
