@@ -4,7 +4,7 @@ mod support;
 
 use keel::data::{Batch, Column, Kind, Values};
 use keel::error::{Result, Status};
-use keel::session::Session;
+use keel::session::{Role, Session};
 use std::sync::Arc;
 use support::*;
 
@@ -36,7 +36,10 @@ fn empty_responses_and_rows_of_which_nothing_counts() {
     let session = session(GRPO, &tiny_model(1));
     let mut rows = rollouts_in_groups(&session, 1, 0);
     let error = rows.set("response", ragged(&[vec![4], vec![], vec![5], vec![6]])).unwrap_err();
-    assert_eq!((error.status, error.message.as_str()), (Status::Data, "response: expected at least one token in each row, got none in row 1"));
+    assert_eq!(
+        (error.status, error.message.as_str()),
+        (Status::Data, "response: expected at least one token in each row, got none in row 1")
+    );
     let response = rows.column("response").unwrap().clone();
     let offsets = response.offsets.clone().unwrap();
     let flags = (0..offsets[4]).map(|token| u8::from(token < offsets[2] || token >= offsets[3])).collect();
@@ -65,7 +68,10 @@ fn rewards_twice_for_nobody_or_no_number() {
     let unasked = format!("ids: expected rows of queries without an answer, got {first}, which is none");
     refused(&session, || session.answer(&[first], &[1.0]), Status::Data, &unasked);
     let error = bare.set("reward", flat(vec![0.0, f32::INFINITY, 0.0, 0.0])).unwrap_err();
-    assert_eq!((error.status, error.message.as_str()), (Status::NonFinite, "reward: expected finite numbers, got inf in row 1"));
+    assert_eq!(
+        (error.status, error.message.as_str()),
+        (Status::NonFinite, "reward: expected finite numbers, got inf in row 1")
+    );
     reward(&[first, first + 1, first + 2, first + 3], &[1.0, 0.0, 0.0, 0.0]).unwrap();
     step(&session).unwrap();
 }
@@ -95,4 +101,24 @@ fn tokens_that_the_model_does_not_know_and_texts_too_long_for_it() {
     push(&session, &pairs(vec![3; 70]), Status::Data, sentence);
     let rollouts = batch(Kind::Rollouts, &[("prompt", prompts(1)), ("response", prompts(1))]);
     push(&session, &rollouts, Status::Data, "batch: expected Preferences for this algorithm, got Rollouts");
+}
+
+#[test]
+fn steps_without_labels_and_groups_on_both_sides_of_the_split() {
+    let judge = |learns: &str| {
+        let text = format!(r#"{{"algorithm": {{"type": "reward", "learns": "{learns}"}}, "threads": 1}}"#);
+        let session = Session::create(&runtime(), config(&text)).unwrap();
+        session.set_model(Role::Reward, tiny_model(1)).unwrap();
+        session
+    };
+    let rows = batch(Kind::Demonstrations, &[("prompt", prompts(2)), ("response", prompts(2))]);
+    let sentence = "step_labels: the column is missing, and this session's algorithm reads it";
+    push(&judge("steps"), &rows, Status::Data, sentence);
+    let prompt = vec![vec![3, 4]; 2];
+    let mut ranked = batch(Kind::Rankings, &[("prompt", prompt), ("response", vec![vec![4], vec![5]])]);
+    let whole = |numbers: [i32; 2]| Column { values: Values::I32(numbers.to_vec()), offsets: None };
+    ranked.set("rank", whole([1, 2])).unwrap();
+    ranked.set("split", whole([0, 1])).unwrap();
+    let sentence = "row 0: split: expected one for all rows of a group, got both";
+    push(&judge("rankings"), &ranked, Status::Data, sentence);
 }

@@ -9,48 +9,6 @@ use support::*;
 const GRPO: &str = r#"{"algorithm": {"type": "grpo"}, "optimizer": {"learning_rate": 0.003}, "threads": 1}"#;
 
 #[test]
-fn every_member_of_the_family_raises_the_reward_of_its_toy() {
-    let members = [
-        ("GRPO", r#""kl_coef": 0.01"#),
-        ("Dr. GRPO", r#""scale": "none", "reduction": "sum_over_constant", "max_length": 8"#),
-        ("DAPO", r#""clip_range_high": 0.28, "reduction": "token_mean", "max_length": 9, "overlong_buffer": 2"#),
-        (
-            "RLOO",
-            r#""baseline": "leave_one_out", "scale": "none", "ratio": "sequence_sum", "kl_coef": 0.01, "kl_in": "reward""#,
-        ),
-        ("GSPO", r#""ratio": "sequence_mean", "clip_range": 0.0003, "clip_range_high": 0.0004"#),
-        ("CISPO", r#""objective": "weighted", "clip_range_high": 2, "reduction": "token_mean""#),
-        ("SAPO", r#""objective": "gated", "epochs": 2"#),
-        ("GMPO", r#""objective": "geometric", "clip_range": 0.4, "epochs": 2"#),
-        ("VESPO", r#""objective": "variational", "reduction": "token_mean""#),
-        ("LUSPO", r#""ratio": "sequence_mean", "reduction": "sequence_mean_token_sum""#),
-        ("OPO", r#""baseline": "length_weighted", "scale": "none""#),
-        ("two-sided clip", r#""ratio_cap": 4, "epochs": 2"#),
-        ("entropy quantile", r#""entropy_quantile": 0.4"#),
-        ("dynamic sampling", r#""equal_groups": "drop", "min_groups": 2"#),
-        (
-            "token importance",
-            r#""importance": {"type": "token_truncate", "high": 2}, "off_policy_mask_threshold": 0.5"#,
-        ),
-    ];
-    for (name, settings) in members {
-        let text = GRPO.replace("\"grpo\"", &format!("\"grpo\", {settings}"));
-        let session = session(&text, &tiny_model(1));
-        let mut rewards = Vec::new();
-        for update in 0..25 {
-            session.push(&rollouts_in_groups(&session, 12, update)).unwrap();
-            // dynamic sampling waits where the toy is learned and all responses are equally good
-            let Some(job) = session.update().unwrap() else { continue };
-            job.run().unwrap();
-            rewards.push(metric(&session, "reward/mean"));
-        }
-        assert!(rewards.len() == 25 || (rewards.len() > 15 && name == "dynamic sampling"), "{name}: {rewards:?}");
-        let (first, last) = (rewards[0], rewards[rewards.len() - 5..].iter().sum::<f64>() / 5.0);
-        assert!(last > first + 0.15, "{name}: {rewards:?}");
-    }
-}
-
-#[test]
 fn the_first_step_has_ratio_one_and_no_divergence() {
     let text = GRPO.replace("\"grpo\"", "\"grpo\", \"kl_coef\": 0.1");
     let session = session(&text, &tiny_model(1));

@@ -162,3 +162,79 @@ learns! { raises:
     online_ipo = r#""type": "online_dpo", "loss": "ipo", "beta": 0.5, "ratio": "sequence_mean", "epochs": 4"#;
     best_of_n = r#""type": "best_of_n", "epochs": 2, "minibatches": 2"#;
 }
+
+/// Pairs are told apart, from where policy and reference agree.
+fn prefers(name: &str, settings: &str) {
+    let text = configured(&format!(r#""batch_size": 8, "epochs": 0, "beta": 0.5, {settings}"#), 0.01);
+    let session = session(&text, &tiny_model(2));
+    // the rejected responses have other lengths
+    let longer = (0..8).map(|row| vec![12 + row % 4; 2 + row as usize % 3]).collect();
+    let columns = [("prompt", prompts(8)), ("chosen", answers(8, 4)), ("rejected", longer)];
+    session.push(&batch(Kind::Preferences, &columns)).unwrap();
+    step(&session).unwrap();
+    let first = metric(&session, "loss/total");
+    if session.model(Role::Reference).is_some() {
+        assert_eq!(metric(&session, "preference/margin"), 0.0, "{name}: policy and reference agree at first");
+    }
+    steps(&session, 30);
+    let (accuracy, last) = (metric(&session, "preference/accuracy"), metric(&session, "loss/total"));
+    assert!(accuracy > 0.8 && last < first, "{name}: accuracy {accuracy}, loss {first} → {last}");
+}
+
+learns! { prefers:
+    dpo = r#""type": "dpo""#;
+    dpo_conservative = r#""type": "dpo", "label_smoothing": 0.1"#;
+    dpo_robust = r#""type": "dpo", "loss": "robust", "label_smoothing": 0.1"#;
+    dpo_hinge = r#""type": "dpo", "loss": "hinge""#;
+    ipo = r#""type": "dpo", "loss": "ipo""#;
+    ipo_mean = r#""type": "dpo", "loss": "ipo", "ratio": "sequence_mean""#;
+    dpo_normalized = r#""type": "dpo", "ratio": "sequence_mean""#;
+    exo_pair = r#""type": "dpo", "loss": "exo_pair", "label_smoothing": 0.1"#;
+    nca_pair = r#""type": "dpo", "loss": "nca_pair""#;
+    bco_pair = r#""type": "dpo", "loss": "bco_pair""#;
+    sppo_hard = r#""type": "dpo", "loss": "sppo_hard""#;
+    apo_zero = r#""type": "dpo", "loss": "apo_zero""#;
+    apo_down = r#""type": "dpo", "loss": "apo_down""#;
+    discopop = r#""type": "dpo", "loss": "discopop""#;
+    aot = r#""type": "dpo", "loss": "aot""#;
+    aot_unpaired = r#""type": "dpo", "loss": "aot_unpaired", "label_smoothing": 0.1"#;
+    dpop = r#""type": "dpo", "positive_coef": 2"#;
+    rpo = r#""type": "dpo", "nll_coef": 1"#;
+    dpo_forward_kl = r#""type": "dpo", "divergence": "forward_kl""#;
+    dpo_jensen_shannon = r#""type": "dpo", "divergence": "jensen_shannon""#;
+    dpo_alpha_divergence = r#""type": "dpo", "divergence": "alpha", "divergence_alpha": 0.5"#;
+    ld_dpo = r#""type": "dpo", "length_desensitization": 0.5"#;
+    wpo = r#""type": "dpo", "pair_weights": "policy""#;
+    mpo = r#""type": "dpo", "terms": [{"loss": "sigmoid", "weight": 0.8}, {"loss": "bco_pair", "weight": 0.2}]"#;
+    tr_dpo = r#""type": "dpo", "reference_update": {"every": 8, "mix": 0.6}"#;
+    cpo = r#""type": "cpo", "loss": "sigmoid""#;
+    cpo_conservative = r#""type": "cpo", "loss": "sigmoid", "label_smoothing": 0.1"#;
+    slic = r#""type": "cpo", "loss": "hinge""#;
+    cpo_ipo = r#""type": "cpo", "loss": "ipo""#;
+    simpo = r#""type": "cpo", "loss": "simpo""#;
+    alpha_po = r#""type": "cpo", "loss": "simpo", "reward_alpha": 0.25"#;
+    orpo = r#""type": "cpo", "loss": "orpo""#;
+}
+
+/// Good responses gain, bad ones lose.
+fn sorts(name: &str, settings: &str) {
+    let text = configured(&format!(r#""type": "kto", "batch_size": 8, "epochs": 0, "beta": 0.5{settings}"#), 0.01);
+    let session = session(&text, &tiny_model(2));
+    let good = |row: usize| row % 2 == 1;
+    let response = |row: usize| vec![if good(row) { 4 } else { 12 }, 5 + (row % 4) as i32, 2];
+    let columns = [("prompt", prompts(16)), ("response", (0..16).map(response).collect())];
+    let mut rows = batch(Kind::Feedback, &columns);
+    let labels = (0..16).map(|row| i32::from(good(row))).collect();
+    rows.set("label", Column { values: Values::I32(labels), offsets: None }).unwrap();
+    session.push(&rows).unwrap();
+    steps(&session, 31);
+    assert_eq!(metric(&session, "preference/accuracy"), 1.0, "{name}");
+    let (good, bad) = (metric(&session, "reward/chosen"), metric(&session, "reward/rejected"));
+    assert!(good > 0.5 && bad < -0.5, "{name}: {good} {bad}");
+}
+
+learns! { sorts:
+    kto = "";
+    kto_apo_zero = r#", "loss": "apo_zero""#;
+    bco = r#", "loss": "bco""#;
+}

@@ -4,7 +4,7 @@ mod support;
 
 use keel::data::{Batch, Column, Kind, Values};
 use keel::error::Status;
-use keel::session::{Role, Session};
+use keel::session::Session;
 use std::sync::Arc;
 use support::*;
 
@@ -28,61 +28,6 @@ fn trained_on(pairs: &Batch, kind: &str, settings: &str) -> Arc<Session> {
     let session = session(&text, &tiny_model(2));
     session.push(pairs).unwrap();
     session
-}
-
-#[test]
-fn every_loss_of_the_family_learns_to_tell_its_pairs_apart() {
-    let plain =
-        ["sigmoid", "hinge", "ipo", "nca_pair", "bco_pair", "sppo_hard", "apo_zero", "apo_down", "discopop", "aot"];
-    let smoothed = ["sigmoid", "robust", "exo_pair", "aot_unpaired"].map(|loss| (loss, r#", "label_smoothing": 0.1"#));
-    let members = plain.map(|loss| (loss, "")).into_iter().chain(smoothed);
-    let settled = [
-        ("sigmoid", r#", "positive_coef": 2"#),
-        ("ipo", r#", "ratio": "sequence_mean""#),
-        ("sigmoid", r#", "ratio": "sequence_mean""#),
-        ("sigmoid", r#", "divergence": "forward_kl""#),
-        ("sigmoid", r#", "divergence": "jensen_shannon""#),
-        ("sigmoid", r#", "divergence": "alpha", "divergence_alpha": 0.5"#),
-        ("sigmoid", r#", "length_desensitization": 0.5"#),
-        ("sigmoid", r#", "pair_weights": "policy""#),
-        ("sigmoid", r#", "terms": [{"loss": "sigmoid", "weight": 0.8}, {"loss": "bco_pair", "weight": 0.2}]"#),
-    ];
-    for (loss, settings) in members.chain(settled) {
-        let session = toy(&format!(r#""loss": "{loss}"{settings}"#));
-        step(&session).unwrap();
-        let name = format!("{loss}{settings}");
-        let first = metric(&session, "loss/preference");
-        assert_eq!(metric(&session, "preference/margin"), 0.0, "{name}: policy and reference agree at first");
-        for _ in 0..20 {
-            step(&session).unwrap();
-        }
-        let (accuracy, last) = (metric(&session, "preference/accuracy"), metric(&session, "loss/preference"));
-        assert!(accuracy > 0.8 && last < first, "{name}: accuracy {accuracy}, loss {first} → {last}");
-    }
-}
-
-#[test]
-fn every_loss_without_a_reference_learns_to_tell_its_pairs_apart() {
-    let settings = [
-        r#""loss": "sigmoid""#,
-        r#""loss": "sigmoid", "label_smoothing": 0.1"#,
-        r#""loss": "hinge""#,
-        r#""loss": "ipo""#,
-        r#""loss": "simpo""#,
-        r#""loss": "simpo", "reward_alpha": 0.25"#,
-        r#""loss": "orpo""#,
-    ];
-    for settings in settings {
-        let session = trained_on(&pairs(), r#""type": "cpo""#, settings);
-        assert!(session.model(Role::Reference).is_none(), "{settings}");
-        step(&session).unwrap();
-        let first = metric(&session, "loss/total");
-        for _ in 0..30 {
-            step(&session).unwrap();
-        }
-        let (accuracy, last) = (metric(&session, "preference/accuracy"), metric(&session, "loss/total"));
-        assert!(accuracy > 0.8 && last < first, "{settings}: accuracy {accuracy}, loss {first} → {last}");
-    }
 }
 
 #[test]

@@ -51,38 +51,6 @@ fn train(session: &Arc<Session>, steps: usize) {
 }
 
 #[test]
-fn pairs_and_ranked_lists_are_told_apart() {
-    for (settings, rows) in
-        [("", pairs(8)), (r#", "learns": "rankings""#, rankings(4)), (r#", "center_coef": 0.01"#, pairs(8))]
-    {
-        let session = judge(settings);
-        session.push(&rows).unwrap();
-        train(&session, 30);
-        let (accuracy, loss) = (metric(&session, "preference/accuracy"), metric(&session, "loss/preference"));
-        assert!(accuracy == 1.0 && loss < 0.1, "{settings}: accuracy {accuracy}, loss {loss}");
-    }
-}
-
-#[test]
-fn steps_are_judged_one_by_one() {
-    let session = judge(r#", "learns": "steps""#);
-    // a step is two tokens; it is right where it begins with 4
-    let first = |row: usize, step: usize| if (row + step).is_multiple_of(2) { 4 } else { 12 };
-    let response = |row: usize| vec![first(row, 0), 5, first(row, 1), 5];
-    let mut rows = batch(Kind::Demonstrations, &[("prompt", prompts(8)), ("response", (0..8).map(response).collect())]);
-    let offsets = rows.column("response").unwrap().offsets.clone();
-    let mask = Values::U8([0, 1, 0, 1].repeat(8));
-    rows.set("response_mask", Column { values: mask, offsets: offsets.clone() }).unwrap();
-    let labels = (0..8).flat_map(|row| [0.0, first(row, 0) as f32, 0.0, first(row, 1) as f32]);
-    let labels = labels.map(|label| if label == 4.0 { 1.0 } else { 0.0 }).collect();
-    rows.set("step_labels", Column { values: Values::F32(labels), offsets }).unwrap();
-    session.push(&rows).unwrap();
-    train(&session, 30);
-    assert_eq!(metric(&session, "preference/accuracy"), 1.0);
-    assert_eq!(metric(&session, "tokens/trained"), 16.0);
-}
-
-#[test]
 fn scores_learn_from_margins_probabilities_and_weights_of_their_own() {
     let session = judge(r#", "scores": ["helpful", "safe"]"#);
     let mut rows = pairs(8);

@@ -162,7 +162,7 @@ impl Algorithm for Kto {
         let rewards = (own * self.config.beta).detach().unsqueeze(1); // [B, 1]
         let mask = scores.mask.narrow(0, 0, rows); // [B, T]
         let (good, bad) = (desirable.unsqueeze(1), desirable.logical_not().unsqueeze(1)); // [B, 1]
-        let right = rewards.gt(0.0).eq_tensor(&good).to_kind(Dtype::Float);
+        let right = rewards.gt(0.0).eq_tensor(&good).logical_and(&rewards.ne(0.0)).to_kind(Dtype::Float);
         let metrics = vec![
             ("loss/total", loss.detach()),
             ("loss/preference", loss.detach()),

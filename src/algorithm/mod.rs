@@ -139,8 +139,9 @@ pub struct Needs {
     /// The host's columns of numbers that `loss` reads, each under its own name as [B], and what stands where the host
     /// gave none; NaN where it must.
     pub columns: &'static [(&'static str, f32)],
-    /// The host's columns of one number a response token that `prepare` or `loss` reads, [B, T]; 0 where there are none.
-    pub token_columns: &'static [&'static str],
+    /// The host's columns of one number a response token that `prepare` or `loss` reads, [B, T], and what stands where
+    /// there are none; NaN where there must be.
+    pub token_columns: &'static [(&'static str, f32)],
     /// Numbers a row of each of these columns, which are then [B, K]; 0 = one, [B].
     pub scores: usize,
 }

@@ -17,7 +17,7 @@ use tch::Tensor;
 pub enum OldLogProbs {
     /// A pass over the rollouts with the current policy, before its first step.
     Recompute,
-    /// The rollouts' own `rollout_log_probs`: one pass less.
+    /// The rollouts' own `rollout_log_probs`: one pass less, but in PPO, whose values need it.
     Recorded,
 }
 
@@ -76,6 +76,10 @@ impl Importance {
         if self.weight != Weight::None && old == OldLogProbs::Recorded {
             let message = "/algorithm/importance/type: expected \"none\" with old_log_probs recorded, whose ratio \
                            corrects for the sampler already; set old_log_probs to recompute";
+            return Err(Error::config(message));
+        }
+        if self.weight == Weight::None && *self != Importance::default() {
+            let message = "/algorithm/importance/type: expected one beside \"none\", which has no bounds";
             return Err(Error::config(message));
         }
         Ok(())

@@ -338,7 +338,7 @@ mod tests {
         assert_eq!(schema["types"]["utf8"], 6);
         assert_eq!(schema["batches"]["rollouts"]["kind"], 4);
         let columns = schema["batches"]["rollouts"]["columns"].as_array().unwrap();
-        assert_eq!(columns.len(), 10);
+        assert_eq!(columns.len(), 11);
         assert_eq!(columns[0]["name"], "prompt");
         assert_eq!(columns[0]["types"], json!(["i32"]));
         assert_eq!(schema["batches"]["prompts"]["columns"][0]["types"], json!(["utf8", "i32"]));

@@ -107,11 +107,11 @@ pub fn average(x: &Tensor, weights: &Tensor) -> Tensor {
 ///
 /// Returns a scalar tensor in [0, 1] without gradient (**mean over pairs**); bins are equally wide.
 ///
-/// Degenerate: no pairs give 0; right predictions of certainty give 0.
+/// Degenerate: no pairs give 0; right predictions of certainty give 0; NaN predicts ½.
 ///
 /// Source: Guo et al. 2017 (arXiv 1706.04599), equation 3.
 pub fn calibration_error(logits: &Tensor, outcomes: &Tensor, weights: &Tensor) -> Tensor {
-    let predicted = logits.detach().sigmoid().flatten(0, -1).to_kind(Kind::Double);
+    let predicted = logits.detach().sigmoid().nan_to_num(0.5, 1.0, 0.0).flatten(0, -1).to_kind(Kind::Double);
     let weights = weights.flatten(0, -1).to_kind(Kind::Double);
     let gaps = (&predicted - outcomes.flatten(0, -1)) * &weights;
     let bins = (predicted * BINS as f64).floor().clamp(0.0, BINS as f64 - 1.0).to_kind(Kind::Int64);

@@ -138,14 +138,25 @@ impl Buffer {
             row.sequences.len() == sequences
                 && row.sequences.iter().all(|sequence| sequence.sound(architecture))
                 && tokens.all(|numbers| numbers.len() == row.sequences[0].response_length())
+                && row.tokens.values().flatten().all(|number| number.is_finite())
                 && row.numbers.values().flatten().chain(row.reward.iter().flatten()).all(|number| number.is_finite())
                 && row.reward.as_ref().is_none_or(|reward| reward.len() == rewards)
         };
-        distinct && known && self.next_id < u64::MAX / 2 && self.rows.iter().all(|each| row(each))
+        let counted = |count: u64| count < u64::MAX / 2;
+        let counters = counted(self.next_id) && counted(self.cursor.pass) && counted(self.mixed.pass);
+        distinct && known && counters && self.rows.iter().all(|each| counted(each.passes) && row(each))
     }
 
     pub fn ids(&self) -> HashSet<u64> {
         self.rows.iter().map(|row| row.id).collect()
+    }
+
+    /// Counts `versions` more publications since the rows were sampled: those that a restore alone made.
+    pub fn age(&mut self, versions: u64) {
+        for row in self.rows.iter_mut().filter(|row| row.policy_version.is_some()) {
+            let row = Arc::make_mut(row);
+            row.policy_version = row.policy_version.map(|version| version.saturating_add(versions));
+        }
     }
 
     pub fn clear(&mut self) {
@@ -156,7 +167,7 @@ impl Buffer {
     }
 
     pub fn evaluation(&self) -> Vec<Arc<Row>> {
-        self.rows.iter().filter(|row| row.evaluation).cloned().collect()
+        self.rows.iter().filter(|row| row.evaluation && !row.mixed).cloned().collect()
     }
 
     /// The rows of the next update; `None` when more data is needed.

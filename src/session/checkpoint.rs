@@ -72,6 +72,10 @@ impl Checkpoint {
             Ok(Some(parts))
         };
         let (reference, reward) = (frozen("reference", &core.reference)?, frozen("reward", &core.reward)?);
+        let value = core.value.as_ref().map(|model| model.to_parts());
+        if let Some(Parts { tokenizer: Some(text), .. }) = &value {
+            bytes.insert("value.tokenizer".to_string(), text.clone());
+        }
         let state = State {
             format: FORMAT,
             keel: env!("CARGO_PKG_VERSION").to_string(),
@@ -85,7 +89,7 @@ impl Checkpoint {
             policy,
             reference,
             reward,
-            value: core.value.as_ref().map(|model| model.to_parts()),
+            value,
         };
         Ok(Checkpoint { state, tensors, bytes })
     }
@@ -126,6 +130,9 @@ impl Checkpoint {
         settings::parse::<super::Config>(Some(state["config"].to_string().as_bytes()))
             .map_err(|error| invalid(error.message))?;
         let state: State = serde_json::from_str(text).map_err(|error| invalid(error.to_string()))?;
+        if state.updates.max(state.optimizer_steps).max(state.policy_version) >= u64::MAX / 2 {
+            return Err(invalid("its counters are out of range".to_string()));
+        }
         let (mut tensors, mut raw) = (BTreeMap::new(), BTreeMap::new());
         for (name, view) in file.tensors() {
             let kind = match view.dtype() {
@@ -174,7 +181,9 @@ impl Checkpoint {
         let length = Architecture::parse(&parts.config).map(|a| Layout::new(&a.parameters()).len)?;
         let parameters = self.tensor("policy.parameters")?;
         let start = parameters.numel() as i64 - length;
-        Model::from_parts(parts.clone(), &parameters.f_narrow(0, start.max(0), length)?, device)
+        let tokenizer = self.bytes.get("value.tokenizer").cloned();
+        let parts = Parts { tokenizer, ..parts.clone() };
+        Model::from_parts(parts, &parameters.f_narrow(0, start.max(0), length)?, device)
     }
 
     /// Writes the checkpoint into the session; everything that can be wrong is found before the first write.
@@ -196,9 +205,16 @@ impl Checkpoint {
         if value.as_ref() != core.value.as_ref().map(|model| model.architecture().as_ref()) {
             return Err(Error::shape("checkpoint: its value model has another architecture than the session's"));
         }
-        let buffer = self.buffer(session, model.architecture())?;
+        let mut buffer = self.buffer(session, model.architecture())?;
         let reference = self.frozen(&self.state.reference, "reference", session.device())?;
         let reward = self.frozen(&self.state.reward, "reward", session.device())?;
+        reference.iter().try_for_each(|reference| session.check_reference(core, &reference.model))?;
+        reward.iter().try_for_each(|reward| session.check_judge(core, &reward.model))?;
+        if session.needs.reference && reference.is_none() {
+            return Err(Error::shape(
+                "checkpoint: expected a reference, which this session's algorithm needs, found none",
+            ));
+        }
         let mut algorithm = session.config().algorithm.build();
         algorithm.set_state(&self.state.algorithm)?;
         core.trainee_mut()?.set_tensors(&|name| self.tensor(name))?;
@@ -206,7 +222,8 @@ impl Checkpoint {
         (core.reference, core.reward) = (reference, reward);
         (core.updates, core.optimizer_steps) = (self.state.updates, self.state.optimizer_steps);
         model.raise_version(self.state.policy_version);
-        core.trainee()?.publish()?;
+        let version = core.trainee()?.publish()?;
+        buffer.age(version - self.state.policy_version.min(version));
         *session.buffer().lock() = buffer;
         let mut record = session.record.lock();
         record.values = self.state.metrics.clone();

@@ -51,7 +51,7 @@ impl Evaluation {
 impl Plan for Evaluation {
     fn slice(&mut self) -> Result<bool> {
         let session = self.session.clone();
-        let mut core = session.core().lock();
+        let core = session.core().lock();
         match self.slices.pop_front() {
             Some(Slice::Score(whose, chunk)) => {
                 let own = (&self.network, None);
@@ -63,9 +63,6 @@ impl Plan for Evaluation {
                 let _no_grad = no_grad_guard();
                 let needs = core.algorithm.needs();
                 let columns = self.scoring.columns(&session, &self.gathered, needs)?;
-                if self.scoring.asks_reference(needs) {
-                    core.remember(&self.gathered, &columns)?;
-                }
                 let scores = self.scoring.joined(Scored::Policy)?;
                 let scores = scores.ok_or_else(|| Error::new(Status::Internal, "evaluate: measured before scored"))?;
                 let loss = core.algorithm.loss(&scores, &columns)?;

@@ -42,7 +42,7 @@ impl Intake<'_> {
     fn check_numbers(&self) -> Result<()> {
         let rows = self.batch.rows() as usize;
         let lacks = |(name, absent): &&(&str, f32)| absent.is_nan() && self.batch.column(name).is_none();
-        if let Some((name, _)) = self.needs.columns.iter().find(lacks) {
+        if let Some((name, _)) = self.needs.columns.iter().chain(self.needs.token_columns).find(lacks) {
             return Err(Error::data(format!("{name}: the column is missing, and this session's algorithm reads it")));
         }
         for (name, column) in self.numbers() {
@@ -74,7 +74,7 @@ impl Intake<'_> {
             if Spec::of(self.batch.kind(), name).is_none_or(|spec| spec.layout != Layout::Response) {
                 continue;
             }
-            if name != "rollout_log_probs" && !self.needs.token_columns.contains(&name) {
+            if name != "rollout_log_probs" && self.needs.token_columns.iter().all(|(read, _)| *read != name) {
                 return Err(Error::data(format!("{name}: this session's algorithm reads no such column")));
             }
             let numbers = column.row_f32(row);
@@ -123,10 +123,17 @@ impl Intake<'_> {
             );
             return Err(Error::data(message));
         }
+        if let Some(group) =
+            groups.iter().find(|group| group.iter().any(|row| rows[*row].evaluation != rows[group[0]].evaluation))
+        {
+            let message = format!("row {}: split: expected one for all rows of a group, got both", group[0]);
+            return Err(Error::data(message));
+        }
         let prompt = |row: usize| &rows[row].sequences[0].tokens[..rows[row].sequences[0].prompt_length];
         for group in &groups {
             if let Some(other) = group.iter().find(|row| prompt(**row) != prompt(group[0])) {
-                let message = format!("row {other}: group: expected the prompt of row {}, which has the same number", group[0]);
+                let message =
+                    format!("row {other}: group: expected the prompt of row {}, which has the same number", group[0]);
                 return Err(Error::data(message));
             }
         }
@@ -264,6 +271,9 @@ fn carry_back(rewards: &mut [f32], response: &Sequence) -> Result<()> {
         if response.counts(token) {
             rewards[token] = std::mem::take(&mut carried);
         }
+    }
+    if rewards.iter().any(|reward| !reward.is_finite()) {
+        return Err(Error::data("token_reward: expected rewards whose sum over tokens that do not count is a number"));
     }
     match carried == 0.0 {
         true => Ok(()),

@@ -7,6 +7,7 @@ use super::{Role, Session};
 use crate::error::{Error, Result, Status};
 use crate::model::{Model, Tokenizer};
 use std::sync::Arc;
+use tch::Kind;
 
 impl Session {
     /// Gives a model its role. The weights of the model in training belong to this session from then on; a language model
@@ -18,28 +19,42 @@ impl Session {
                 format!("model: expected one on {:?}, the session's device, got {:?}", self.device, model.device());
             return Err(Error::new(Status::Device, message));
         }
-        self.check_idle("set_model")?;
-        let mut core = self.core.lock();
-        match role {
-            _ if role == self.trained_role() => self.set_trained(&mut core, model),
-            Role::Policy => {
-                Err(Error::state("role: this session's algorithm trains a reward model; set it with the role reward"))
+        self.while_idle("set_model", || {
+            let mut core = self.core.lock();
+            match role {
+                _ if role == self.trained_role() => self.set_trained(&mut core, model),
+                Role::Policy => {
+                    let message = "role: this session's algorithm trains a reward model; set it with the role reward";
+                    Err(Error::state(message))
+                }
+                Role::Reference => {
+                    self.check_reference(&core, &model)?;
+                    core.reference = Some(Reference::of(&model)?);
+                    Ok(())
+                }
+                Role::Reward => {
+                    self.check_judge(&core, &model)?;
+                    core.reward = Some(Reference::of(&model)?);
+                    Ok(())
+                }
+                Role::Value => self.set_value(&mut core, model),
             }
-            Role::Reference => {
-                check_language("reference", &model)?;
-                self.check_vocabulary(&core, &model)?;
-                check_follows(&core, core.trainee.as_ref().map(|trainee| &trainee.model), &model)?;
-                core.reference = Some(Reference::of(&model)?);
-                Ok(())
-            }
-            Role::Reward => {
-                self.check_scores(&model, self.needs.rewards, "rewards of this session's algorithm")?;
-                self.check_vocabulary(&core, &model)?;
-                core.reward = Some(Reference::of(&model)?);
-                Ok(())
-            }
-            Role::Value => self.set_value(&mut core, model),
-        }
+        })
+    }
+
+    /// Whether a model can be the reference beside the models that the session has.
+    pub(super) fn check_reference(&self, core: &Core, model: &Model) -> Result<()> {
+        check_language("reference", model)?;
+        self.check_vocabulary(core, model)?;
+        let policy = core.trainee.as_ref().map(|trainee| &trainee.model);
+        check_positions(policy.map(|policy| policy.as_ref()), model)?;
+        check_follows(core, policy, model)
+    }
+
+    /// Whether a model can judge this session's rollouts.
+    pub(super) fn check_judge(&self, core: &Core, model: &Model) -> Result<()> {
+        self.check_scores(model, self.needs.rewards, "rewards of this session's algorithm")?;
+        self.check_vocabulary(core, model)
     }
 
     fn set_value(&self, core: &mut Core, model: Arc<Model>) -> Result<()> {
@@ -51,6 +66,9 @@ impl Session {
         }
         self.check_scores(&model, 1, "values of a state")?;
         self.check_vocabulary(core, &model)?;
+        if model.kind() != Kind::Float {
+            return Err(Error::state("model: expected float32 weights, which training needs"));
+        }
         model.acquire_trainer()?;
         if let Some(replaced) = core.value.replace(model) {
             replaced.release_trainer();
@@ -84,6 +102,8 @@ impl Session {
             }
         };
         check_follows(core, core.reference.as_ref().map(|reference| &reference.model), &model)?;
+        let beside = core.value.iter().chain(core.reference.iter().map(|reference| &reference.model));
+        beside.into_iter().try_for_each(|other| check_positions(Some(&model), other))?;
         model.acquire_trainer()?;
         let prepared = self.prepare(core, &model);
         let (trainee, reference) = prepared.inspect_err(|_| model.release_trainer())?;
@@ -132,7 +152,8 @@ impl Session {
         let core = self.core.lock();
         let frozen = match role {
             Role::Policy => None,
-            Role::Reference => core.reference.as_ref(),
+            // a copy: a reference that follows the policy moves on
+            Role::Reference => return core.reference.as_ref().map(|reference| Arc::new(reference.model.frozen())),
             Role::Reward => core.reward.as_ref(),
             Role::Value => return core.value.clone(),
         };
@@ -146,6 +167,17 @@ impl Session {
     /// The model in training.
     pub(super) fn trained(&self) -> Result<Arc<Model>> {
         self.trained.lock().clone().ok_or_else(no_model)
+    }
+}
+
+/// Models beside the policy read whatever it reads.
+fn check_positions(policy: Option<&Model>, model: &Model) -> Result<()> {
+    let (found, least) = (model.architecture().positions, policy.map_or(0, |policy| policy.architecture().positions));
+    match found >= least {
+        true => Ok(()),
+        false => Err(Error::shape(format!(
+            "model: expected at least {least} positions, as many as the policy has, got {found}"
+        ))),
     }
 }
 

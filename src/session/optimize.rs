@@ -18,6 +18,8 @@ pub(super) struct Optimization<'a> {
     pub update: u64,
     /// The value head alone, at this learning rate.
     pub value_warmup: Option<f64>,
+    /// Whether the values have a gradient.
+    pub values: bool,
     /// Raised between the first and the last write.
     pub writing: &'a AtomicBool,
 }
@@ -41,7 +43,10 @@ impl Optimization<'_> {
         }
         let learning_rate = self.value_warmup.unwrap_or_else(|| self.optimizer.rate(self.step, self.update));
         self.writing.store(true, Ordering::SeqCst);
-        let stepped = trainee.step(self.optimizer, learning_rate, self.value_warmup.is_some());
+        let stepped = trainee.step(self.optimizer, learning_rate, |of_values| match of_values {
+            true => self.values,
+            false => self.value_warmup.is_none(),
+        });
         if stepped.is_ok() {
             self.writing.store(false, Ordering::SeqCst);
         }

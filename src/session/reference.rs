@@ -56,6 +56,10 @@ impl Reference {
         let mut flat = vec![0f32; gathered.sequence_count() * width];
         for (place, row) in gathered.rows.iter().enumerate() {
             let Some(responses) = self.remembered.get(&row.id) else { return Ok(None) };
+            let lengths = row.sequences.iter().map(|sequence| sequence.response_length());
+            if !responses.iter().map(Vec::len).eq(lengths) {
+                return Ok(None);
+            }
             for (index, log_probs) in responses.iter().enumerate() {
                 let start = (index * rows + place) * width;
                 flat[start..start + log_probs.len()].copy_from_slice(log_probs);

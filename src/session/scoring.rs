@@ -92,7 +92,7 @@ impl Scoring {
         if needs.value_after {
             columns.insert("ends", gathered.ends(device)?);
         }
-        for name in needs.token_columns {
+        for (name, _) in needs.token_columns {
             columns.insert(name, gathered.token_numbers(device, name)?);
         }
         if needs.rewards > 0 {

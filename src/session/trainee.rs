@@ -85,9 +85,10 @@ impl Trainee {
         })
     }
 
-    /// One optimiser step of the chosen segments at this learning rate. The gradients are final: clipped and finite.
-    pub fn step(&mut self, optimizer: &Optimizer, learning_rate: f64, values_only: bool) -> Result<()> {
-        for segment in self.segments.iter().filter(|segment| segment.values || !values_only) {
+    /// One optimiser step at this learning rate of the segments that are `chosen`, of the values or of the model. The
+    /// gradients are final: clipped and finite.
+    pub fn step(&mut self, optimizer: &Optimizer, learning_rate: f64, chosen: impl Fn(bool) -> bool) -> Result<()> {
+        for segment in self.segments.iter().filter(|segment| chosen(segment.values)) {
             let rule = AdamW {
                 learning_rate,
                 beta1: optimizer.betas[0],

@@ -31,7 +31,10 @@ enum Slice {
     Loss(usize),
     Zero,
     Backward(usize, usize),
-    Step,
+    /// An optimiser step; of the values too, unless the gradient is of demonstrations alone.
+    Step {
+        values: bool,
+    },
 }
 
 pub(super) struct Update {
@@ -98,11 +101,13 @@ impl Update {
         for index in 0..own {
             self.slices.push_back(Slice::Zero);
             self.slices.extend(passes_of(&self.minibatches, index));
-            if own + index < self.minibatches.len() {
-                self.slices.extend((!joint).then_some([Slice::Step, Slice::Zero]).into_iter().flatten());
+            let mixed = own + index < self.minibatches.len();
+            if mixed {
+                let own_step = [Slice::Step { values: true }, Slice::Zero];
+                self.slices.extend((!joint).then_some(own_step).into_iter().flatten());
                 self.slices.extend(passes_of(&self.minibatches, own + index));
             }
-            self.slices.push_back(Slice::Step);
+            self.slices.push_back(Slice::Step { values: joint || !mixed });
         }
         self.total = self.slices.len();
         for (name, count) in admitted.dropped.into_iter().filter(|_| !asked) {
@@ -128,7 +133,7 @@ impl Update {
             Slice::Loss(index) => self.loss(&core, index),
             Slice::Zero => core.trainee_mut()?.zero_gradients(),
             Slice::Backward(index, chunk) => self.minibatches[index].backward(&session, &core, chunk),
-            Slice::Step => self.step(&mut core),
+            Slice::Step { values } => self.step(&mut core, values),
         }
     }
 
@@ -187,12 +192,13 @@ impl Update {
         Ok(())
     }
 
-    fn step(&mut self, core: &mut Core) -> Result<()> {
+    fn step(&mut self, core: &mut Core, values: bool) -> Result<()> {
         let optimization = Optimization {
             optimizer: &self.session.config().optimizer,
             step: core.optimizer_steps,
             update: core.updates,
             value_warmup: core.algorithm.value_warmup(),
+            values,
             writing: self.session.writing(),
         };
         let stepped = optimization.apply(core.trainee_mut()?)?;
@@ -260,7 +266,7 @@ impl Plan for Update {
             Some(Slice::Forward(..)) => "forward",
             Some(Slice::Loss(_)) => "loss",
             Some(Slice::Zero | Slice::Backward(..)) => "backward",
-            Some(Slice::Step) => "step",
+            Some(Slice::Step { .. }) => "step",
             None => "end",
         }
     }

@@ -106,6 +106,17 @@ impl Config {
             return Err(Error::config(message));
         }
         let (smoothing, terms) = (self.label_smoothing, self.terms());
+        if self.positive_coef > 0.0 && !terms.iter().all(|term| term.loss.has_margin()) {
+            let message =
+                "/algorithm/positive_coef: expected 0 for losses without a margin (nca_pair, bco_pair, sppo_hard, \
+                           apo_zero, apo_down, aot, aot_unpaired)";
+            return Err(Error::config(message));
+        }
+        if self.divergence != Divergence::ReverseKl && terms.iter().any(|term| term.loss == PairLoss::Aot) {
+            return Err(Error::config(
+                "/algorithm/divergence: expected reverse_kl for aot, which sorts log-probabilities",
+            ));
+        }
         let wanted = match terms.iter().any(|term| term.loss.smoothed()) {
             true => terms.iter().find_map(|term| term.loss.refuses(smoothing)),
             false => (smoothing != 0.0).then_some("0 for a loss without it"),
@@ -169,6 +180,12 @@ pub enum PairLoss {
 }
 
 impl PairLoss {
+    /// Whether it is of Δ, rather than of each response's reward.
+    fn has_margin(self) -> bool {
+        use PairLoss::{Discopop, ExoPair, Hinge, Ipo, Robust, Sigmoid};
+        matches!(self, Sigmoid | Robust | Hinge | Ipo | ExoPair | Discopop)
+    }
+
     /// Whether it has an ε.
     fn smoothed(self) -> bool {
         use PairLoss::{Aot, AotUnpaired, ExoPair, Robust, Sigmoid};

@@ -191,3 +191,12 @@ fn settings_that_a_loss_cannot_follow_are_refused() {
     let several = Config { terms, label_smoothing: 0.5, ..Config::default() };
     assert!(several.check().unwrap_err().message.contains("less than 0.5 for the loss robust"));
 }
+
+#[test]
+fn settings_that_a_loss_would_ignore_are_refused() {
+    let refused = |config: Config| config.check().unwrap_err().message;
+    let anchored = Config { loss: PairLoss::ApoDown, positive_coef: 1.0, ..Config::default() };
+    assert!(refused(anchored).starts_with("/algorithm/positive_coef: expected 0"));
+    let sorted = Config { loss: PairLoss::Aot, divergence: Divergence::ForwardKl, ..Config::default() };
+    assert!(refused(sorted).starts_with("/algorithm/divergence: expected reverse_kl"));
+}

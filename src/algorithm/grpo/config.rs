@@ -168,11 +168,11 @@ impl Config {
             );
             return Err(Error::config(message));
         }
-        let of_response = [Objective::Geometric, Objective::Variational].contains(&self.objective);
-        if of_response && self.ratio != Ratio::Token {
+        let own_ratio = [Objective::Weighted, Objective::Geometric, Objective::Variational].contains(&self.objective);
+        if own_ratio && self.ratio != Ratio::Token {
             let message =
-                "/algorithm/ratio: expected \"token\" with the objectives geometric and variational, which join \
-                           the ratios of a response themselves";
+                "/algorithm/ratio: expected \"token\" with the objectives weighted, geometric and variational, which form \
+                 their own ratios";
             return Err(Error::config(message));
         }
         Ok(())

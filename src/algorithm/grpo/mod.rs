@@ -15,6 +15,7 @@ mod config;
 pub use config::Config;
 
 use super::admission::Admission;
+use super::off_policy::OldLogProbs;
 use super::rollouts::{self, lengths, KlPlace, Step};
 use super::{Algorithm, Columns, Loss, Measured, Needs, Regime};
 use crate::data::Kind;
@@ -135,10 +136,11 @@ impl Algorithm for Grpo {
     }
 
     fn needs(&self) -> Needs {
+        let policy = self.config.old_log_probs == OldLogProbs::Recompute;
         let groups = if self.config.allow_singletons { 1 } else { 2 };
         let reference = self.config.kl_coef > 0.0;
         let rewards = self.config.reward_weights.len();
-        Needs { policy: true, reference, rewards, group_size: groups, ..Needs::default() }
+        Needs { policy, reference, rewards, group_size: groups, ..Needs::default() }
     }
 
     fn admission(&self) -> Admission {

@@ -105,9 +105,10 @@ fn each_objective_is_its_own() {
         ratio: Ratio::SequenceMean,
         reduction: Reduction::SequenceMeanTokenSum,
         clip_range: 0.5,
+        scale: Scale::None,
         ..Config::default()
     };
-    close(of(summed), 0.0);
+    close(loss(summed, &[1.0, -1.0], &[0.5, 0.1, 0.1, 0.1], &[1.0; 4]), e(0.1) - e(0.3));
 }
 
 #[test]

@@ -111,6 +111,26 @@ impl Config {
             let message = format!("/algorithm/dual_clip: expected 0 or a number above 1, got {}", self.dual_clip);
             return Err(Error::config(message));
         }
+        if self.kl_in == KlPlace::Loss && self.kl_estimator == KlEstimator::K1 {
+            let message =
+                "/algorithm/kl_estimator: expected k2 or k3 with kl_in loss, where the expected gradient of k1 is 0";
+            return Err(Error::config(message));
+        }
+        if self.value_warmup.updates == 0 && self.value_warmup.explained_variance.is_some() {
+            let message =
+                "/algorithm/value_warmup/updates: expected how many at most, where explained_variance may end \
+                           them early, got 0";
+            return Err(Error::config(message));
+        }
+        let Demonstrations { coef, batch_size, .. } = self.demonstrations;
+        let drawn = u64::from(batch_size) * u64::from(self.epochs) * u64::from(self.minibatches);
+        if coef > 0.0 && drawn > 1 << 24 {
+            let message = format!(
+                "/algorithm/demonstrations/batch_size: expected at most 16777216 demonstrations an update, over epochs and \
+                 minibatches, got {drawn}"
+            );
+            return Err(Error::config(message));
+        }
         self.importance.check(self.old_log_probs)
     }
 }

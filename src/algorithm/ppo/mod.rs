@@ -88,7 +88,7 @@ impl Algorithm for Ppo {
 
     fn needs(&self) -> Needs {
         let value_after = self.config.reward_position == RewardPosition::AfterLast;
-        let token_columns = &["token_reward"];
+        let token_columns = &[("token_reward", 0.0)];
         Needs {
             policy: true,
             reference: true,
@@ -138,6 +138,7 @@ impl Algorithm for Ppo {
         let scores = self.shaping.scores(&self.config, columns, &given)?; // [B]
         let coef = if self.config.kl_in == KlPlace::Reward { self.kl_coef } else { 0.0 };
         let mut rewards = shaping::shaped(&self.token_kl(&log_ratio), &scores, coef, columns, &value_mask)?; // [B, T]
+        let shaped = math::row_sum(&rewards, &value_mask).mean(None);
         if self.config.whiten_rewards {
             rewards = math::scaled(&rewards, &value_mask);
         }
@@ -149,7 +150,7 @@ impl Algorithm for Ppo {
             ("kl/sequence", sequence_kl.mean(None)),
             ("kl/token", math::masked_mean(&log_ratio, &mask)),
             ("kl/coef", Tensor::from(self.kl_coef)),
-            ("reward/shaped", (&scores - sequence_kl * self.kl_coef).mean(None)),
+            ("reward/shaped", shaped),
             ("advantage/mean", math::masked_mean(&raw_advantages, &mask)),
             ("advantage/std", math::masked_variance(&raw_advantages, &mask).sqrt()),
             ("value/mean", math::masked_mean(&values, &value_mask)),
@@ -182,7 +183,8 @@ impl Algorithm for Ppo {
         let mut policy_terms = &policy - &entropy * self.bonus(&entropy);
         if config.kl_in == KlPlace::Loss {
             let kl = self.token_kl(&(&scores.log_probs - columns.get("reference_log_probs")?)); // [B, T]
-            policy_terms += config.reduction.of(&kl, mask) * self.kl_coef;
+            let weight = math::ratio(&scores.log_probs.detach(), old, mask); // [B, T]
+            policy_terms += config.reduction.of(&(kl * weight), mask) * self.kl_coef;
         }
         let total = match self.value_warmup() {
             Some(_) => &value * config.value_coef,
@@ -208,15 +210,21 @@ impl Algorithm for Ppo {
     }
 
     fn finish(&mut self, metric: &dyn Fn(&str) -> Option<f64>, rows: usize) {
+        let warming = self.value_warmup().is_some();
         self.updates += 1;
-        let measured = |unit| metric(if unit == KlUnit::Sequence { "kl/sequence" } else { "kl/token" });
-        self.kl_coef = self.config.kl.next(self.kl_coef, measured, rows);
+        self.shaping.commit();
         let explained = metric("value/explained_variance").unwrap_or(f64::NEG_INFINITY);
         self.warm |= self.config.value_warmup.explained_variance.is_some_and(|enough| explained >= enough);
+        if warming {
+            // the policy did not move, so neither does what answers to its moves
+            return;
+        }
+        let measured = |unit| metric(if unit == KlUnit::Sequence { "kl/sequence" } else { "kl/token" });
+        self.kl_coef = self.config.kl.next(self.kl_coef, measured, rows);
         if self.config.entropy_target > 0.0 {
             let below = metric("entropy/token").is_some_and(|entropy| entropy < self.config.entropy_target);
             let change = if below { self.config.entropy_rate } else { -self.config.entropy_rate };
-            self.entropy_coef = (self.entropy_coef + change).clamp(0.0, 1.0);
+            self.entropy_coef = (self.entropy_coef + change).clamp(0.0, 100.0);
         }
     }
 

@@ -14,6 +14,8 @@ const DEVIATION_FLOOR: f64 = 1e-8;
 #[derive(Clone, Copy, Default)]
 pub(super) struct Shaping {
     seen: Moments,
+    /// Those with the update that runs; they count once it is finished.
+    pending: Option<Moments>,
 }
 
 impl Shaping {
@@ -22,14 +24,14 @@ impl Shaping {
         let measured = match config.reward_normalization {
             RewardNormalization::None => rewards.shallow_clone(),
             RewardNormalization::FirstUpdate => {
-                if self.seen.count == 0.0 {
-                    self.seen = self.seen.with(rewards);
-                }
-                (rewards - self.seen.mean) / (self.seen.deviation() + DEVIATION_FLOOR)
+                let moments = if self.seen.deviation() > 0.0 { self.seen } else { Moments::default().with(rewards) };
+                self.pending = Some(moments);
+                (rewards - moments.mean) / unit(moments)
             }
             RewardNormalization::Running => {
-                self.seen = self.seen.with(rewards);
-                rewards / (self.seen.deviation() + DEVIATION_FLOOR)
+                let moments = self.seen.with(rewards);
+                self.pending = Some(moments);
+                rewards / unit(moments)
             }
         };
         let clipped = match config.reward_clip {
@@ -37,6 +39,12 @@ impl Shaping {
             _ => measured,
         };
         Ok(clipped - (1.0 - columns.get("finished")?) * config.missing_eos_penalty)
+    }
+
+    /// The update is finished: what it saw counts, unless it was no number.
+    pub fn commit(&mut self) {
+        let pending = self.pending.take().filter(|moments| moments.mean.is_finite() && moments.squares.is_finite());
+        self.seen = pending.unwrap_or(self.seen);
     }
 
     pub fn state(&self) -> Value {
@@ -49,8 +57,16 @@ impl Shaping {
         let (Some(count), Some(mean), Some(squares)) = found else {
             return Err(Error::data("checkpoint: the state of ppo lacks the moments of its rewards"));
         };
-        self.seen = Moments { count, mean, squares };
+        (self.seen, self.pending) = (Moments { count, mean, squares }, None);
         Ok(())
+    }
+}
+
+/// What scores are divided by: rewards without a deviation stay as they are.
+fn unit(moments: Moments) -> f64 {
+    match moments.deviation() {
+        deviation if deviation > 0.0 => deviation + DEVIATION_FLOOR,
+        _ => 1.0,
     }
 }
 

@@ -130,7 +130,9 @@ fn tokens_have_rewards_of_their_own() {
 fn scores_are_measured_with_those_of_the_first_update_or_of_all() {
     let scores = |normalization: RewardNormalization| {
         let mut ppo = Ppo::new(Config { reward_normalization: normalization, ..raw() });
-        ppo.prepare(&mut columns([1.0, 3.0])).unwrap();
+        ppo.prepare(&mut columns([7.0, 9.0])).unwrap();
+        ppo.prepare(&mut columns([1.0, 3.0])).unwrap(); // the update before failed and left nothing
+        ppo.finish(&|_| None, 2);
         let state = ppo.state();
         ppo.set_state(&state).unwrap();
         let mut columns = columns([5.0, 5.0]);
@@ -179,4 +181,27 @@ fn the_weight_of_the_entropy_bonus_follows_its_target() {
     }
     let fixed = Ppo::new(Config { entropy_coef: 0.5, ..raw() });
     assert_eq!(bonus(&fixed, 9.0), 0.5, "without a target there is none to be above");
+}
+
+#[test]
+fn equal_scores_are_not_divided_by_nothing() {
+    for normalization in [RewardNormalization::FirstUpdate, RewardNormalization::Running] {
+        let mut ppo = Ppo::new(Config { reward_normalization: normalization, ..raw() });
+        ppo.prepare(&mut columns([0.0, 0.0])).unwrap();
+        ppo.finish(&|_| None, 2);
+        let mut columns = columns([1.0, 0.0]);
+        ppo.prepare(&mut columns).unwrap();
+        assert!(columns.get("advantages").unwrap().double_value(&[0, 0]) < 10.0, "{normalization:?}");
+    }
+}
+
+#[test]
+fn what_answers_to_the_policy_s_moves_waits_while_it_is_warmed_up() {
+    let warmup = config::ValueWarmup { updates: 2, ..Default::default() };
+    let kl = Kl::Doubling(super::kl::DoublingKl::default());
+    let mut ppo = Ppo::new(Config { value_warmup: warmup, kl, ..raw() });
+    for coef in [0.2, 0.2, 0.1] {
+        ppo.finish(&|name| (name == "kl/sequence").then_some(0.0), 2);
+        assert_eq!(ppo.state()["kl_coef"], coef);
+    }
 }

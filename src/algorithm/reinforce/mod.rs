@@ -14,6 +14,7 @@ mod config;
 pub use config::Config;
 
 use super::admission::Admission;
+use super::off_policy::OldLogProbs;
 use super::rollouts::{self, KlPlace, Step};
 use super::{Algorithm, Columns, Loss, Measured, Needs, Regime};
 use crate::data::Kind;
@@ -60,12 +61,13 @@ impl Algorithm for Reinforce {
     }
 
     fn needs(&self) -> Needs {
+        let policy = self.config.old_log_probs == OldLogProbs::Recompute;
         let columns: &[(&str, f32)] = match self.config.baseline {
             Baseline::Greedy => &[("baseline", f32::NAN)],
             _ => &[],
         };
         Needs {
-            policy: true,
+            policy,
             reference: self.config.kl_coef > 0.0,
             rewards: self.config.reward_weights.len(),
             group_size: if self.config.baseline == Baseline::Group { 2 } else { 0 },
@@ -119,7 +121,7 @@ impl Algorithm for Reinforce {
             _ => None,
         };
         let losses = match &kl {
-            Some(kl) => &surrogate + kl * config.kl_coef,
+            Some(kl) => &surrogate + kl * math::ratio(&log_probs.detach(), old, mask) * config.kl_coef,
             None => surrogate.shallow_clone(),
         }; // [B, T]
         let entropy = math::masked_mean(&scores.entropies, mask);

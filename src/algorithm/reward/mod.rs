@@ -68,13 +68,20 @@ impl Reward {
         let centering = math::average(&math::centering_penalty(chosen, rejected), weight);
         let total = &preference + centering * self.config.center_coef;
         let difference = (chosen - rejected).detach(); // [P, K]
-        let right = difference.gt(0.0).eq_tensor(&probability.ge(0.5)).logical_and(&difference.ne(0.0));
+        let right = difference.gt(0.0).eq_tensor(&probability.gt(0.5)).logical_and(&difference.ne(0.0));
+        let told = weight * probability.ne(0.5); // [P, K]
+        let both = |one: &Tensor, other: &Tensor| Tensor::cat(&[one, other], 0); // [2P, K]
+        let calibration = math::calibration_error(
+            &both(&difference, &-&difference),
+            &both(probability, &(1.0 - probability)),
+            &both(weight, weight),
+        );
         let mut metrics = vec![
             ("loss/total", total.detach()),
             ("loss/preference", preference.detach()),
-            ("preference/accuracy", math::average(&right.to_kind(Dtype::Float), weight)),
+            ("preference/accuracy", math::average(&right.to_kind(Dtype::Float), &told)),
             ("preference/margin", math::average(&difference, weight)),
-            ("preference/calibration_error", math::calibration_error(&difference, probability, weight)),
+            ("preference/calibration_error", calibration),
         ];
         metrics.extend(distribution(judged, &scores.mask));
         Ok(Loss { total, metrics })
@@ -86,7 +93,8 @@ impl Reward {
         let zero = logits.zeros_like();
         let losses = math::bradley_terry_loss(logits, &zero, &zero, labels); // [B, T]
         let total = math::masked_mean(&losses, &scores.mask);
-        let right = logits.detach().gt(0.0).eq_tensor(&labels.ge(0.5)).to_kind(Dtype::Float);
+        let judged = logits.detach();
+        let right = judged.gt(0.0).eq_tensor(&labels.gt(0.5)).logical_and(&judged.ne(0.0)).to_kind(Dtype::Float);
         let counted = scores.mask.to_kind(Dtype::Float);
         let metrics = vec![
             ("loss/total", total.detach()),
@@ -135,7 +143,7 @@ impl Algorithm for Reward {
                 Needs { scores, columns, ..Needs::default() }
             }
             Learns::Rankings => Needs { columns: &[("rank", 1.0)], group_size: 1, ..Needs::default() },
-            Learns::Steps => Needs { token_columns: &["step_labels"], ..Needs::default() },
+            Learns::Steps => Needs { token_columns: &[("step_labels", f32::NAN)], ..Needs::default() },
         }
     }
 

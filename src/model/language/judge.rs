@@ -16,15 +16,14 @@ pub(super) fn judge(transformer: &Transformer, sequences: &[&Sequence], options:
     let texts: Vec<&[i32]> = sequences.iter().map(|sequence| sequence.tokens.as_slice()).collect();
     let packed = Packed::from_tokens(&texts, device)?;
     let hidden = transformer.hidden(&packed)?; // [N, d]
-    let read = |rows: Vec<i64>| -> Result<Tensor> {
+    let read = |rows: Vec<i64>, head: &Tensor| -> Result<Tensor> {
         let chosen = hidden.f_index_select(0, &Tensor::f_from_slice(&rows)?.f_to_device(device)?)?; // [M, d]
-        let products =
-            chosen.f_to_kind(Kind::Float)?.f_unsqueeze(1)?.f_mul(&transformer.head().f_to_kind(Kind::Float)?)?;
+        let products = chosen.f_to_kind(Kind::Float)?.f_unsqueeze(1)?.f_mul(&head.f_to_kind(Kind::Float)?)?;
         // a sum per row, not a matrix product: its bits do not depend on M
         Ok(products.f_sum_dim_intlist([-1i64].as_slice(), false, Kind::Float)?) // [M, K]
     };
     let ends = (0..).zip(&texts).map(|(index, text)| packed.start(index) + text.len() as i64 - 1);
-    let scores = read(ends.collect())?; // [S, K]
+    let scores = read(ends.collect(), transformer.head())?; // [S, K]
     let (mut rows, mut slots) = (Vec::new(), Vec::new());
     for (index, sequence) in sequences.iter().enumerate() {
         for token in (0..sequence.response_length()).filter(|token| sequence.counts(*token)) {
@@ -32,7 +31,12 @@ pub(super) fn judge(transformer: &Transformer, sequences: &[&Sequence], options:
             slots.push(index as i64 * width + token as i64);
         }
     }
-    let token_scores = place(&read(rows)?.f_select(1, 0)?, &slots, sequences.len() as i64, width)?; // [S, T]
+    let token_scores = place(
+        &read(rows, &transformer.head().f_narrow(0, 0, 1)?)?.f_select(1, 0)?,
+        &slots,
+        sequences.len() as i64,
+        width,
+    )?; // [S, T]
     let mask = response_mask(sequences, width, device); // [S, T]
     Ok(Scores {
         values: Some(token_scores),
