@@ -212,7 +212,8 @@ struct DLManagedTensorVersioned;
 // The model in training.
 #define KEEL_ROLE_POLICY 1
 
-// The frozen model that the policy is held close to; without one, a copy of the policy as it was set.
+// The model that the policy is held close to, a frozen copy of the one that is set, which follows the policy only where
+// the algorithm says so; without one, a copy of the policy as it was set. keel_session_model gives a copy of it.
 #define KEEL_ROLE_REFERENCE 2
 
 // The model that scores rollouts which the host does not reward; in a session that trains a reward model, that model.
@@ -506,11 +507,12 @@ KEEL_API keel_status KEEL_CALL keel_session_create(keel_runtime runtime, const c
 KEEL_API keel_status KEEL_CALL keel_session_open(keel_runtime runtime, const char *path, size_t path_length,
     keel_session *session, struct keel_error *error);
 
-// Gives the session a model for a role. The policy's weights belong to the session from then on; every other use of
-// that model reads the last published ones.
+// Gives the session a model for a role. The weights of the model in training belong to the session from then on; every
+// other use of that model reads the last published ones. A language model that is set as the reward model in training
+// stays as it is: a new reward model on a copy of it is trained, which keel_session_model gives.
 //
 // session: changed. role: KEEL_ROLE_…. name: UTF-8, must be empty. model: kept alive by the session. error: nullable.
-// Threads: any. Status: KEEL_E_IN_USE: another session trains it; KEEL_E_STATE, KEEL_E_SHAPE, KEEL_E_DEVICE.
+// Threads: any. Status: KEEL_E_IN_USE: another session trains it, or an update is unfinished; KEEL_E_STATE, KEEL_E_SHAPE, KEEL_E_DEVICE.
 // Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_session_set_model(keel_session session, int32_t role, const char *name,
     size_t name_length, keel_model model, struct keel_error *error);
@@ -555,12 +557,12 @@ KEEL_API void KEEL_CALL keel_session_destroy(keel_session session);
 KEEL_API keel_status KEEL_CALL keel_session_push(keel_session session, keel_batch batch, uint64_t *first_id,
     struct keel_error *error);
 
-// Rewards rows that were pushed without one.
+// Sets the rewards of rows that wait for an update, also of those that have some.
 //
 // session: changed. ids: ids_count of them, from keel_session_push, copied. rewards: for each id as many as the
 // algorithm has rewards, one unless configured, copied; rewards_count says how many in all. error: nullable.
-// Threads: any, also while a job runs. Status: KEEL_E_SHAPE, KEEL_E_NON_FINITE, KEEL_E_DATA: an id that is not waiting.
-// Since 0.1.
+// Threads: any, also while a job runs. Status: KEEL_E_SHAPE, KEEL_E_NON_FINITE, KEEL_E_STATE: the algorithm takes no
+// rewards; KEEL_E_DATA: an id that is not waiting, or twice. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_session_reward(keel_session session, const uint64_t *ids, size_t ids_count,
     const float *rewards, size_t rewards_count, struct keel_error *error);
 
@@ -577,7 +579,8 @@ KEEL_API keel_status KEEL_CALL keel_session_take_queries(keel_session session, k
 //
 // session: changed. ids: ids_count of them, from the column id of queries, copied. rewards: for each id as many as the
 // algorithm has rewards, copied; rewards_count says how many in all. error: nullable. Threads: any, also while a job
-// runs. Status: KEEL_E_SHAPE, KEEL_E_NON_FINITE, KEEL_E_DATA: an id that was not asked about, or twice. Since 0.1.
+// runs. Status: KEEL_E_SHAPE, KEEL_E_NON_FINITE, KEEL_E_STATE: the algorithm takes no rewards; KEEL_E_DATA: an id that
+// was not asked about, or twice. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_session_answer(keel_session session, const uint64_t *ids, size_t ids_count,
     const float *rewards, size_t rewards_count, struct keel_error *error);
 

@@ -151,11 +151,12 @@ impl Buffer {
         self.rows.iter().map(|row| row.id).collect()
     }
 
-    /// Counts `versions` more publications since the rows were sampled: those that a restore alone made.
-    pub fn age(&mut self, versions: u64) {
+    /// The policy versions of rows as so many publications before `version`, and back: what a restore publishes makes no
+    /// row older.
+    pub fn count_from(&mut self, version: u64) {
         for row in self.rows.iter_mut().filter(|row| row.policy_version.is_some()) {
             let row = Arc::make_mut(row);
-            row.policy_version = row.policy_version.map(|version| version.saturating_add(versions));
+            row.policy_version = row.policy_version.map(|sampled| version.saturating_sub(sampled));
         }
     }
 

@@ -56,7 +56,8 @@ impl Checkpoint {
         let core = session.core().lock();
         session.check_whole()?;
         let trainee = core.trainee()?;
-        let buffer = session.buffer().lock().clone();
+        let mut buffer = session.buffer().lock().clone();
+        buffer.count_from(trainee.model.weights().version);
         let mut tensors: BTreeMap<String, Tensor> =
             trainee.tensors()?.into_iter().map(|(name, tensor)| (name.to_string(), tensor)).collect();
         let mut bytes = BTreeMap::new();
@@ -223,7 +224,7 @@ impl Checkpoint {
         (core.updates, core.optimizer_steps) = (self.state.updates, self.state.optimizer_steps);
         model.raise_version(self.state.policy_version);
         let version = core.trainee()?.publish()?;
-        buffer.age(version - self.state.policy_version.min(version));
+        buffer.count_from(version);
         *session.buffer().lock() = buffer;
         let mut record = session.record.lock();
         record.values = self.state.metrics.clone();

@@ -24,6 +24,8 @@ pub(super) struct Evaluation {
     /// On the snapshot that was published when the evaluation was planned.
     network: Transformer,
     gathered: Gathered,
+    /// The reference as it was when the evaluation was planned: what another says is not remembered.
+    reference: Option<u64>,
     scoring: Scoring,
     slices: VecDeque<Slice>,
     total: usize,
@@ -44,14 +46,15 @@ impl Evaluation {
         slices.push_back(Slice::Measure);
         let total = slices.len();
         let measured = Measurements::default();
-        Ok(Evaluation { session: session.clone(), network, gathered, scoring, slices, total, measured })
+        let reference = core.reference.as_ref().map(|reference| reference.state);
+        Ok(Evaluation { session: session.clone(), network, gathered, reference, scoring, slices, total, measured })
     }
 }
 
 impl Plan for Evaluation {
     fn slice(&mut self) -> Result<bool> {
         let session = self.session.clone();
-        let core = session.core().lock();
+        let mut core = session.core().lock();
         match self.slices.pop_front() {
             Some(Slice::Score(whose, chunk)) => {
                 let own = (&self.network, None);
@@ -63,6 +66,10 @@ impl Plan for Evaluation {
                 let _no_grad = no_grad_guard();
                 let needs = core.algorithm.needs();
                 let columns = self.scoring.columns(&session, &self.gathered, needs)?;
+                let same = core.reference.as_ref().map(|reference| reference.state) == self.reference;
+                if same && self.scoring.asks_reference(needs) {
+                    core.remember(&self.gathered, &columns)?;
+                }
                 let scores = self.scoring.joined(Scored::Policy)?;
                 let scores = scores.ok_or_else(|| Error::new(Status::Internal, "evaluate: measured before scored"))?;
                 let loss = core.algorithm.loss(&scores, &columns)?;

@@ -4,6 +4,7 @@ use super::gather::Gathered;
 use crate::error::Result;
 use crate::model::{Model, Transformer, Weights};
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 use tch::{no_grad_guard, Device, Kind, Tensor};
 
@@ -12,8 +13,15 @@ pub(super) struct Reference {
     pub model: Arc<Model>,
     pub weights: Arc<Weights>,
     pub network: Transformer,
+    /// Which state of which reference this is; no two are alike in a process.
+    pub state: u64,
     /// Log-probabilities of the tokens of each response, by row.
     remembered: HashMap<u64, Vec<Vec<f32>>>,
+}
+
+fn new_state() -> u64 {
+    static STATES: AtomicU64 = AtomicU64::new(0);
+    STATES.fetch_add(1, Ordering::Relaxed)
 }
 
 impl Reference {
@@ -21,7 +29,7 @@ impl Reference {
         let model = Arc::new(model.frozen());
         let weights = model.weights();
         let network = Transformer::read(model.architecture(), &weights)?;
-        Ok(Reference { model, weights, network, remembered: HashMap::new() })
+        Ok(Reference { model, weights, network, state: new_state(), remembered: HashMap::new() })
     }
 
     /// Moves to (1 − mix) of its own weights and `mix` of a policy of its layout; the model that it was taken from stays.
@@ -32,6 +40,7 @@ impl Reference {
         self.model.publish(&own.f_lerp(&policy, mix)?)?;
         self.weights = self.model.weights();
         self.network = Transformer::read(self.model.architecture(), &self.weights)?;
+        self.state = new_state();
         self.remembered.clear();
         Ok(())
     }

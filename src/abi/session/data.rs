@@ -28,12 +28,12 @@ pub unsafe extern "C" fn keel_session_push(
     })
 }
 
-/// Rewards rows that were pushed without one.
+/// Sets the rewards of rows that wait for an update, also of those that have some.
 ///
 /// session: changed. ids: ids_count of them, from keel_session_push, copied. rewards: for each id as many as the
 /// algorithm has rewards, one unless configured, copied; rewards_count says how many in all. error: nullable.
-/// Threads: any, also while a job runs. Status: KEEL_E_SHAPE, KEEL_E_NON_FINITE, KEEL_E_DATA: an id that is not waiting.
-/// Since 0.1.
+/// Threads: any, also while a job runs. Status: KEEL_E_SHAPE, KEEL_E_NON_FINITE, KEEL_E_STATE: the algorithm takes no
+/// rewards; KEEL_E_DATA: an id that is not waiting, or twice. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_session_reward(
     session: keel_session,
@@ -77,7 +77,8 @@ pub unsafe extern "C" fn keel_session_take_queries(
 ///
 /// session: changed. ids: ids_count of them, from the column id of queries, copied. rewards: for each id as many as the
 /// algorithm has rewards, copied; rewards_count says how many in all. error: nullable. Threads: any, also while a job
-/// runs. Status: KEEL_E_SHAPE, KEEL_E_NON_FINITE, KEEL_E_DATA: an id that was not asked about, or twice. Since 0.1.
+/// runs. Status: KEEL_E_SHAPE, KEEL_E_NON_FINITE, KEEL_E_STATE: the algorithm takes no rewards; KEEL_E_DATA: an id that
+/// was not asked about, or twice. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_session_answer(
     session: keel_session,

@@ -19,7 +19,8 @@ pub type keel_session = u64;
 
 /// The model in training.
 pub const KEEL_ROLE_POLICY: i32 = 1;
-/// The frozen model that the policy is held close to; without one, a copy of the policy as it was set.
+/// The model that the policy is held close to, a frozen copy of the one that is set, which follows the policy only where
+/// the algorithm says so; without one, a copy of the policy as it was set. keel_session_model gives a copy of it.
 pub const KEEL_ROLE_REFERENCE: i32 = 2;
 /// The model that scores rollouts which the host does not reward; in a session that trains a reward model, that model.
 pub const KEEL_ROLE_REWARD: i32 = 3;
@@ -91,11 +92,12 @@ pub unsafe extern "C" fn keel_session_open(
     })
 }
 
-/// Gives the session a model for a role. The policy's weights belong to the session from then on; every other use of
-/// that model reads the last published ones.
+/// Gives the session a model for a role. The weights of the model in training belong to the session from then on; every
+/// other use of that model reads the last published ones. A language model that is set as the reward model in training
+/// stays as it is: a new reward model on a copy of it is trained, which keel_session_model gives.
 ///
 /// session: changed. role: KEEL_ROLE_…. name: UTF-8, must be empty. model: kept alive by the session. error: nullable.
-/// Threads: any. Status: KEEL_E_IN_USE: another session trains it; KEEL_E_STATE, KEEL_E_SHAPE, KEEL_E_DEVICE.
+/// Threads: any. Status: KEEL_E_IN_USE: another session trains it, or an update is unfinished; KEEL_E_STATE, KEEL_E_SHAPE, KEEL_E_DEVICE.
 /// Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_session_set_model(
