@@ -18,8 +18,8 @@ namespace rlhf {
 /// How big everything is. The defaults are the recipe; `smoke()` is a run of seconds that learns nothing.
 struct Recipe {
   int hidden = 96, layers = 3, heads = 4, feed_forward = 256;
-  int sft_steps = 180, sft_batch = 32, sft_warm_up = 20;
-  int lists = 80, answers = 4;  ///< ranked lists of one round, answers of one list
+  int sft_steps = 220, sft_batch = 32, sft_warm_up = 20;
+  int lists = 96, answers = 4;  ///< ranked lists of one round, answers of one list
   int reward_batch = 32, reward_passes = 2;
   int rounds = 3, value_updates = 3, policy_updates = 8, rollouts = 64;
   int demonstrations = 1024;  ///< of SFT's, which PPO goes on learning from
@@ -67,6 +67,7 @@ class Lab {
   keel::Runtime runtime;
   keel::Model policy, sft;  ///< the model in training, and a frozen copy of it as SFT left it
   keel::Session judge;      ///< trains the reward model
+  double kl_price = 0.3;    ///< of the KL from SFT, as the last round's controller left it
 
   /// Since the run began.
   double seconds() const;

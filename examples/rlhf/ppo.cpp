@@ -11,15 +11,15 @@ namespace {
 constexpr double KL_A_ROUND = 1.0, ENOUGH_EXPLAINED = 0.3;
 
 // scores are measured with the round's first rollouts, so that a refreshed reward model's own scale does not matter
-std::string configuration(const Recipe &recipe, double kl_target) {
+std::string configuration(const Recipe &recipe, double kl_price, double kl_target) {
   return R"("algorithm": {"type": "ppo", "epochs": 2, "minibatches": 2, "gae_lambda": 1, "advantages": "center",
-               "kl": {"type": "adaptive", "coef": 0.3, "target": )" +
-         npc::number(kl_target, 3) + R"(, "horizon": 250, "unit": "sequence"},
+               "kl": {"type": "adaptive", "coef": )" +
+         npc::number(kl_price, 4) + R"(, "target": )" + npc::number(kl_target, 3) + R"(, "horizon": 250, "unit": "sequence"},
                "reward_normalization": "first_update", "reward_clip": 5, "missing_eos_penalty": 1,
                "demonstrations": {"coef": 0.1, "batch_size": 16, "mix": "joint"},
                "value_warmup": {"updates": )" +
          std::to_string(recipe.value_updates) + R"(, "learning_rate": 0.01, "explained_variance": )" +
-         npc::number(ENOUGH_EXPLAINED, 2) + "}}, " + optimizer(2e-4);
+         npc::number(ENOUGH_EXPLAINED, 2) + "}}, " + optimizer(2.5e-4);
 }
 
 Demonstrations first(const Demonstrations &all, int count) {
@@ -30,7 +30,7 @@ Demonstrations first(const Demonstrations &all, int count) {
 }
 
 keel::Session open(const Lab &lab, double kl_target) {
-  keel::Session session = lab.open_session(configuration(lab.recipe, kl_target));
+  keel::Session session = lab.open_session(configuration(lab.recipe, lab.kl_price, kl_target));
   session.set_model(KEEL_ROLE_REFERENCE, lab.sft);
   session.set_model(KEEL_ROLE_REWARD, lab.judge.model(KEEL_ROLE_REWARD));
   session.set_model(KEEL_ROLE_POLICY, lab.policy);
@@ -65,6 +65,7 @@ double learn_from_judge(Lab &lab, int round) {
                 metric(session, "loss/demonstrations"));
     std::fflush(stdout);
   }
+  lab.kl_price = metric(session, "kl/coef");
   return target;
 }
 
