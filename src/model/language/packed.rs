@@ -206,10 +206,6 @@ impl Packed {
     pub fn start(&self, sequence: usize) -> i64 {
         self.starts[sequence]
     }
-
-    pub fn device(&self) -> Device {
-        self.rows.tokens.device()
-    }
 }
 
 /// Attention of each sequence to itself, causal.
