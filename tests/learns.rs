@@ -70,20 +70,6 @@ fn judges(name: &str, settings: &str) {
     assert_eq!(metric(&session, "preference/accuracy"), 1.0, "{name}");
 }
 
-fn pairs(rows: usize) -> Batch {
-    let columns = [("prompt", prompts(rows)), ("chosen", answers(rows, 4)), ("rejected", answers(rows, 12))];
-    batch(Kind::Preferences, &columns)
-}
-
-fn rankings(lists: usize) -> Batch {
-    let prompts: Vec<Vec<i32>> = prompts(lists).into_iter().flat_map(|prompt| vec![prompt; 3]).collect();
-    let responses = (0..3 * lists).map(|row| vec![[4, 9, 12][row % 3], 5 + (row % 2) as i32, 2]).collect();
-    let mut rows = batch(Kind::Rankings, &[("prompt", prompts), ("response", responses)]);
-    let ranks = (0..3 * lists).map(|row| 1 + (row % 3) as i32).collect();
-    rows.set("rank", Column { values: Values::I32(ranks), offsets: None }).unwrap();
-    rows
-}
-
 /// Steps of two tokens, right where they begin with 4.
 fn judged_steps() -> Batch {
     let first = |row: usize, step: usize| if (row + step).is_multiple_of(2) { 4 } else { 12 };

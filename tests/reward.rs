@@ -25,25 +25,6 @@ fn flat(values: Vec<f32>) -> Column {
     Column { values: Values::F32(values), offsets: None }
 }
 
-/// Pairs whose chosen responses begin with 4, the rejected ones with 12.
-fn pairs(rows: usize) -> Batch {
-    let answers = |first: i32| (0..rows).map(|row| vec![first, first + (row % 4) as i32, 2]).collect();
-    batch(Kind::Preferences, &[("prompt", prompts(rows)), ("chosen", answers(4)), ("rejected", answers(12))])
-}
-
-/// Lists of three responses to each prompt, the best begins with 4, the next with 9, the worst with 12.
-fn rankings(lists: usize) -> Batch {
-    let first = |row: usize| [4, 9, 12][row % 3];
-    let prompts: Vec<Vec<i32>> = prompts(lists).into_iter().flat_map(|prompt| vec![prompt; 3]).collect();
-    let responses = (0..3 * lists).map(|row| vec![first(row), first(row) + (row % 2) as i32, 2]).collect();
-    let mut rows = batch(Kind::Rankings, &[("prompt", prompts), ("response", responses)]);
-    let ranks = (0..3 * lists).map(|row| 1 + (row % 3) as i32).collect();
-    rows.set("rank", Column { values: Values::I32(ranks), offsets: None }).unwrap();
-    let groups = (0..3 * lists as u64).map(|row| row / 3).collect();
-    rows.set("group", Column { values: Values::U64(groups), offsets: None }).unwrap();
-    rows
-}
-
 fn train(session: &Arc<Session>, steps: usize) {
     for _ in 0..steps {
         step(session).unwrap();
