@@ -29,6 +29,7 @@ Recipe Recipe::smoke() {
   tiny.reward_batch = 8;
   tiny.value_updates = 1;
   tiny.policy_updates = 2;
+  tiny.more_updates = 0;
   tiny.demonstrations = 48;
   tiny.held_out = 12;
   tiny.full = false;

@@ -19,9 +19,10 @@ namespace rlhf {
 struct Recipe {
   int hidden = 96, layers = 3, heads = 4, feed_forward = 256;
   int sft_steps = 220, sft_batch = 32, sft_warm_up = 20;
-  int lists = 96, answers = 4;  ///< ranked lists of one round, answers of one list
+  int lists = 128, answers = 4;  ///< ranked lists of one round, answers of one list
   int reward_batch = 32, reward_passes = 2;
-  int rounds = 3, value_updates = 3, policy_updates = 8, rollouts = 64;
+  int rounds = 3, value_updates = 3, rollouts = 64;
+  int policy_updates = 6, more_updates = 3;  ///< of the first round, and of each round more than the one before
   int demonstrations = 1024;  ///< of SFT's, which PPO goes on learning from
   int held_out = 130;
   bool full = true;
@@ -66,8 +67,8 @@ class Lab {
   Demonstrations demonstrations;
   keel::Runtime runtime;
   keel::Model policy, sft;  ///< the model in training, and a frozen copy of it as SFT left it
-  keel::Session judge;      ///< trains the reward model
-  double kl_price = 0.3;    ///< of the KL from SFT, as the last round's controller left it
+  keel::Session judge;      ///< the last that trained the reward model
+  double kl_price = 0.2;    ///< of the KL from SFT, as the last round's controller left it
 
   /// Since the run began.
   double seconds() const;

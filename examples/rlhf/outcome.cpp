@@ -22,7 +22,7 @@ std::string padded(const std::string &text, std::size_t width) {
 }
 
 std::string line(const std::vector<std::string> &cells) {
-  const std::size_t widths[] = {5, 6, 9, 12, 10, 12, 7, 6};
+  const std::size_t widths[] = {5, 6, 9, 12, 10, 13, 7, 6};
   std::string text;
   for (std::size_t i = 0; i < cells.size(); ++i) text += (i ? " | " : "") + padded(cells[i], widths[i]);
   return text + "\n";
@@ -53,7 +53,7 @@ std::string table(const std::vector<Row> &rows) {
   std::string text = line({"round", "gold", "rm score", "rm accuracy", "refreshed", "kl (target)", "length", "ended"});
   for (std::size_t round = 0; round < rows.size(); ++round) {
     const Row &row = rows[round];
-    const std::string kl = number(row.kl, 2) + (round ? " (" + number(row.kl_target, 1) + ")" : "");
+    const std::string kl = number(row.kl, 2) + (round ? " (" + number(row.kl_target, 2) + ")" : "");
     text += line({round ? std::to_string(round) : "sft", number(row.gold, 3), number(row.score, 2), cell(row.accuracy),
                   cell(row.refreshed), kl, number(row.length, 1), number(row.ended, 3)});
   }

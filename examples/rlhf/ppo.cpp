@@ -8,7 +8,7 @@
 namespace rlhf {
 namespace {
 
-constexpr double KL_A_ROUND = 1.0, ENOUGH_EXPLAINED = 0.3;
+constexpr double KL_A_ROUND = 1.25, ENOUGH_EXPLAINED = 0.3;
 
 // scores are measured with the round's first rollouts, so that a refreshed reward model's own scale does not matter
 std::string configuration(const Recipe &recipe, double kl_price, double kl_target) {
@@ -58,7 +58,8 @@ double learn_from_judge(Lab &lab, int round) {
   }
   std::printf("%4.0f s  round %d: the value head explains %.2f of the variance after %d updates\n", lab.seconds(), round,
               explained, pretrained);
-  for (int i = 1; i <= lab.recipe.policy_updates; ++i) {
+  const int updates = lab.recipe.policy_updates + lab.recipe.more_updates * (round - 1);
+  for (int i = 1; i <= updates; ++i) {
     update();
     std::printf("%4.0f s    update %d: rm score %.2f, KL %.2f, its price %.3f, demonstrations %.3f nats a token\n",
                 lab.seconds(), i, metric(session, "reward/mean"), metric(session, "kl/sequence"), metric(session, "kl/coef"),

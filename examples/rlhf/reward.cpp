@@ -8,10 +8,12 @@ namespace {
 
 constexpr double NOISE = 0.08;
 
-std::string configuration(const Recipe &recipe) {
+std::string configuration(const Recipe &recipe, std::size_t rows) {
+  const std::size_t steps = rows * static_cast<std::size_t>(recipe.reward_passes) / recipe.reward_batch;
   return R"("algorithm": {"type": "reward", "learns": "rankings", "center_coef": 0.01, "batch_size": )" +
          std::to_string(recipe.reward_batch) + R"(, "epochs": )" + std::to_string(recipe.reward_passes) + "}, " +
-         optimizer(8e-4);
+         optimizer(1e-3, R"(, "schedule": {"type": "linear", "warmup_steps": 4, "total_steps": )" +
+                             std::to_string(steps) + R"(, "final_ratio": 0.1})");
 }
 
 void sample(Lab &lab, Rankings &all) {
@@ -55,11 +57,10 @@ keel::Batch Rankings::batch(const keel::Runtime &runtime, std::int32_t split) co
 
 void learn_from_rankings(Lab &lab, Rankings &all) {
   sample(lab, all);
-  if (!lab.judge) {
-    lab.judge = lab.open_session(configuration(lab.recipe));
-    lab.judge.set_model(KEEL_ROLE_REWARD, lab.sft);
-  }
-  lab.judge.clear();
+  const keel::Model model = lab.judge ? lab.judge.model(KEEL_ROLE_REWARD) : keel::Model();
+  lab.judge = keel::Session();
+  lab.judge = lab.open_session(configuration(lab.recipe, all.ranks.size()));
+  lab.judge.set_model(KEEL_ROLE_REWARD, model ? model : lab.sft);
   lab.judge.push(all.batch(lab.runtime, KEEL_SPLIT_TRAINING));
   while (lab.judge.step().state == KEEL_JOB_DONE) {
   }
