@@ -52,10 +52,7 @@ fn empty_responses_and_rows_of_which_nothing_counts() {
 fn rewards_twice_for_nobody_or_no_number() {
     let session = session(GRPO, &tiny_model(1));
     let sampled = rollouts_in_groups(&session, 1, 0);
-    let mut bare = Batch::new(Kind::Rollouts, sampled.rows()).unwrap();
-    for (name, column) in sampled.columns().filter(|(name, _)| *name != "reward") {
-        bare.set(name, column.clone()).unwrap();
-    }
+    let mut bare = without(&sampled, "reward");
     let first = session.push(&bare).unwrap();
     let reward = |ids: &[u64], rewards: &[f32]| session.reward(ids, rewards);
     let twice = format!("ids: expected distinct rows, got {first} twice");

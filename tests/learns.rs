@@ -1,30 +1,30 @@
 //! Every method improves a toy: one test for each loss, so that breaking one fails its own.
 
+#[macro_use]
+mod methods;
 mod support;
 
-use keel::data::{Batch, Column, Kind, Values};
 use keel::session::{Role, Session};
+use methods::Toy;
+use serde_json::{json, Value};
 use std::sync::Arc;
 use support::*;
 
-/// One test a name: a toy on the settings of an algorithm.
 macro_rules! learns {
-    ($toy:ident: $($name:ident = $settings:expr;)+) => {
+    ($kind:ident: $($name:ident = $settings:expr;)+) => {
         $(
             #[test]
             fn $name() {
-                $toy(stringify!($name), $settings);
+                $kind(stringify!($name), methods::$kind($settings));
             }
         )+
     };
 }
 
-fn configured(algorithm: &str, learning_rate: f64) -> String {
-    format!(r#"{{"algorithm": {{{algorithm}}}, "optimizer": {{"learning_rate": {learning_rate}}}, "threads": 1}}"#)
-}
+methods!(learns);
 
-fn flat(values: Vec<f32>) -> Column {
-    Column { values: Values::F32(values), offsets: None }
+fn learning_rate(rate: f64) -> Value {
+    json!({ "optimizer": { "learning_rate": rate } })
 }
 
 fn steps(session: &Arc<Session>, count: usize) {
@@ -33,15 +33,9 @@ fn steps(session: &Arc<Session>, count: usize) {
     }
 }
 
-/// Responses that begin with `first`.
-fn answers(rows: usize, first: i32) -> Vec<Vec<i32>> {
-    (0..rows).map(|row| vec![first, first + (row % 4) as i32, 2]).collect()
-}
-
-/// Demonstrations become likely.
-fn imitates(name: &str, settings: &str) {
-    let session = session(&configured(&format!(r#""batch_size": 8, "epochs": 0, {settings}"#), 0.01), &tiny_model(1));
-    session.push(&batch(Kind::Demonstrations, &[("prompt", prompts(8)), ("response", answers(8, 5))])).unwrap();
+fn imitates(name: &str, toy: Toy) {
+    let session = toy.session(learning_rate(0.01));
+    session.push(&toy.rows).unwrap();
     step(&session).unwrap();
     let first = metric(&session, "loss/nll");
     steps(&session, 30);
@@ -49,57 +43,19 @@ fn imitates(name: &str, settings: &str) {
     assert!(last < 0.5 * first, "{name}: {first} → {last}");
 }
 
-learns! { imitates:
-    sft = r#""type": "sft""#;
-    sft_dft = r#""type": "sft", "loss": "dft""#;
-    sft_neftune = r#""type": "sft", "embedding_noise": 0.5"#;
-}
-
-/// A reward model tells good responses from bad ones.
-fn judges(name: &str, settings: &str) {
-    let text = configured(&format!(r#""type": "reward", "batch_size": 8, "epochs": 0{settings}"#), 0.003);
-    let session = Session::create(&runtime(), config(&text)).unwrap();
-    session.set_model(Role::Reward, tiny_model(2)).unwrap();
-    let rows = match name {
-        "reward_rankings" => rankings(4),
-        "reward_steps" => judged_steps(),
-        _ => pairs(8),
-    };
-    session.push(&rows).unwrap();
+fn judges(name: &str, toy: Toy) {
+    let session = toy.session(learning_rate(0.003));
+    session.push(&toy.rows).unwrap();
     steps(&session, 30);
     assert_eq!(metric(&session, "preference/accuracy"), 1.0, "{name}");
 }
 
-/// Steps of two tokens, right where they begin with 4.
-fn judged_steps() -> Batch {
-    let first = |row: usize, step: usize| if (row + step).is_multiple_of(2) { 4 } else { 12 };
-    let response = |row: usize| vec![first(row, 0), 5, first(row, 1), 5];
-    let mut rows = batch(Kind::Demonstrations, &[("prompt", prompts(8)), ("response", (0..8).map(response).collect())]);
-    let offsets = rows.column("response").unwrap().offsets.clone();
-    rows.set("response_mask", Column { values: Values::U8([0, 1].repeat(16)), offsets: offsets.clone() }).unwrap();
-    let right = |row: usize, step: usize| if first(row, step) == 4 { 1.0 } else { 0.0 };
-    let labels = (0..8).flat_map(|row| [0.0, right(row, 0), 0.0, right(row, 1)]).collect();
-    rows.set("step_labels", Column { values: Values::F32(labels), offsets }).unwrap();
-    rows
-}
-
-learns! { judges:
-    reward_pairs = "";
-    reward_centered = r#", "center_coef": 0.01"#;
-    reward_rankings = r#", "learns": "rankings""#;
-    reward_steps = r#", "learns": "steps""#;
-}
-
-/// Rollouts with even tokens are rewarded, and become more frequent.
-fn raises(name: &str, settings: &str) {
-    let session = session(&configured(settings, 0.003), &tiny_model(1));
+fn raises(name: &str, toy: Toy) {
+    let session = toy.session(learning_rate(0.003));
+    let settings = toy.algorithm.to_string();
     let mut rewards = Vec::new();
     for update in 0..25 {
-        let mut sampled = rollouts_in_groups(&session, 12, update);
-        if settings.contains("greedy") {
-            sampled.set("baseline", flat(greedy(&session, 12))).unwrap();
-        }
-        session.push(&sampled).unwrap();
+        session.push(&methods::rewarded(&session, &settings, update)).unwrap();
         // dynamic sampling waits where the toy is learned and all responses are equally good
         let Some(job) = session.update().unwrap() else { continue };
         job.run().unwrap();
@@ -110,53 +66,9 @@ fn raises(name: &str, settings: &str) {
     assert!(last > first + 0.15, "{name}: {rewards:?}");
 }
 
-/// What the greedy response to each row's prompt is worth.
-fn greedy(session: &Arc<Session>, groups: usize) -> Vec<f32> {
-    let generate = keel::config::Generate { max_new_tokens: 8, temperature: 0.0, ..Default::default() };
-    let job = session.generate(&batch(Kind::Prompts, &[("prompt", prompts(groups))]), generate).unwrap();
-    job.run().unwrap();
-    even_tokens(&job.batch().unwrap()).into_iter().flat_map(|reward| [reward; 4]).collect()
-}
-
-learns! { raises:
-    ppo = r#""type": "ppo", "value_coef": 1"#;
-    ppo_kl_in_loss = r#""type": "ppo", "value_coef": 1, "kl_in": "loss", "kl_estimator": "k2""#;
-    ppo_after_last = r#""type": "ppo", "value_coef": 1, "reward_position": "after_last", "max_length": 8"#;
-    ppo_normalized = r#""type": "ppo", "value_coef": 1, "reward_normalization": "running", "gae_length_coef": 0.5"#;
-    grpo = r#""type": "grpo", "kl_coef": 0.01"#;
-    dr_grpo = r#""type": "grpo", "scale": "none", "reduction": "sum_over_constant", "max_length": 8"#;
-    dapo = r#""type": "grpo", "clip_range_high": 0.28, "reduction": "token_mean", "max_length": 9, "overlong_buffer": 2"#;
-    dapo_sampling = r#""type": "grpo", "equal_groups": "drop", "min_groups": 2"#;
-    rloo = r#""type": "grpo", "baseline": "leave_one_out", "scale": "none", "ratio": "sequence_sum", "kl_coef": 0.01,
-              "kl_in": "reward""#;
-    gspo = r#""type": "grpo", "ratio": "sequence_mean", "clip_range": 0.0003, "clip_range_high": 0.0004"#;
-    cispo = r#""type": "grpo", "objective": "weighted", "clip_range_high": 2, "reduction": "token_mean""#;
-    sapo = r#""type": "grpo", "objective": "gated", "epochs": 2"#;
-    gmpo = r#""type": "grpo", "objective": "geometric", "clip_range": 0.4, "epochs": 2"#;
-    vespo = r#""type": "grpo", "objective": "variational", "reduction": "token_mean""#;
-    luspo = r#""type": "grpo", "ratio": "sequence_mean", "reduction": "sequence_mean_token_sum""#;
-    opo = r#""type": "grpo", "baseline": "length_weighted", "scale": "none""#;
-    grpo_two_sided = r#""type": "grpo", "ratio_cap": 4, "epochs": 2"#;
-    grpo_entropy_quantile = r#""type": "grpo", "entropy_quantile": 0.4"#;
-    grpo_off_policy = r#""type": "grpo", "importance": {"type": "token_truncate", "high": 2},
-                         "off_policy_mask_threshold": 0.5"#;
-    reinforce = r#""type": "reinforce", "kl_coef": 0, "advantages": "center""#;
-    reinforce_plus_plus = r#""type": "reinforce", "kl_coef": 0.01"#;
-    reinforce_plus_plus_baseline = r#""type": "reinforce", "baseline": "group", "kl_in": "loss""#;
-    remax = r#""type": "reinforce", "baseline": "greedy", "advantages": "raw""#;
-    online_dpo = r#""type": "online_dpo", "epochs": 4"#;
-    online_ipo = r#""type": "online_dpo", "loss": "ipo", "beta": 0.5, "ratio": "sequence_mean", "epochs": 4"#;
-    best_of_n = r#""type": "best_of_n", "epochs": 2, "minibatches": 2"#;
-}
-
-/// Pairs are told apart, from where policy and reference agree.
-fn prefers(name: &str, settings: &str) {
-    let text = configured(&format!(r#""batch_size": 8, "epochs": 0, "beta": 0.5, {settings}"#), 0.01);
-    let session = session(&text, &tiny_model(2));
-    // the rejected responses have other lengths
-    let longer = (0..8).map(|row| vec![12 + row % 4; 2 + row as usize % 3]).collect();
-    let columns = [("prompt", prompts(8)), ("chosen", answers(8, 4)), ("rejected", longer)];
-    session.push(&batch(Kind::Preferences, &columns)).unwrap();
+fn prefers(name: &str, toy: Toy) {
+    let session = toy.session(learning_rate(0.01));
+    session.push(&toy.rows).unwrap();
     step(&session).unwrap();
     let first = metric(&session, "loss/total");
     if session.model(Role::Reference).is_some() {
@@ -167,60 +79,12 @@ fn prefers(name: &str, settings: &str) {
     assert!(accuracy > 0.8 && last < first, "{name}: accuracy {accuracy}, loss {first} → {last}");
 }
 
-learns! { prefers:
-    dpo = r#""type": "dpo""#;
-    dpo_conservative = r#""type": "dpo", "label_smoothing": 0.1"#;
-    dpo_robust = r#""type": "dpo", "loss": "robust", "label_smoothing": 0.1"#;
-    dpo_hinge = r#""type": "dpo", "loss": "hinge""#;
-    ipo = r#""type": "dpo", "loss": "ipo""#;
-    ipo_mean = r#""type": "dpo", "loss": "ipo", "ratio": "sequence_mean""#;
-    dpo_normalized = r#""type": "dpo", "ratio": "sequence_mean""#;
-    exo_pair = r#""type": "dpo", "loss": "exo_pair", "label_smoothing": 0.1"#;
-    nca_pair = r#""type": "dpo", "loss": "nca_pair""#;
-    bco_pair = r#""type": "dpo", "loss": "bco_pair""#;
-    sppo_hard = r#""type": "dpo", "loss": "sppo_hard""#;
-    apo_zero = r#""type": "dpo", "loss": "apo_zero""#;
-    apo_down = r#""type": "dpo", "loss": "apo_down""#;
-    discopop = r#""type": "dpo", "loss": "discopop""#;
-    aot = r#""type": "dpo", "loss": "aot""#;
-    aot_unpaired = r#""type": "dpo", "loss": "aot_unpaired", "label_smoothing": 0.1"#;
-    dpop = r#""type": "dpo", "positive_coef": 2"#;
-    rpo = r#""type": "dpo", "nll_coef": 1"#;
-    dpo_forward_kl = r#""type": "dpo", "divergence": "forward_kl""#;
-    dpo_jensen_shannon = r#""type": "dpo", "divergence": "jensen_shannon""#;
-    dpo_alpha_divergence = r#""type": "dpo", "divergence": "alpha", "divergence_alpha": 0.5"#;
-    ld_dpo = r#""type": "dpo", "length_desensitization": 0.5"#;
-    wpo = r#""type": "dpo", "pair_weights": "policy""#;
-    mpo = r#""type": "dpo", "terms": [{"loss": "sigmoid", "weight": 0.8}, {"loss": "bco_pair", "weight": 0.2}]"#;
-    tr_dpo = r#""type": "dpo", "reference_update": {"every": 8, "mix": 0.6}"#;
-    cpo = r#""type": "cpo", "loss": "sigmoid""#;
-    cpo_conservative = r#""type": "cpo", "loss": "sigmoid", "label_smoothing": 0.1"#;
-    slic = r#""type": "cpo", "loss": "hinge""#;
-    cpo_ipo = r#""type": "cpo", "loss": "ipo""#;
-    simpo = r#""type": "cpo", "loss": "simpo""#;
-    alpha_po = r#""type": "cpo", "loss": "simpo", "reward_alpha": 0.25"#;
-    orpo = r#""type": "cpo", "loss": "orpo""#;
-}
-
-/// Good responses gain, bad ones lose.
-fn sorts(name: &str, settings: &str) {
-    let text = configured(&format!(r#""type": "kto", "batch_size": 8, "epochs": 0, "beta": 0.5{settings}"#), 0.01);
-    let session = session(&text, &tiny_model(2));
-    let good = |row: usize| row % 2 == 1;
-    let response = |row: usize| vec![if good(row) { 4 } else { 12 }, 5 + (row % 4) as i32, 2];
-    let columns = [("prompt", prompts(16)), ("response", (0..16).map(response).collect())];
-    let mut rows = batch(Kind::Feedback, &columns);
-    let labels = (0..16).map(|row| i32::from(good(row))).collect();
-    rows.set("label", Column { values: Values::I32(labels), offsets: None }).unwrap();
-    session.push(&rows).unwrap();
+fn sorts(name: &str, mut toy: Toy) {
+    toy.algorithm["batch_size"] = json!(8);
+    let session = toy.session(learning_rate(0.01));
+    session.push(&toy.rows).unwrap();
     steps(&session, 31);
     assert_eq!(metric(&session, "preference/accuracy"), 1.0, "{name}");
     let (good, bad) = (metric(&session, "reward/chosen"), metric(&session, "reward/rejected"));
     assert!(good > 0.5 && bad < -0.5, "{name}: {good} {bad}");
-}
-
-learns! { sorts:
-    kto = "";
-    kto_apo_zero = r#", "loss": "apo_zero""#;
-    bco = r#", "loss": "bco""#;
 }

@@ -3,7 +3,7 @@
 mod support;
 
 use keel::config::Load;
-use keel::data::{Batch, Column, Kind, Values};
+use keel::data::{Column, Kind, Values};
 use keel::error::Status;
 use keel::model::Model;
 use keel::session::{Role, Session};
@@ -72,19 +72,6 @@ fn a_list_is_never_divided_and_its_order_and_chunks_change_nothing() {
     }
 }
 
-/// The same lists, the last row first.
-fn backwards(rows: &Batch) -> Batch {
-    let count = rows.rows() as usize;
-    let of = |name: &str| rows.column(name).unwrap();
-    let text = |name: &str| (0..count).rev().map(|row| of(name).row_i32(row).to_vec()).collect::<Vec<_>>();
-    let mut turned = batch(Kind::Rankings, &[("prompt", text("prompt")), ("response", text("response"))]);
-    let ranks = (0..count).rev().map(|row| of("rank").row_i32(row)[0]).collect();
-    turned.set("rank", Column { values: Values::I32(ranks), offsets: None }).unwrap();
-    let groups = (0..count).rev().map(|row| of("group").row_u64(row)[0]).collect();
-    turned.set("group", Column { values: Values::U64(groups), offsets: None }).unwrap();
-    turned
-}
-
 #[test]
 fn a_reward_model_judges_the_rollouts_that_nobody_rewarded() {
     let trainer = judge("");
@@ -94,10 +81,7 @@ fn a_reward_model_judges_the_rollouts_that_nobody_rewarded() {
     let text = r#"{"algorithm": {"type": "ppo", "epochs": 1}, "threads": 1}"#;
     let session = session(text, &tiny_model(1));
     let mut rows = rollouts(&session, 4, 0);
-    let mut bare = Batch::new(Kind::Rollouts, rows.rows()).unwrap();
-    for (name, column) in rows.columns().filter(|(name, _)| *name != "reward") {
-        bare.set(name, column.clone()).unwrap();
-    }
+    let bare = without(&rows, "reward");
     session.push(&bare).unwrap();
     assert!(session.update().unwrap().is_none(), "no rewards, no judge");
     session.set_model(Role::Reward, model).unwrap();

@@ -2,7 +2,7 @@
 
 mod support;
 
-use keel::data::{Batch, Column, Kind, Values};
+use keel::data::{Batch, Column, Values};
 use keel::error::Status;
 use keel::session::{Report, Session};
 use std::sync::Arc;
@@ -94,11 +94,7 @@ fn rewards_from_a_callback_are_held_against_the_same_rule() {
     let session = session(&settings(DROPPING), &tiny_model(1));
     let bare = |seed| {
         let sampled = rollouts_in_groups(&session, 2, seed);
-        let mut bare = Batch::new(Kind::Rollouts, sampled.rows()).unwrap();
-        for (name, column) in sampled.columns().filter(|(name, _)| *name != "reward") {
-            bare.set(name, column.clone()).unwrap();
-        }
-        bare
+        without(&sampled, "reward")
     };
     session.set_reward_callback(Some(Arc::new(|_: Batch, _, rewards: &mut [f32]| {
         rewards.fill(1.0);

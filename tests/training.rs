@@ -146,10 +146,7 @@ fn an_update_without_rewards_needs_data() {
     let session = session(PPO, &tiny_model(1));
     assert!(session.update().unwrap().is_none());
     let rewarded = rollouts(&session, 2, 0);
-    let mut bare = keel::data::Batch::new(Kind::Rollouts, 2).unwrap();
-    for (name, column) in rewarded.columns().filter(|(name, _)| *name != "reward") {
-        bare.set(name, column.clone()).unwrap();
-    }
+    let bare = without(&rewarded, "reward");
     let first = session.push(&bare).unwrap();
     assert!(session.update().unwrap().is_none());
     session.reward(&[first, first + 1], &[0.5, 1.0]).unwrap();
@@ -347,10 +344,7 @@ fn token_rewards_stand_in_for_a_reward_and_need_a_counted_token() {
     let response = rows.column("response").unwrap().clone();
     let offsets = response.offsets.clone().unwrap();
     let make = |first_counts: bool| {
-        let mut bare = keel::data::Batch::new(Kind::Rollouts, 2).unwrap();
-        for (name, column) in rows.columns().filter(|(name, _)| *name != "reward") {
-            bare.set(name, column.clone()).unwrap();
-        }
+        let mut bare = without(&rows, "reward");
         let count = offsets[2] as usize;
         let rewards = (0..count).map(|token| if token == 0 { 1.0 } else { 0.0 }).collect();
         bare.set("token_reward", Column { values: Values::F32(rewards), offsets: Some(offsets.clone()) }).unwrap();

@@ -5,6 +5,7 @@ use keel::config as settings;
 use keel::data::{Batch, Column, Kind, Values};
 use keel::model::Model;
 use keel::session::{Config, Job, Report, Role, Runtime, Session};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -125,24 +126,60 @@ pub fn even_tokens(batch: &Batch) -> Vec<f32> {
     (0..batch.rows() as usize).map(reward).collect()
 }
 
-/// The same rollouts in groups, the last first.
-pub fn backwards(rows: &Batch) -> Batch {
-    let count = rows.rows() as usize;
-    let mut turned = Batch::new(Kind::Rollouts, rows.rows()).unwrap();
-    let order = || (0..count).rev();
-    let of = |name: &str| rows.column(name).unwrap();
-    for name in ["prompt", "response"] {
-        turned.set(name, ragged(&order().map(|row| of(name).row_i32(row).to_vec()).collect::<Vec<_>>())).unwrap();
+/// These rows of a batch, in this order.
+pub fn picked(rows: &Batch, order: &[usize]) -> Batch {
+    let mut batch = Batch::new(rows.kind(), order.len() as u64).unwrap();
+    for (name, column) in rows.columns() {
+        let count = column.values.len() / rows.rows() as usize;
+        let span = |row: &usize| column.offsets.as_ref().map_or(row * count..(row + 1) * count, |_| column.span(*row));
+        let spans: Vec<Range<usize>> = order.iter().map(span).collect();
+        batch
+            .set(
+                name,
+                Column {
+                    values: of_spans(&column.values, &spans),
+                    offsets: column.offsets.as_ref().map(|_| offsets(&spans)),
+                },
+            )
+            .unwrap();
     }
-    let log_probs: Vec<f32> = order().flat_map(|row| of("rollout_log_probs").row_f32(row).to_vec()).collect();
-    let offsets = turned.column("response").unwrap().offsets.clone();
-    turned.set("rollout_log_probs", Column { values: Values::F32(log_probs), offsets }).unwrap();
-    let flat = |values| Column { values, offsets: None };
-    turned
-        .set("reward", flat(Values::F32(order().flat_map(|row| of("reward").row_f32(row).to_vec()).collect())))
-        .unwrap();
-    turned.set("group", flat(Values::U64(order().map(|row| of("group").row_u64(row)[0]).collect()))).unwrap();
-    turned
+    batch
+}
+
+fn offsets(spans: &[Range<usize>]) -> Vec<u64> {
+    let ends = spans.iter().scan(0, |end, span| {
+        *end += span.len() as u64;
+        Some(*end)
+    });
+    std::iter::once(0).chain(ends).collect()
+}
+
+fn of_spans(values: &Values, spans: &[Range<usize>]) -> Values {
+    fn of<T: Copy>(values: &[T], spans: &[Range<usize>]) -> Vec<T> {
+        spans.iter().flat_map(|span| values[span.clone()].to_vec()).collect()
+    }
+    match values {
+        Values::I32(values) => Values::I32(of(values, spans)),
+        Values::I64(values) => Values::I64(of(values, spans)),
+        Values::U64(values) => Values::U64(of(values, spans)),
+        Values::F32(values) => Values::F32(of(values, spans)),
+        Values::U8(values) => Values::U8(of(values, spans)),
+        Values::Utf8(values) => Values::Utf8(of(values, spans)),
+    }
+}
+
+/// The same rows, the last first.
+pub fn backwards(rows: &Batch) -> Batch {
+    picked(rows, &(0..rows.rows() as usize).rev().collect::<Vec<_>>())
+}
+
+/// The same rows without one of their columns.
+pub fn without(rows: &Batch, column: &str) -> Batch {
+    let mut bare = Batch::new(rows.kind(), rows.rows()).unwrap();
+    for (name, column) in rows.columns().filter(|(name, _)| *name != column) {
+        bare.set(name, column.clone()).unwrap();
+    }
+    bare
 }
 
 fn temperature(session: &Session) -> f64 {
