@@ -11,7 +11,7 @@ namespace {
 
 using npc::number;
 
-constexpr double LEAST_ACCURACY = 0.7, MOST_KL_OF_TARGET = 2;
+constexpr double LEAST_ACCURACY = 0.6, MOST_KL_OF_TARGET = 2;
 
 std::string cell(const std::optional<double> &value) { return value ? number(*value, 3) : "–"; }
 
