@@ -45,7 +45,7 @@ impl Session {
     /// Whether a model can be the reference beside the models that the session has.
     pub(super) fn check_reference(&self, core: &Core, model: &Model) -> Result<()> {
         check_language("reference", model)?;
-        self.check_vocabulary(core, model)?;
+        self.check_vocabulary(core, Role::Reference, model)?;
         let policy = core.trainee.as_ref().map(|trainee| &trainee.model);
         check_positions(policy.map(|policy| policy.as_ref()), model)?;
         check_follows(core, policy, model)
@@ -54,7 +54,7 @@ impl Session {
     /// Whether a model can judge this session's rollouts.
     pub(super) fn check_judge(&self, core: &Core, model: &Model) -> Result<()> {
         self.check_scores(model, self.needs.rewards, "rewards of this session's algorithm")?;
-        self.check_vocabulary(core, model)
+        self.check_vocabulary(core, Role::Reward, model)
     }
 
     fn set_value(&self, core: &mut Core, model: Arc<Model>) -> Result<()> {
@@ -65,7 +65,7 @@ impl Session {
             return Err(Error::state("role: the value model is trained with the policy; set it before the policy"));
         }
         self.check_scores(&model, 1, "values of a state")?;
-        self.check_vocabulary(core, &model)?;
+        self.check_vocabulary(core, Role::Value, &model)?;
         if model.kind() != Kind::Float {
             return Err(Error::state("model: expected float32 weights, which training needs"));
         }
@@ -89,7 +89,7 @@ impl Session {
         if core.trainee.is_some() {
             return Err(Error::state("role: the session has a model in training already"));
         }
-        self.check_vocabulary(core, &model)?;
+        self.check_vocabulary(core, self.trained_role(), &model)?;
         let model = match (self.trained_role(), model.architecture().scores()) {
             (Role::Reward, 0) => Arc::new(model.with_scores(&self.scores, self.config.seed)?),
             (Role::Reward, _) => {
@@ -129,13 +129,19 @@ impl Session {
         }
     }
 
-    /// All models of a session read the same tokens.
-    fn check_vocabulary(&self, core: &Core, model: &Model) -> Result<()> {
-        let frozen = [&core.reference, &core.reward].into_iter().flatten().map(|frozen| frozen.model.clone());
-        let others = core.trainee.iter().map(|trainee| trainee.model.clone()).chain(core.value.clone()).chain(frozen);
+    /// All models of a session read the same tokens; the one whose role the model takes is its no more.
+    fn check_vocabulary(&self, core: &Core, role: Role, model: &Model) -> Result<()> {
+        let frozen = |frozen: &Option<Reference>| frozen.as_ref().map(|frozen| frozen.model.clone());
+        let models = [
+            (self.trained_role(), core.trainee.as_ref().map(|trainee| trainee.model.clone())),
+            (Role::Value, core.value.clone()),
+            (Role::Reference, frozen(&core.reference)),
+            (Role::Reward, frozen(&core.reward)),
+        ];
+        let others = models.into_iter().filter(|(other, _)| *other != role).filter_map(|(_, model)| model);
         let found = model.architecture().vocabulary;
-        let sizes: Vec<i64> = others.map(|other| other.architecture().vocabulary).collect();
-        match sizes.into_iter().find(|size| *size != found) {
+        let mut sizes = others.map(|other| other.architecture().vocabulary);
+        match sizes.find(|size| *size != found) {
             Some(size) => {
                 let message =
                     format!("model: expected a vocabulary of {size}, as the session's other model, got {found}");
