@@ -86,6 +86,16 @@ impl Grpo {
         Ok(centred / (math::group_deviation(&joined, &all) + DEVIATION_FLOOR))
     }
 
+    /// Whether nothing tells a response from the others to its prompt, [B].
+    fn equal(&self, columns: &Columns, deviation: &Tensor, groups: &Tensor) -> Result<Tensor> {
+        if self.config.multi_reward == MultiReward::Sum {
+            return Ok(deviation.eq(0.0));
+        }
+        let rewards = columns.get("rewards")?.unbind(1);
+        let equal = rewards.iter().map(|reward| math::group_deviation(reward, groups).eq(0.0));
+        Ok(equal.fold(groups.ge(0), |all, one| all.logical_and(&one)))
+    }
+
     fn reduced(&self, losses: &Tensor, mask: &Tensor) -> Tensor {
         match self.config.reduction {
             Reduction::SequenceMeanTokenMean => math::sequence_mean_token_mean(losses, mask),
@@ -171,7 +181,7 @@ impl Algorithm for Grpo {
         metrics.extend([
             ("reward/shaped", scores.mean(None)),
             ("group/reward_std", deviation.mean(None)),
-            ("group/equal_fraction", deviation.eq(0.0).to_kind(Dtype::Float).mean(None)),
+            ("group/equal_fraction", self.equal(columns, &deviation, &groups)?.to_kind(Dtype::Float).mean(None)),
             rollouts::drift(columns, &old)?,
         ]);
         metrics.extend(sequence_kl.map(|kl| ("kl/sequence", kl.mean(None))));

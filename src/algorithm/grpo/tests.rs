@@ -30,6 +30,24 @@ fn near(found: f32, expected: f32) -> bool {
 }
 
 #[test]
+fn several_rewards_normalised_each_leave_no_group_equal_that_one_of_them_tells_apart() {
+    let fraction = |multi_reward| {
+        let mut columns = Columns::new(4);
+        let log_probs = Tensor::from_slice(&[-1f32; 4]).reshape([4, 1]);
+        columns.insert("mask", Tensor::from_slice(&[true; 4]).reshape([4, 1]));
+        columns.insert("policy_log_probs", log_probs.copy());
+        columns.insert("rollout_log_probs", log_probs);
+        columns.insert("finished", Tensor::from_slice(&[1f32; 4]));
+        columns.insert("groups", Tensor::from_slice(&[0i64, 0, 2, 2]));
+        columns.insert("rewards", Tensor::from_slice(&[1f32, 0.0, 0.0, 1.0, 0.5, 0.5, 0.5, 0.5]).reshape([4, 2]));
+        let config = Config { multi_reward, reward_weights: vec![1.0, 1.0], ..Config::default() };
+        let metrics = Grpo::new(config).prepare(&mut columns).unwrap();
+        metrics.iter().find(|(name, _)| *name == "group/equal_fraction").unwrap().1.double_value(&[])
+    };
+    assert_eq!((fraction(MultiReward::Sum), fraction(MultiReward::NormalizeEach)), (1.0, 0.5));
+}
+
+#[test]
 fn advantages_are_what_the_papers_say() {
     let found = advantages(Config::default(), &mut columns(&REWARDS));
     assert!(near(found[0], 1.207381) && near(found[1], -0.724429), "{found:?}");
