@@ -48,6 +48,22 @@ fn good_responses_gain_and_bad_ones_lose() {
 }
 
 #[test]
+fn a_class_that_is_not_there_has_no_reward() {
+    for (rows, absent) in [(vec![1, 3, 5], "reward/rejected"), (vec![0, 2, 4], "reward/chosen")] {
+        let session = toy("", 0);
+        session.push(&picked(&feedback(6), &rows)).unwrap();
+        step(&session).unwrap();
+        assert!(!session.metrics_json().contains(absent), "{}", session.metrics_json());
+    }
+    let session = toy(r#", "shuffle": false"#, 0);
+    session.push(&picked(&feedback(16), &[0, 1, 3, 5, 7, 9, 11, 13, 1, 3, 5, 7, 9, 11, 13, 15])).unwrap();
+    step(&session).unwrap();
+    assert_eq!(metric(&session, "reward/rejected"), 0.0);
+    step(&session).unwrap();
+    assert!(!session.metrics_json().contains("reward/rejected"), "what the step before measured is not this one's");
+}
+
+#[test]
 fn a_lone_response_has_no_reference_point() {
     let session = toy("", 1);
     for _ in 0..3 {

@@ -83,7 +83,7 @@ impl Algorithm for BestOfN {
         }; // [B]
         let mut metrics = rollouts::measured(columns, &rewards)?;
         metrics.push(("group/kept_fraction", kept.to_kind(Dtype::Float).mean(None)));
-        metrics.push(("reward/kept", math::masked_mean(&rewards, &kept)));
+        metrics.push(("reward/kept", math::observed_mean(&rewards, &kept)));
         columns.insert("kept", mask.logical_and(&kept.unsqueeze(1))); // [B, T]
         Ok(metrics)
     }

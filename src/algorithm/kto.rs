@@ -169,8 +169,8 @@ impl Algorithm for Kto {
             ("feedback/reference_point", point),
             ("feedback/gain", gain),
             ("preference/accuracy", right.mean(None)),
-            ("reward/chosen", masked_mean(&rewards, &good)),
-            ("reward/rejected", masked_mean(&rewards, &bad)),
+            ("reward/chosen", math::observed_mean(&rewards, &good)),
+            ("reward/rejected", math::observed_mean(&rewards, &bad)),
             ("entropy/token", masked_mean(&scores.entropies.narrow(0, 0, rows).detach(), &mask)),
             ("tokens/trained", mask.sum(Dtype::Float)),
         ];

@@ -133,12 +133,12 @@ impl Algorithm for OnlineDpo {
         let metrics = vec![
             ("loss/total", total.detach()),
             ("loss/preference", total.detach()),
-            ("preference/accuracy", math::masked_mean(&right, &chosen)),
-            ("preference/margin", math::masked_mean(&margin, &chosen) * self.config.beta),
-            ("reward/chosen", math::masked_mean(&gained, &chosen)),
-            ("reward/rejected", math::masked_mean(&gained, &rejected)),
-            ("log_probs/chosen", math::masked_mean(&log_probs, &chosen)),
-            ("log_probs/rejected", math::masked_mean(&log_probs, &rejected)),
+            ("preference/accuracy", math::observed_mean(&right, &chosen)),
+            ("preference/margin", math::observed_mean(&margin, &chosen) * self.config.beta),
+            ("reward/chosen", math::observed_mean(&gained, &chosen)),
+            ("reward/rejected", math::observed_mean(&gained, &rejected)),
+            ("log_probs/chosen", math::observed_mean(&log_probs, &chosen)),
+            ("log_probs/rejected", math::observed_mean(&log_probs, &rejected)),
             ("entropy/token", math::masked_mean(&scores.entropies.detach(), &scores.mask)),
             ("tokens/trained", trained.sum(Dtype::Float)),
         ];

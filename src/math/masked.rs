@@ -63,6 +63,26 @@ pub fn weighted_mean(x: &Tensor, mask: &Tensor, weights: &Tensor) -> Tensor {
     (sum / weight.where_self(&weight.gt(0.0), &weight.ones_like())).to_kind(x.kind())
 }
 
+/// Mean of what there is, by weights, and no number where there is nothing.
+///
+/// ```text
+/// μ = Σ_i w_i · x_i / Σ_i w_i
+/// ```
+///
+/// * `x`: any shape, any unit; a constant.
+/// * `weights`: w, the shape of `x` or one that expands to it, bool or without unit, ≥ 0; a constant.
+///
+/// Returns a scalar in the unit of `x`, without gradient (**weighted mean**).
+///
+/// Degenerate: no weight at all gives NaN, which is no measurement; NaN passes on where its weight is not 0.
+///
+/// Source: definition.
+pub fn observed_mean(x: &Tensor, weights: &Tensor) -> Tensor {
+    let weights = weights.detach().to_kind(Kind::Double).expand_as(x);
+    let kept = x.detach().masked_fill(&weights.eq(0.0), 0.0);
+    ((kept * &weights).sum(Kind::Double) / weights.sum(Kind::Double)).to_kind(x.kind())
+}
+
 /// Mean over the counted tokens.
 ///
 /// ```text

@@ -35,7 +35,8 @@ pub use group::{group_contrast, group_deviation, group_mean, group_rank, leave_o
 pub use kl::{adaptive_kl_coef, doubling_kl_coef, kl_k1, kl_k2, kl_k3};
 pub use likelihood::negative_log_likelihood;
 pub use masked::{
-    centered, masked_mean, masked_sum, masked_variance, row_mean, row_sum, scaled, weighted_mean, whitened,
+    centered, masked_mean, masked_sum, masked_variance, observed_mean, row_mean, row_sum, scaled, weighted_mean,
+    whitened,
 };
 pub use moments::Moments;
 pub use off_policy::{sequence_mean_ratio, sequence_ratio, stayed_by_length, truncated, within};

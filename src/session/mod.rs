@@ -351,6 +351,9 @@ impl Session {
     }
 
     /// Does `change` while no update can be planned; refuses while one is unfinished.
+        let evaluated = |name: &String| name.starts_with("evaluation/");
+        let evaluation = values.keys().any(evaluated);
+        record.values.retain(|name, _| evaluated(name) != evaluation);
     fn while_idle(&self, what: &str, change: impl FnOnce() -> Result<()>) -> Result<()> {
         let updating = self.updating.lock();
         check_unfinished(&updating, what)?;

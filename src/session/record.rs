@@ -29,7 +29,8 @@ struct Fold {
 }
 
 impl Measurements {
-    /// Reads the scalars in one copy from the device and folds them in; returns what was read.
+    /// Reads the scalars in one copy from the device and folds them in, but those that are no number: there was nothing to
+    /// measure. Returns what was read.
     pub fn add(&mut self, measured: Vec<Measured>) -> Result<BTreeMap<&'static str, f64>> {
         if measured.is_empty() {
             return Ok(BTreeMap::new());
@@ -42,7 +43,7 @@ impl Measurements {
             .collect();
         let values = Vec::<f64>::try_from(Tensor::f_cat(&scalars, 0)?.to_device(tch::Device::Cpu))?;
         let read: BTreeMap<_, _> = measured.iter().map(|(name, _)| *name).zip(values).collect();
-        for (name, value) in &read {
+        for (name, value) in read.iter().filter(|(_, value)| !value.is_nan()) {
             self.note(name, *value);
         }
         Ok(read)

@@ -140,8 +140,8 @@ pub fn metric(name: &str) -> Option<&'static Metric> {
 pub fn document() -> String {
     let mut text = String::from(
         "# Metrics\n\nWhat `keel_session_metrics` and the `metrics` events report. Those of an update are means over its \
-         optimiser steps unless the\nmeaning says otherwise; a method reports the ones that it has. `1` is a number \
-         without a unit.\n\nWritten from `src/telemetry/metric.rs` by `KEEL_BLESS=1 cargo test --lib telemetry`; edit it \
+         optimiser steps unless the\nmeaning says otherwise; a method reports the ones that it has, and none of what was \
+         not there: no reward/rejected\nwithout a bad response. `1` is a number without a unit.\n\nWritten from `src/telemetry/metric.rs` by `KEEL_BLESS=1 cargo test --lib telemetry`; edit it \
          there.\n\n| metric | unit | meaning |\n|---|---|---|\n",
     );
     for Metric { name, unit, meaning } in METRICS {

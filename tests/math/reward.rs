@@ -14,6 +14,14 @@ fn of(values: &[f64]) -> Tensor {
 }
 
 #[test]
+fn what_is_not_there_is_no_measurement() {
+    let x = Tensor::from_slice(&[1.0, f64::NAN, 4.0]);
+    assert_near(scalar(&observed_mean(&x, &Tensor::from_slice(&[true, false, true]))), 2.5, 1e-12, "by mask");
+    assert_near(scalar(&observed_mean(&x, &Tensor::from_slice(&[3.0, 0.0, 1.0]))), 1.75, 1e-12, "by weights");
+    assert!(scalar(&observed_mean(&x, &Tensor::from_slice(&[false; 3]))).is_nan());
+}
+
+#[test]
 fn losses_and_gradients_with_margin_and_centering() {
     for (kind, tolerance) in KINDS {
         let golden = Golden::load("reward", kind);

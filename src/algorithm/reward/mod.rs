@@ -79,8 +79,8 @@ impl Reward {
         let mut metrics = vec![
             ("loss/total", total.detach()),
             ("loss/preference", preference.detach()),
-            ("preference/accuracy", math::average(&right.to_kind(Dtype::Float), &told)),
-            ("preference/margin", math::average(&difference, weight)),
+            ("preference/accuracy", math::observed_mean(&right.to_kind(Dtype::Float), &told)),
+            ("preference/margin", math::observed_mean(&difference, weight)),
             ("preference/calibration_error", calibration),
         ];
         metrics.extend(distribution(judged, &scores.mask));
