@@ -4,7 +4,7 @@ mod support;
 
 use keel::data::{Batch, Column, Values};
 use keel::error::Status;
-use keel::session::{Report, Session};
+use keel::session::{Session, State};
 use std::sync::Arc;
 use support::*;
 
@@ -102,12 +102,13 @@ fn rewards_from_a_callback_are_held_against_the_same_rule() {
         Ok(())
     })));
     session.push(&bare(0)).unwrap();
-    let error = step(&session).unwrap_err();
-    assert_eq!(error.status, Status::Data);
-    assert!(error.message.contains("too few groups differ"), "{}", error.message);
+    let before = (session.config_json(), session.metrics_json());
+    let report = step(&session).unwrap();
+    assert_eq!((report.state, report.optimizer_steps), (State::NeedsData, 0));
+    assert_eq!((session.config_json(), session.metrics_json()), before, "it was no update");
     assert!(session.update().unwrap().is_none(), "the rewards are known now, and a group is lacking");
     session.push(&bare(1)).unwrap();
-    let Report { .. } = step(&session).unwrap();
+    step(&session).unwrap();
     assert_eq!((metric(&session, "group/equal_dropped"), metric(&session, "reward/mean")), (2.0, 0.75));
 }
 
@@ -127,6 +128,39 @@ fn stale_rollouts_are_dropped_and_counted() {
     step(&session).unwrap();
     assert_eq!(metric(&session, "rollout/stale_dropped"), 4.0);
     assert!(session.update().unwrap().is_none(), "the stale went with the update");
+}
+
+#[test]
+fn rollouts_that_are_too_old_are_gone_and_keep_no_others_waiting() {
+    let session = session(&settings(r#""type": "reinforce", "max_staleness": 0, "kl_coef": 0"#), &tiny_model(1));
+    let old = without(&rollouts(&session, 4, 0), "reward");
+    session.push(&rollouts(&session, 4, 1)).unwrap();
+    step(&session).unwrap();
+    let first = session.push(&old).unwrap();
+    session.push(&rollouts(&session, 4, 2)).unwrap();
+    step(&session).unwrap();
+    assert_eq!(metric(&session, "rollout/stale_dropped"), 4.0, "nobody waited for their rewards");
+    let second = session.push(&old).unwrap();
+    assert!(session.update().unwrap().is_none());
+    for id in [first, second] {
+        let error = session.reward(&[id], &[1.0]).unwrap_err();
+        assert!(error.message.starts_with("ids: expected rows that wait"), "{error}");
+    }
+}
+
+#[test]
+fn best_of_n_makes_no_step_on_what_it_does_not_learn() {
+    let text = r#""type": "best_of_n", "min_reward": 0.9, "minibatches": 8"#;
+    let session = session(&settings(text), &tiny_model(1));
+    let mut sampled = rollouts_in_groups(&session, 2, 0);
+    sampled.set("reward", numbers(vec![0.0, 0.5, 0.95, 1.0, 0.8, 0.0, 0.1, 0.0])).unwrap();
+    session.push(&sampled).unwrap();
+    assert_eq!(step(&session).unwrap().optimizer_steps, 1);
+    assert_eq!((metric(&session, "group/kept_fraction"), metric(&session, "reward/kept")), (0.125, 1.0));
+    sampled.set("reward", numbers(vec![0.5; 8])).unwrap();
+    session.push(&sampled).unwrap();
+    assert_eq!(step(&session).unwrap().optimizer_steps, 0);
+    assert!(!session.metrics_json().contains("reward/kept"), "none was kept");
 }
 
 #[test]

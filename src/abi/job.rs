@@ -29,7 +29,8 @@ impl Noun for Job {
 /// Drives the job to its end on the calling thread.
 ///
 /// job: borrowed. report: out, nullable, written also on failure. error: nullable. Threads: any, one driver at a time.
-/// Status: KEEL_E_CONCURRENT, KEEL_E_CANCELLED, or the job's own error, again and again. Since 0.1.
+/// Status: KEEL_NEED_DATA: an update for which the host's rewards left too few rows, which all stay; KEEL_E_CONCURRENT,
+/// KEEL_E_CANCELLED, or the job's own error, again and again. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_job_run(job: keel_job, report: *mut keel_report, error: *mut keel_error) -> keel_status {
     guard!(error, {
@@ -52,8 +53,8 @@ pub unsafe extern "C" fn keel_job_start(job: keel_job, error: *mut keel_error) -
 /// least one.
 ///
 /// job: borrowed. budget_us: 0 for a single slice. report: out, nullable, written also on failure. error: nullable.
-/// Threads: any, one driver at a time. Status: KEEL_PENDING: call again; KEEL_E_CONCURRENT, KEEL_E_CANCELLED, or the
-/// job's own error. Since 0.1.
+/// Threads: any, one driver at a time. Status: KEEL_PENDING: call again; KEEL_NEED_DATA as in keel_job_run;
+/// KEEL_E_CONCURRENT, KEEL_E_CANCELLED, or the job's own error. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_job_pump(
     job: keel_job,

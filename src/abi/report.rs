@@ -6,7 +6,7 @@ use crate::session::{Job, Report, State};
 
 /// keel_report.state: the job has more to do.
 pub const KEEL_JOB_PENDING: i32 = 1;
-/// keel_report.state: the job goes on when rows, rewards or answers are there.
+/// keel_report.state: there is nothing to do until more rows, rewards or answers are there; make another job then.
 pub const KEEL_JOB_NEED_DATA: i32 = 2;
 /// keel_report.state: the job is complete.
 pub const KEEL_JOB_DONE: i32 = 3;
@@ -85,7 +85,11 @@ impl ReportOut {
     pub fn write(&self, driven: Result<Report>, job: &Job) -> Result<keel_status> {
         let report = *driven.as_ref().unwrap_or(&job.report());
         self.fill(&keel_report::from(&report));
-        driven.map(|report| if report.state == State::Pending { KEEL_PENDING } else { KEEL_OK })
+        driven.map(|report| match report.state {
+            State::Pending => KEEL_PENDING,
+            State::NeedsData => KEEL_NEED_DATA,
+            _ => KEEL_OK,
+        })
     }
 
     /// Says that there is nothing to drive yet.
@@ -112,6 +116,7 @@ impl From<&Report> for keel_report {
         keel_report {
             state: match report.state {
                 State::Pending => KEEL_JOB_PENDING,
+                State::NeedsData => KEEL_JOB_NEED_DATA,
                 State::Done => KEEL_JOB_DONE,
                 State::Cancelled => KEEL_JOB_CANCELLED,
                 State::Failed => KEEL_JOB_FAILED,

@@ -4,7 +4,6 @@
 //! rows are visited in seeded passes and dropped after their last one. Nothing is consumed by an update that fails.
 
 use crate::algorithm::Regime;
-use crate::error::{Error, Result};
 use crate::model::{Architecture, Sequence};
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -52,7 +51,13 @@ pub(super) struct Buffer {
     pub mixed: Cursor,
     /// Rows whose rewards the host was asked for and has not told yet; a restored session asks again.
     #[serde(skip)]
-    asked: HashSet<u64>,
+    pub asked: HashSet<u64>,
+    /// Rows of the update that runs.
+    #[serde(skip)]
+    pub taken: HashSet<u64>,
+    /// Rows that were too old for an update, since the last one.
+    #[serde(skip)]
+    stale: usize,
 }
 
 /// What an update is made of, and the cursor as it will stand once the update is done.
@@ -62,6 +67,8 @@ pub(super) struct Selection {
     /// Demonstrations for each optimiser step, and their cursor.
     pub mixed: Vec<Vec<Arc<Row>>>,
     pub mixed_cursor: Cursor,
+    /// How many rows were too old for it.
+    pub stale: usize,
 }
 
 impl Buffer {
@@ -75,56 +82,6 @@ impl Buffer {
             self.rows.push(Arc::new(row));
         }
         first
-    }
-
-    /// Sets the rewards of each row, as many for each; all ids must be known and distinct, or nothing changes.
-    pub fn reward(&mut self, ids: &[u64], rewards: &[f32]) -> Result<()> {
-        let width = rewards.len() / ids.len().max(1);
-        let waiting = self.rows.iter().enumerate().filter(|(_, row)| !row.mixed);
-        let places: HashMap<u64, usize> = waiting.map(|(place, row)| (row.id, place)).collect();
-        let mut seen = HashSet::new();
-        for (id, rewards) in ids.iter().zip(rewards.chunks(width.max(1))) {
-            if !places.contains_key(id) {
-                return Err(Error::data(format!(
-                    "ids: expected rows that wait for an update, got {id}, which is none"
-                )));
-            }
-            if !seen.insert(*id) {
-                return Err(Error::data(format!("ids: expected distinct rows, got {id} twice")));
-            }
-            if let Some(reward) = rewards.iter().find(|reward| !reward.is_finite()) {
-                return Err(Error::new(
-                    crate::error::Status::NonFinite,
-                    format!("rewards: expected finite numbers, got {reward} for row {id}"),
-                ));
-            }
-        }
-        for (id, rewards) in ids.iter().zip(rewards.chunks(width.max(1))) {
-            Arc::make_mut(&mut self.rows[places[id]]).reward = Some(rewards.to_vec());
-        }
-        Ok(())
-    }
-
-    /// Rows that wait for their rewards and were not asked about before; from now on they were.
-    pub fn ask(&mut self) -> Vec<Arc<Row>> {
-        let unasked = |row: &&Arc<Row>| row.reward.is_none() && !row.mixed && !self.asked.contains(&row.id);
-        let rows: Vec<Arc<Row>> = self.rows.iter().filter(unasked).cloned().collect();
-        self.asked.extend(rows.iter().map(|row| row.id));
-        rows
-    }
-
-    /// Sets the rewards of rows that were asked about; all of them or none.
-    pub fn answer(&mut self, ids: &[u64], rewards: &[f32]) -> Result<()> {
-        if let Some(id) = ids.iter().find(|id| !self.asked.contains(id)) {
-            return Err(Error::data(format!(
-                "ids: expected rows of queries without an answer, got {id}, which is none"
-            )));
-        }
-        self.reward(ids, rewards)?;
-        for id in ids {
-            self.asked.remove(id);
-        }
-        Ok(())
     }
 
     /// Whether rows that were read from a file could have been pushed: `sequences` and `rewards` a row, all within the
@@ -163,12 +120,23 @@ impl Buffer {
     pub fn clear(&mut self) {
         self.rows.clear();
         self.asked.clear();
+        self.stale = 0;
         self.cursor.pending.clear();
         self.mixed.pending.clear();
     }
 
     pub fn evaluation(&self) -> Vec<Arc<Row>> {
         self.rows.iter().filter(|row| row.evaluation && !row.mixed).cloned().collect()
+    }
+
+    /// Drops rollouts that were sampled more than `most` publications before `version`; those that do not say stay.
+    pub fn drop_stale(&mut self, most: u64, version: u64) {
+        let before = self.rows.len();
+        let young = |row: &Row| row.policy_version.is_none_or(|sampled| sampled.saturating_add(most) >= version);
+        self.rows.retain(|row| row.evaluation || young(row));
+        self.stale += before - self.rows.len();
+        let ids = self.ids();
+        self.asked.retain(|id| ids.contains(id));
     }
 
     /// The rows of the next update; `None` when more data is needed.
@@ -194,7 +162,7 @@ impl Buffer {
     }
 
     fn selection(&self, rows: Vec<Arc<Row>>, cursor: Cursor) -> Selection {
-        Selection { rows, cursor, mixed: Vec::new(), mixed_cursor: self.mixed.clone() }
+        Selection { rows, cursor, mixed: Vec::new(), mixed_cursor: self.mixed.clone(), stale: self.stale }
     }
 
     /// Draws `count` demonstrations for each of `steps` from a seeded shuffle without end; `None` where there are none.
@@ -242,10 +210,14 @@ impl Buffer {
         end
     }
 
-    /// Marks an update as done: on-policy rows go, offline rows have one pass more and go after their last.
-    pub fn consume(&mut self, selection: &Selection, regime: Regime) {
+    /// Marks an update as done: on-policy rows go, offline rows have one pass more and go after their last. Of the
+    /// demonstrations those of `mixed_steps` are used; the others come next.
+    pub fn consume(&mut self, selection: &Selection, regime: Regime, mixed_steps: usize) {
         let used: HashSet<u64> = selection.rows.iter().map(|row| row.id).collect();
         self.mixed = selection.mixed_cursor.clone();
+        let unused = selection.mixed.iter().skip(mixed_steps).flatten().map(|row| row.id);
+        self.mixed.pending.splice(0..0, unused);
+        self.stale -= selection.stale;
         self.asked.retain(|id| !used.contains(id));
         match regime {
             Regime::OnPolicy { .. } => self.rows.retain(|row| !used.contains(&row.id)),
@@ -296,7 +268,7 @@ pub(super) mod tests {
 
     fn next(buffer: &mut Buffer, regime: Regime) -> Option<Vec<u64>> {
         let selection = buffer.select(regime, 7)?;
-        buffer.consume(&selection, regime);
+        buffer.consume(&selection, regime, 0);
         Some(selection.rows.iter().map(|row| row.id).collect())
     }
 
@@ -336,13 +308,20 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_wrong_reward_changes_nothing() {
-        let mut buffer = buffer(2);
-        for (ids, rewards) in [(vec![0, 9], [1.0, 1.0]), (vec![0, 0], [1.0, 1.0]), (vec![0, 1], [1.0, f32::NAN])] {
-            buffer.reward(&ids, &rewards).unwrap_err();
-            assert!(buffer.rows.iter().all(|row| row.reward.is_none()));
+    fn rows_that_are_too_old_go_and_those_that_do_not_say_stay() {
+        for (most, stay, stale) in [(2, vec![0, 1, 2, 4, 5], 1), (0, vec![0, 4, 5], 3)] {
+            let mut buffer = buffer(6);
+            let versions = [Some(5), Some(4), Some(3), Some(2), None, Some(u64::MAX)];
+            for (row, version) in buffer.rows.iter_mut().zip(versions) {
+                Arc::make_mut(row).policy_version = version;
+            }
+            buffer.drop_stale(most, 5);
+            assert_eq!(buffer.rows.iter().map(|row| row.id).collect::<Vec<_>>(), stay);
+            let regime = Regime::OnPolicy { epochs: 1, minibatches: 1 };
+            let selection = buffer.select(regime, 0).unwrap();
+            assert_eq!(selection.stale, stale);
+            buffer.consume(&selection, regime, 0);
+            assert_eq!(buffer.stale, 0, "they were counted once");
         }
-        buffer.reward(&[1], &[2.5]).unwrap();
-        assert_eq!(buffer.rows[1].reward, Some(vec![2.5]));
     }
 }

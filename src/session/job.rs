@@ -22,6 +22,8 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     Pending,
+    /// It ended before its work began: more rows are needed.
+    NeedsData,
     Done,
     Cancelled,
     Failed,
@@ -312,6 +314,7 @@ impl Job {
         let caught = catch_unwind(AssertUnwindSafe(|| conclude(work.plan.as_mut(), ended)));
         let settled = caught.unwrap_or_else(|panic| Err(Error::from_panic(panic.as_ref())));
         let (state, outcome) = match settled {
+            Ok((true, output)) if output.needs_data => (State::NeedsData, Ok(output)),
             Ok((true, output)) => (State::Done, Ok(output)),
             Ok((false, _)) => (State::Cancelled, Err(Error::new(Status::Cancelled, "job: it was cancelled"))),
             Err(error) => (State::Failed, Err(error)),

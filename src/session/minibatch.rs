@@ -22,7 +22,7 @@ pub(super) struct Minibatch {
     /// dL/d(output), in the order of `Scores::outputs`; `None` where the loss does not depend on it.
     gradients: Option<[Option<Tensor>; 4]>,
     /// Demonstrations that are mixed in, rather than the batch's own rows.
-    mixed: bool,
+    pub mixed: bool,
 }
 
 impl Minibatch {

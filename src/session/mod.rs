@@ -18,6 +18,7 @@ mod minibatch;
 mod models;
 mod optimize;
 mod plan;
+mod query;
 mod record;
 mod reference;
 mod runtime;
@@ -174,18 +175,22 @@ impl Session {
         Ok(())
     }
 
-    /// The rollouts whose rewards the host has neither told nor been asked for, as a batch with their `id`s.
-    pub fn take_queries(&self) -> Result<Option<Batch>> {
+    /// Hands the host, by `issue`, the rollouts whose rewards it has neither told nor been asked for, as a batch with their
+    /// `id`s; what could not be issued was not asked.
+    pub fn take_queries<T>(&self, issue: impl FnOnce(Batch) -> Result<T>) -> Result<Option<T>> {
         if self.kind != Kind::Rollouts {
             return Err(Error::state("take_queries: this session's algorithm asks for nothing"));
         }
-        let rows = self.buffer.lock().ask();
+        let mut buffer = self.buffer.lock();
+        let rows = buffer.unasked();
         if rows.is_empty() {
             return Ok(None);
         }
         let mut queries = rollout_batch(rows.iter().map(|row| &row.sequences[0]))?;
         queries.set("id", Column::flat(Numbers::U64(rows.iter().map(|row| row.id).collect())))?;
-        Ok(Some(queries))
+        let issued = issue(queries)?;
+        buffer.ask(&rows);
+        Ok(Some(issued))
     }
 
     /// The rewards of rollouts that were asked for; all or none.
@@ -213,12 +218,15 @@ impl Session {
         let mut updating = self.updating.lock();
         check_unfinished(&updating, "update")?;
         let core = self.core.lock();
-        core.trainee()?;
-        let selection = self.buffer.lock().select(core.algorithm.regime(), self.config.seed);
-        let Some(mut selection) = selection else { return Ok(None) };
+        let version = core.trainee()?.model.weights().version;
+        let mut buffer = self.buffer.lock();
+        if let Some(most) = core.algorithm.admission().max_staleness {
+            buffer.drop_stale(most, version);
+        }
+        let Some(mut selection) = buffer.select(core.algorithm.regime(), self.config.seed) else { return Ok(None) };
         if let Some(mixed) = core.algorithm.mixed().filter(|_| core.algorithm.value_warmup().is_none()) {
             let steps = Minibatch::steps(core.algorithm.regime(), selection.rows.len());
-            let drawn = self.buffer.lock().mix(selection, steps, mixed.batch_size, self.config.seed);
+            let drawn = buffer.mix(selection, steps, mixed.batch_size, self.config.seed);
             let Some(drawn) = drawn else { return Ok(None) };
             selection = drawn;
         }
@@ -227,7 +235,9 @@ impl Session {
         if self.needs.rewards > 0 && !rewarded && !judged {
             return Ok(None);
         }
+        let taken = selection.rows.iter().map(|row| row.id).collect();
         let Some(update) = update::Update::new(self, &core, selection)? else { return Ok(None) };
+        buffer.taken = taken;
         let job = Job::new(&self.runtime, Box::new(update));
         *updating = Arc::downgrade(&job);
         Ok(Some(job))
@@ -341,6 +351,9 @@ impl Session {
     fn record(&self, core: &Core, values: Values) {
         let mut record = self.record.lock();
         (record.updates, record.optimizer_steps) = (core.updates, core.optimizer_steps);
+        let evaluated = |name: &String| name.starts_with("evaluation/");
+        let evaluation = values.keys().any(evaluated);
+        record.values.retain(|name, _| evaluated(name) != evaluation);
         record.values.extend(values.clone());
         let event = Event::Metrics { update: core.updates, optimizer_steps: core.optimizer_steps, values };
         self.runtime.events().push(self.source.load(Ordering::Relaxed), event);
@@ -351,9 +364,6 @@ impl Session {
     }
 
     /// Does `change` while no update can be planned; refuses while one is unfinished.
-        let evaluated = |name: &String| name.starts_with("evaluation/");
-        let evaluation = values.keys().any(evaluated);
-        record.values.retain(|name, _| evaluated(name) != evaluation);
     fn while_idle(&self, what: &str, change: impl FnOnce() -> Result<()>) -> Result<()> {
         let updating = self.updating.lock();
         check_unfinished(&updating, what)?;

@@ -11,6 +11,8 @@ pub(super) struct Output {
     pub batch: Option<Batch>,
     pub tokenizer: Option<Arc<Tokenizer>>,
     pub model: Option<Arc<Model>>,
+    /// Whether more rows are needed before the work can begin.
+    pub needs_data: bool,
 }
 
 /// How a plan's slices ended.

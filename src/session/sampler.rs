@@ -99,7 +99,7 @@ impl Plan for Sampler {
             _ => return Ok(Output::default()),
         };
         let batch = Some(self.batch(&rollouts)?);
-        Ok(Output { batch, tokenizer: self.model.tokenizer().cloned(), model: None })
+        Ok(Output { batch, tokenizer: self.model.tokenizer().cloned(), ..Output::default() })
     }
 
     fn threads(&self) -> usize {

@@ -49,13 +49,17 @@ pub(super) struct Update {
     total: usize,
     calls_host: bool,
     steps: u64,
+    /// Optimiser steps for which demonstrations were mixed in.
+    mixed_steps: usize,
+    /// Whether the host's rewards left too few rows.
+    needs_data: bool,
     measured: Measurements,
 }
 
 impl Update {
     /// The whole plan; nothing is computed yet. `None` where the method waits for more rows that it trains on.
     pub fn new(session: &Arc<Session>, core: &Core, selection: Selection) -> Result<Option<Self>> {
-        let Some(admitted) = admitted(core, &selection)? else { return Ok(None) };
+        let Some(admitted) = admit(&selection.rows, &core.algorithm.admission()) else { return Ok(None) };
         let gathered = Arc::new(core.gathered(Vec::new()));
         let mut update = Update {
             session: session.clone(),
@@ -68,6 +72,8 @@ impl Update {
             total: 0,
             calls_host: false,
             steps: 0,
+            mixed_steps: 0,
+            needs_data: false,
             measured: Measurements::default(),
             selection,
         };
@@ -110,8 +116,11 @@ impl Update {
             self.slices.push_back(Slice::Step { values: joint || !mixed });
         }
         self.total = self.slices.len();
-        for (name, count) in admitted.dropped.into_iter().filter(|_| !asked) {
-            self.measured.note(name, count as f64);
+        if let Some(count) = admitted.equal_groups.filter(|_| !asked) {
+            self.measured.note("group/equal_dropped", count as f64);
+        }
+        if core.algorithm.admission().max_staleness.is_some() && !asked {
+            self.measured.note("rollout/stale_dropped", self.selection.stale as f64);
         }
         Ok(())
     }
@@ -156,10 +165,14 @@ impl Update {
         }
         let session = self.session.clone();
         let core = session.core().lock();
-        let admitted = admitted(&core, &self.selection)?.ok_or_else(|| {
-            Error::data("rewards: too few groups differ in their rewards for this update; they wait for more rollouts")
-        })?;
-        self.plan(&core, admitted)
+        match admit(&self.selection.rows, &core.algorithm.admission()) {
+            Some(admitted) => self.plan(&core, admitted),
+            None => {
+                self.needs_data = true;
+                self.slices.clear();
+                Ok(())
+            }
+        }
     }
 
     fn prepare(&mut self, core: &mut Core) -> Result<()> {
@@ -179,6 +192,7 @@ impl Update {
         let columns =
             self.columns.as_ref().ok_or_else(|| Error::new(Status::Internal, "update: loss before prepare"))?;
         let measured = self.minibatches[index].loss(core.algorithm.as_ref(), columns)?;
+        self.mixed_steps += usize::from(self.minibatches[index].mixed);
         let read = self.measured.add(measured)?;
         let losses = ["loss/total", "loss/demonstrations"].iter().filter_map(|name| read.get(name));
         if let Some(loss) = losses.copied().find(|loss| !loss.is_finite()) {
@@ -188,6 +202,10 @@ impl Update {
         }
         if core.algorithm.stops(&|name| self.measured.last(name)) {
             self.slices.clear();
+        }
+        if read.get("tokens/trained") == Some(&0.0) {
+            let step = self.slices.iter().position(|slice| matches!(slice, Slice::Step { .. }));
+            self.slices.drain(..step.map_or(0, |step| step + 1));
         }
         Ok(())
     }
@@ -217,7 +235,7 @@ impl Update {
         core.algorithm.finish(&|name| values.get(name).copied(), self.gathered.rows.len());
         core.updates += 1;
         let mut buffer = self.session.buffer().lock();
-        buffer.consume(&self.selection, self.regime);
+        buffer.consume(&self.selection, self.regime, self.mixed_steps);
         if let Some(reference) = &mut core.reference {
             reference.forget_others(&buffer.ids());
         }
@@ -225,12 +243,6 @@ impl Update {
         self.session.record(core, values);
         Ok(())
     }
-}
-
-/// The rows of a selection that the method trains on now.
-fn admitted(core: &Core, selection: &Selection) -> Result<Option<Admitted>> {
-    let version = core.trainee()?.model.weights().version;
-    Ok(admit(&selection.rows, &core.algorithm.admission(), version))
 }
 
 /// Forward, loss and backward of one minibatch.
@@ -278,7 +290,9 @@ impl Plan for Update {
     fn finish(&mut self, ending: Ending) -> Result<Output> {
         let session = self.session.clone();
         let mut core = session.core().lock();
+        session.buffer().lock().taken.clear();
         match ending {
+            Ending::Complete if self.needs_data => return Ok(Output { needs_data: true, ..Output::default() }),
             Ending::Complete => self.complete(&mut core)?,
             Ending::Cancelled | Ending::Failed if self.steps > 0 && session.check_poisoned().is_ok() => {
                 core.trainee()?.publish()?;

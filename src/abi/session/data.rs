@@ -50,7 +50,7 @@ pub unsafe extern "C" fn keel_session_reward(
 }
 
 /// What the session needs from the host: a batch of rollouts that wait for their rewards, each with its id in the column
-/// id. A rollout is asked about once, and by a restored session again.
+/// id. A rollout is asked about once, by a restored session again, and not while an update that runs has it.
 ///
 /// session: changed. queries: out, the caller ends it with keel_batch_destroy; 0 where there are none. error: nullable.
 /// Threads: any, also while a job runs. Status: KEEL_EMPTY: nothing is needed; KEEL_E_STATE: the algorithm takes no
@@ -64,10 +64,9 @@ pub unsafe extern "C" fn keel_session_take_queries(
     guard!(error, {
         let queries = Out::required("queries", queries)?;
         let session = find(session)?;
-        let (handle, status) = match session.take_queries()? {
-            Some(batch) => (handle::insert(Arc::new(Batch::new(batch, session.tokenizer())))?, KEEL_OK),
-            None => (0, KEEL_EMPTY),
-        };
+        let tokenizer = session.tokenizer();
+        let issued = session.take_queries(|batch| handle::insert(Arc::new(Batch::new(batch, tokenizer))))?;
+        let (handle, status) = issued.map_or((0, KEEL_EMPTY), |handle| (handle, KEEL_OK));
         queries.write(handle);
         Ok(status)
     })
