@@ -13,6 +13,7 @@ pub mod algorithm;
 pub mod config;
 pub mod data;
 pub mod error;
+pub mod kernel;
 pub mod math;
 pub mod model;
 pub mod session;

@@ -1,0 +1,37 @@
+//! Slices in, slices out: acting with and learning of small networks on the processor, without a framework.
+//!
+//! Owns the multilayer perceptron over flat weights ([`network`]), its action distributions ([`distribution`]), the fused
+//! forward, loss and backward of one minibatch ([`learner`]), AdamW ([`adam`]), advantages over linked steps
+//! ([`advantage`]) and counter-based random numbers ([`random`]). Refuses tensors, allocation after construction, and
+//! shapes that do not fit: these are the caller's to check, and here they panic. The instruction set is chosen once, at run
+//! time; on one machine the same input gives the same bits, whatever rows stand beside a row.
+
+mod activation;
+pub mod adam;
+pub mod advantage;
+mod backward;
+mod buffer;
+pub mod distribution;
+mod draw;
+pub mod learner;
+mod loss;
+pub mod network;
+mod portable;
+mod product;
+pub mod random;
+mod simd;
+mod softmax;
+#[cfg(test)]
+mod tests;
+mod whiten;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+pub use activation::Activation;
+pub use adam::{adam, clip, Adam};
+pub use advantage::{advantages, Follow};
+pub use distribution::{Decisions, Draw, Likelihoods};
+pub use learner::{Batch, Measured, Rule, Tape, ValueClip};
+pub use network::{Head, Layer, Network, Scratch};
+pub use random::Key;
+pub use whiten::whiten;
