@@ -229,7 +229,7 @@ struct DLManagedTensorVersioned;
 // keel_report.state: the job has more to do.
 #define KEEL_JOB_PENDING 1
 
-// keel_report.state: the job goes on when rows, rewards or answers are there.
+// keel_report.state: there is nothing to do until more rows, rewards or answers are there; make another job then.
 #define KEEL_JOB_NEED_DATA 2
 
 // keel_report.state: the job is complete.
@@ -240,6 +240,27 @@ struct DLManagedTensorVersioned;
 
 // keel_report.state: the job failed; keel_job_error says why.
 #define KEEL_JOB_FAILED 5
+
+// keel_actor_act: the likeliest choice and the mean, rather than a draw.
+#define KEEL_ACT_GREEDY 1
+
+// keel_actor_act: nothing is learned from it; the slots stay where they stand.
+#define KEEL_ACT_UNRECORDED 2
+
+// keel_actor_act: the host or a person chose; the action records are read.
+#define KEEL_ACT_GIVEN 4
+
+// keel_actor_observe: the episode goes on.
+#define KEEL_EPISODE_RUNNING 0
+
+// keel_actor_observe: it ended; nothing follows.
+#define KEEL_EPISODE_TERMINATED 1
+
+// keel_actor_observe: it was cut off, and would have gone on from the final observation.
+#define KEEL_EPISODE_TRUNCATED 2
+
+// keel_actor_observe: nobody knows how it would have gone on; its last step is not learned from.
+#define KEEL_EPISODE_ABANDONED 3
 
 // What every fallible function returns: 0 is success, above 0 a state that is no error, below 0 an error.
 typedef int32_t keel_status;
@@ -299,6 +320,9 @@ typedef struct keel_report {
   // 0.
   uint32_t reserved;
 } keel_report;
+
+// An actor: acts for slots and tells what came of it. Made by keel_actor_create.
+typedef uint64_t keel_actor;
 
 #ifdef __cplusplus
 extern "C" {
@@ -379,7 +403,8 @@ KEEL_API uint64_t KEEL_CALL keel_live_handles(void);
 
 // The JSON Schema of a configuration: names, types, ranges, defaults, meanings.
 //
-// kind: "runtime", "load", "create", "generate", "session", or "columns" for the table of columns of a batch. buffer:
+// kind: "runtime", "load", "create", "control" for the config of a control network, "generate", "session", or "columns"
+// for the table of columns of a batch. buffer:
 // room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL, nullable. error:
 // nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_config_schema(const char *kind, size_t kind_length, char *buffer, size_t capacity,
@@ -394,14 +419,16 @@ KEEL_API keel_status KEEL_CALL keel_config_schema(const char *kind, size_t kind_
 KEEL_API keel_status KEEL_CALL keel_model_load(keel_runtime runtime, const char *path, size_t path_length,
     const char *json, size_t json_length, keel_job *job, struct keel_error *error);
 
-// Makes a model with random weights from a configuration.
+// Makes a model with random weights from a configuration: a language model, or with "model_type": "control" in its
+// config a control network.
 //
 // runtime: borrowed. json: the configuration "create", copied. model: out, the caller ends it with keel_model_destroy.
 // error: nullable. Threads: any. Status: KEEL_E_CONFIG, KEEL_E_DEVICE, KEEL_E_UNSUPPORTED. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_model_create(keel_runtime runtime, const char *json, size_t json_length,
     keel_model *model, struct keel_error *error);
 
-// Writes the last published weights as a directory that transformers loads. A file that is there is replaced whole or
+// Writes the last published weights as a directory that keel_model_load reads, and transformers that of a language
+// model. A file that is there is replaced whole or
 // not at all.
 //
 // model: borrowed. path: UTF-8, copied; the directory is made if it is missing. error: nullable.
@@ -531,6 +558,16 @@ KEEL_API keel_status KEEL_CALL keel_session_model(keel_session session, int32_t 
 KEEL_API keel_status KEEL_CALL keel_session_config(keel_session session, char *buffer, size_t capacity, size_t *needed,
     struct keel_error *error);
 
+// Where each group of an observation record and of an action record lies, as JSON, so that a host can assert its structs:
+// {"observation": {"bytes": …, "groups": [{"name", "type", "count", "offset"}, …]}, "action": …}. A record is as a C
+// compiler lays out a struct of these members, f32 first to last as the model's config says, a mask as u8.
+//
+// session: borrowed; of a control policy, which is set. buffer: room for capacity bytes, NULL with capacity 0 to ask for
+// the size. needed: bytes without a NUL, nullable. error: nullable. Threads: any. Status: KEEL_E_CAPACITY, KEEL_E_STATE:
+// no policy, or no session of a control policy. Since 0.1.
+KEEL_API keel_status KEEL_CALL keel_session_layout(keel_session session, char *buffer, size_t capacity, size_t *needed,
+    struct keel_error *error);
+
 // Sets, or with NULL removes, what the session calls when it needs something from the host. Returns when no other
 // thread is inside a call of the callback before, so that its user_data may then be freed.
 //
@@ -567,7 +604,7 @@ KEEL_API keel_status KEEL_CALL keel_session_reward(keel_session session, const u
     const float *rewards, size_t rewards_count, struct keel_error *error);
 
 // What the session needs from the host: a batch of rollouts that wait for their rewards, each with its id in the column
-// id. A rollout is asked about once, and by a restored session again.
+// id. A rollout is asked about once, by a restored session again, and not while an update that runs has it.
 //
 // session: changed. queries: out, the caller ends it with keel_batch_destroy; 0 where there are none. error: nullable.
 // Threads: any, also while a job runs. Status: KEEL_EMPTY: nothing is needed; KEEL_E_STATE: the algorithm takes no
@@ -584,7 +621,7 @@ KEEL_API keel_status KEEL_CALL keel_session_take_queries(keel_session session, k
 KEEL_API keel_status KEEL_CALL keel_session_answer(keel_session session, const uint64_t *ids, size_t ids_count,
     const float *rewards, size_t rewards_count, struct keel_error *error);
 
-// Drops all rows that no update has taken.
+// Drops all rows that no update has taken; in a session of a control policy the finished steps, and episodes go on.
 //
 // session: changed. error: nullable. Threads: any. Status: no others. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_session_clear(keel_session session, struct keel_error *error);
@@ -625,7 +662,7 @@ KEEL_API keel_status KEEL_CALL keel_session_import(keel_session session, const v
 // Status: KEEL_E_STATE. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_session_state_hash(keel_session session, uint64_t *hash, struct keel_error *error);
 
-// Makes a job that updates the policy from the rows that were pushed.
+// Makes a job that updates the policy from the rows that were pushed, or from what actors did.
 //
 // session: borrowed. job: out, the caller ends it with keel_job_destroy; 0 with KEEL_NEED_DATA. error: nullable.
 // Threads: any; waits for the slice that another job of the session runs. Status: KEEL_NEED_DATA: push or reward rows
@@ -666,7 +703,8 @@ KEEL_API keel_status KEEL_CALL keel_session_metrics(keel_session session, char *
 // Drives the job to its end on the calling thread.
 //
 // job: borrowed. report: out, nullable, written also on failure. error: nullable. Threads: any, one driver at a time.
-// Status: KEEL_E_CONCURRENT, KEEL_E_CANCELLED, or the job's own error, again and again. Since 0.1.
+// Status: KEEL_NEED_DATA: an update for which the host's rewards left too few rows, which all stay; KEEL_E_CONCURRENT,
+// KEEL_E_CANCELLED, or the job's own error, again and again. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_job_run(keel_job job, struct keel_report *report, struct keel_error *error);
 
 // Hands the job to a thread of keel's. What it publishes appears with the next keel_job_poll or keel_job_wait.
@@ -679,8 +717,8 @@ KEEL_API keel_status KEEL_CALL keel_job_start(keel_job job, struct keel_error *e
 // least one.
 //
 // job: borrowed. budget_us: 0 for a single slice. report: out, nullable, written also on failure. error: nullable.
-// Threads: any, one driver at a time. Status: KEEL_PENDING: call again; KEEL_E_CONCURRENT, KEEL_E_CANCELLED, or the
-// job's own error. Since 0.1.
+// Threads: any, one driver at a time. Status: KEEL_PENDING: call again; KEEL_NEED_DATA as in keel_job_run;
+// KEEL_E_CONCURRENT, KEEL_E_CANCELLED, or the job's own error. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_job_pump(keel_job job, uint64_t budget_us, struct keel_report *report,
     struct keel_error *error);
 
@@ -726,6 +764,46 @@ KEEL_API keel_status KEEL_CALL keel_job_model(keel_job job, keel_model *model, s
 //
 // job: 0 and what was destroyed before are ignored. Threads: any; never waits. Status: none, cannot fail. Since 0.1.
 KEEL_API void KEEL_CALL keel_job_destroy(keel_job job);
+
+// Makes an actor: one for each host thread that acts. It goes on with the slots of an actor of the session that was
+// destroyed, or was saved in mid-episode, in the order in which they were made; else all its slots are new.
+//
+// session: kept alive; of a control policy, which is set. json: must be NULL or {}. actor: out, the caller ends it with
+// keel_actor_destroy. error: nullable. Threads: any. Status: KEEL_E_CONFIG, KEEL_E_STATE: no policy, or no session of a
+// control policy. Since 0.1.
+KEEL_API keel_status KEEL_CALL keel_actor_create(keel_session session, const char *json, size_t json_length,
+    keel_actor *actor, struct keel_error *error);
+
+// Chooses an action for each of some slots, from the policy that was published last, all at once. A slot begins an episode
+// with its first act and after each that has ended; until then it acts and is observed in turn. Touches no libtorch, and
+// allocates nothing once as many slots were seen.
+//
+// actor: changed. slots: count of them, distinct, below 2^20, borrowed. observations: a record for each slot,
+// observation_bytes in all; keel_session_layout says what lies where. actions: action_bytes in all, a record for each
+// slot, apart from the observations, written, or read with KEEL_ACT_GIVEN. What is recorded is learned from as if the
+// policy had drawn it: say KEEL_ACT_UNRECORDED with KEEL_ACT_GREEDY. flags: KEEL_ACT_… or 0. decisions: out, nullable, count numbers, those of
+// this actor one by one. error: nullable. Threads: any, one at a time. Status: KEEL_E_SHAPE, KEEL_E_NON_FINITE,
+// KEEL_E_DATA: a mask without a legal choice, an action that is not legal; KEEL_E_STATE: a slot that acted was not
+// observed; KEEL_E_CONCURRENT. No slot has acted then. Since 0.1.
+KEEL_API keel_status KEEL_CALL keel_actor_act(keel_actor actor, const uint32_t *slots, size_t count,
+    const void *observations, size_t observation_bytes, void *actions, size_t action_bytes, uint32_t flags,
+    uint64_t *decisions, struct keel_error *error);
+
+// Tells what some slots saw since they acted. What several calls between two acts of a slot tell adds up.
+//
+// actor: changed. slots: count of them, distinct, that acted, borrowed. rewards: rewards_count of them, one for each
+// slot. status: KEEL_EPISODE_… for each slot. final_observations: a record for each slot that is truncated, in their
+// order, final_bytes in all; NULL with 0 where none is. error: nullable. Threads: any, one at a time.
+// Status: KEEL_E_SHAPE, KEEL_E_NON_FINITE, KEEL_E_INVALID_ARGUMENT, KEEL_E_STATE: a slot that has not acted, or whose episode has
+// ended; KEEL_E_CONCURRENT. Nothing was observed then. Since 0.1.
+KEEL_API keel_status KEEL_CALL keel_actor_observe(keel_actor actor, const uint32_t *slots, size_t count,
+    const float *rewards, size_t rewards_count, const int32_t *status, const void *final_observations,
+    size_t final_bytes, struct keel_error *error);
+
+// Ends the handle. What its slots did stays with the session.
+//
+// actor: 0 and what was destroyed before are ignored. Threads: any; never waits. Status: none, cannot fail. Since 0.1.
+KEEL_API void KEEL_CALL keel_actor_destroy(keel_actor actor);
 
 // A view of the bytes.
 //

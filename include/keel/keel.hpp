@@ -1,6 +1,6 @@
 // keel.hpp: the C++17 face of keel.h, header only.
 //
-// Each handle is a move-only class that destroys it: Runtime, Model, Batch, Session, Job, Blob. A function that can
+// Each handle is a move-only class that destroys it: Runtime, Model, Batch, Session, Job, Actor, Blob. A function that can
 // fail returns Result<T>, which holds the value or the Error; no exceptions and no RTTI are needed. With
 // KEEL_EXCEPTIONS defined before the include, Result<T> is T itself and an error is thrown as keel::Exception, so that
 // calls chain:
@@ -18,6 +18,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -287,6 +288,10 @@ class Session : public detail::Handle<Session, keel_session_destroy> {
   Result<std::string> metrics() const {
     return detail::text([&](auto... out) { return keel_session_metrics(id_, out...); });
   }
+  // Where each group of the records of a control policy lies.
+  Result<std::string> layout() const {
+    return detail::text([&](auto... out) { return keel_session_layout(id_, out...); });
+  }
   Result<uint64_t> state_hash() const {
     uint64_t hash = 0;
     return detail::call<uint64_t>([&](keel_error *error) { return keel_session_state_hash(id_, &hash, error); },
@@ -410,13 +415,46 @@ class Session : public detail::Handle<Session, keel_session_destroy> {
   std::shared_ptr<Judge> judge_;
 };
 
+// Acts for the slots of a session that trains a control policy; one for each host thread that acts.
+class Actor : public detail::Handle<Actor, keel_actor_destroy> {
+ public:
+  static Result<Actor> create(const Session &session, std::string_view json = {}) {
+    return detail::make<Actor>([&](keel_actor *out, keel_error *error) {
+      return keel_actor_create(session.id(), json.data(), json.size(), out, error);
+    });
+  }
+  // One observation record a slot, plain structs; fills, or with KEEL_ACT_GIVEN reads, one action record a slot.
+  template <class Observation, class Action>
+  Result<void> act(View<uint32_t> slots, const std::vector<Observation> &observations, std::vector<Action> &actions,
+                   uint32_t flags = 0) const {
+    static_assert(std::is_trivially_copyable_v<Observation> && std::is_trivially_copyable_v<Action>, "plain structs");
+    return detail::call([&](keel_error *error) {
+      return keel_actor_act(id_, slots.data(), slots.size(), observations.data(),
+                            observations.size() * sizeof(Observation), actions.data(), actions.size() * sizeof(Action),
+                            flags, nullptr, error);
+    });
+  }
+  // A reward and a KEEL_EPISODE_… for each slot; a final observation for each that is truncated.
+  template <class Observation>
+  Result<void> observe(View<uint32_t> slots, View<float> rewards, View<int32_t> status,
+                       const std::vector<Observation> &final_observations) const {
+    return detail::call([&](keel_error *error) {
+      // one count stands for both in C
+      const int32_t *const matching = status.size() == slots.size() ? status.data() : nullptr;
+      return keel_actor_observe(id_, slots.data(), slots.size(), rewards.data(), rewards.size(), matching,
+                                final_observations.data(), final_observations.size() * sizeof(Observation), error);
+    });
+  }
+};
+
 // The version of the loaded library, e.g. "0.1.0".
 inline std::string_view version() { return keel_version(); }
 inline uint64_t live_handles() { return keel_live_handles(); }
 inline Result<std::string> build_info() {
   return detail::text([](auto... out) { return keel_build_info(out...); });
 }
-// The JSON Schema of one configuration: runtime, load, create, generate, session, columns.
+// The JSON Schema of one configuration: runtime, load, create, control, generate, session,
+// columns.
 inline Result<std::string> config_schema(std::string_view kind) {
   return detail::text([&](auto... out) { return keel_config_schema(kind.data(), kind.size(), out...); });
 }

@@ -12,17 +12,25 @@ use std::sync::Arc;
 const INDEX_BITS: u32 = 24;
 const TYPE_BITS: u32 = 4;
 const GENERATION_BITS: u32 = 25;
-const NAMES: [&str; 7] = ["", "runtime", "model", "batch", "session", "job", "blob"];
+const NAMES: [&str; 8] = ["", "runtime", "model", "batch", "session", "job", "blob", "actor"];
 
 /// What a type of object is called and numbered in its handles.
 pub(super) trait Noun: Any + Send + Sync {
     const TYPE: Type;
+    /// What this kind of it is called, where handles of one type stand for several.
+    const KIND: &'static str = "";
 
     /// The handle under which the object says what happens to it; told once.
     fn issued(&self, _handle: u64) {}
 
     /// Its handle was destroyed.
     fn retired(self: Arc<Self>, _handle: u64) {}
+}
+
+/// One of two kinds of object that share a type of handle.
+pub(super) enum Either<A, B> {
+    First(Arc<A>),
+    Second(Arc<B>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +41,7 @@ pub(super) enum Type {
     Session = 4,
     Job = 5,
     Blob = 6,
+    Actor = 7,
 }
 
 impl Type {
@@ -64,7 +73,18 @@ pub(super) fn insert<T: Noun>(object: Arc<T>) -> Result<u64> {
 /// The object behind a handle; `argument` is what the sentence calls it.
 pub(super) fn get<T: Noun>(argument: &str, handle: u64) -> Result<Arc<T>> {
     let found = TABLE.read().find(T::TYPE, handle).cloned();
-    found.and_then(|object| object.downcast::<T>().ok()).ok_or_else(|| TABLE.read().explain(argument, T::TYPE, handle))
+    let found = found.ok_or_else(|| TABLE.read().explain(argument, T::TYPE, handle))?;
+    found.downcast::<T>().map_err(|_| Error::state(format!("{argument}: expected {}, got another kind of it", T::KIND)))
+}
+
+/// The object behind a handle that may stand for either kind.
+pub(super) fn either<A: Noun, B: Noun>(argument: &str, handle: u64) -> Result<Either<A, B>> {
+    let found = TABLE.read().find(A::TYPE, handle).cloned();
+    let found = found.ok_or_else(|| TABLE.read().explain(argument, A::TYPE, handle))?;
+    match found.downcast::<A>() {
+        Ok(first) => Ok(Either::First(first)),
+        Err(_) => get::<B>(argument, handle).map(Either::Second),
+    }
 }
 
 /// Ends a handle; any number may be given, any number of times. The object lives until its last user is done with it.
@@ -72,6 +92,15 @@ pub(super) fn retire<T: Noun>(handle: u64) {
     let object = TABLE.write().remove(T::TYPE, handle);
     if let Some(object) = object.and_then(|(_, object)| object.downcast::<T>().ok()) {
         object.retired(handle);
+    }
+}
+
+/// Ends a handle that may stand for either kind.
+pub(super) fn retire_either<A: Noun, B: Noun>(handle: u64) {
+    let Some((_, object)) = TABLE.write().remove(A::TYPE, handle) else { return };
+    match object.downcast::<A>() {
+        Ok(first) => first.retired(handle),
+        Err(object) => object.downcast::<B>().into_iter().for_each(|second| second.retired(handle)),
     }
 }
 

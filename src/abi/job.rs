@@ -143,7 +143,7 @@ pub unsafe extern "C" fn keel_job_batch(job: keel_job, batch: *mut keel_batch, e
 pub unsafe extern "C" fn keel_job_model(job: keel_job, model: *mut keel_model, error: *mut keel_error) -> keel_status {
     guard!(error, {
         let model = Out::required("model", model)?;
-        model.write(handle::insert(handle::get::<Job>("job", job)?.model()?)?);
+        model.write(super::model::insert(handle::get::<Job>("job", job)?.model()?)?);
         Ok(())
     })
 }

@@ -1,6 +1,6 @@
 //! The boundary: the only `extern "C"` and the only raw pointers of hosts.
 //!
-//! One file per C noun (`runtime`, `model`, `batch`, `session`, `job`, `blob`) over a small kit: `guard` contains every
+//! One file per C noun (`runtime`, `model`, `batch`, `session`, `job`, `actor`, `blob`) over a small kit: `guard` contains every
 //! call, `handle` turns ids into objects, `text` moves strings and arrays, `view` columns, `status` and `report` fill
 //! structs, `tensor` speaks DLPack, `callback` reaches the host, `version` says what was loaded. A function here checks
 //! its arguments once, calls one room and hands the result back: no arithmetic, no default, no unwrap.
@@ -19,6 +19,7 @@ mod guard;
 mod handle;
 mod text;
 
+pub mod actor;
 pub mod batch;
 pub mod blob;
 pub mod callback;

@@ -1,13 +1,14 @@
 //! The C noun `model`: weights with their tokenizer.
 
-use super::handle::{self, Noun, Type};
+use super::handle::{self, Either, Noun, Type};
 use super::job::keel_job;
 use super::runtime::keel_runtime;
 use super::status::{keel_error, keel_status};
 use super::text::{self, Out};
 use crate::config;
 use crate::error::{Error, Result};
-use crate::model::{Model, Tokenizer};
+use crate::model::control::Policy;
+use crate::model::{AnyModel, Model, Tokenizer};
 use crate::session::{Job, Runtime};
 use std::ffi::c_char;
 use std::sync::Arc;
@@ -22,6 +23,28 @@ pub const KEEL_DECODE_SKIP_SPECIAL: u32 = 1;
 
 impl Noun for Model {
     const TYPE: Type = Type::Model;
+    const KIND: &'static str = "a language model";
+}
+
+impl Noun for Policy {
+    const TYPE: Type = Type::Model;
+    const KIND: &'static str = "a control network";
+}
+
+/// The model of either kind behind its handle.
+pub(super) fn find(model: keel_model) -> Result<AnyModel> {
+    Ok(match handle::either::<Model, Policy>("model", model)? {
+        Either::First(model) => AnyModel::Language(model),
+        Either::Second(policy) => AnyModel::Control(policy),
+    })
+}
+
+/// A new handle for a model of either kind.
+pub(super) fn insert(model: AnyModel) -> Result<keel_model> {
+    match model {
+        AnyModel::Language(model) => handle::insert(model),
+        AnyModel::Control(policy) => handle::insert(policy),
+    }
 }
 
 /// Makes a job that loads a directory in the Hugging Face layout (config.json, *.safetensors, tokenizer.json); the
@@ -50,7 +73,8 @@ pub unsafe extern "C" fn keel_model_load(
     })
 }
 
-/// Makes a model with random weights from a configuration.
+/// Makes a model with random weights from a configuration: a language model, or with "model_type": "control" in its
+/// config a control network.
 ///
 /// runtime: borrowed. json: the configuration "create", copied. model: out, the caller ends it with keel_model_destroy.
 /// error: nullable. Threads: any. Status: KEEL_E_CONFIG, KEEL_E_DEVICE, KEEL_E_UNSUPPORTED. Since 0.1.
@@ -67,12 +91,13 @@ pub unsafe extern "C" fn keel_model_create(
         let runtime = handle::get::<Runtime>("runtime", runtime)?;
         let config = config::parse::<config::Create>(text::json(json, json_length)?)?;
         runtime.check_device(config::device(&config.device)?)?;
-        model.write(handle::insert(Arc::new(Model::create(&config)?))?);
+        model.write(insert(AnyModel::create(&config)?)?);
         Ok(())
     })
 }
 
-/// Writes the last published weights as a directory that transformers loads. A file that is there is replaced whole or
+/// Writes the last published weights as a directory that keel_model_load reads, and transformers that of a language
+/// model. A file that is there is replaced whole or
 /// not at all.
 ///
 /// model: borrowed. path: UTF-8, copied; the directory is made if it is missing. error: nullable.
@@ -84,7 +109,13 @@ pub unsafe extern "C" fn keel_model_save(
     path_length: usize,
     error: *mut keel_error,
 ) -> keel_status {
-    guard!(error, { handle::get::<Model>("model", model)?.save(text::path(path, path_length)?) })
+    guard!(error, {
+        let path = text::path(path, path_length)?;
+        match find(model)? {
+            AnyModel::Language(model) => model.save(path),
+            AnyModel::Control(policy) => policy.save(path),
+        }
+    })
 }
 
 /// What the model is, as JSON: architecture, sizes, dtype, device, version of its weights, special tokens.
@@ -100,7 +131,10 @@ pub unsafe extern "C" fn keel_model_info(
     error: *mut keel_error,
 ) -> keel_status {
     guard!(error, {
-        let info = handle::get::<Model>("model", model)?.info();
+        let info = match find(model)? {
+            AnyModel::Language(model) => model.info(),
+            AnyModel::Control(policy) => policy.info(),
+        };
         text::write(&info.to_string(), buffer, capacity, needed)
     })
 }
@@ -158,7 +192,7 @@ pub unsafe extern "C" fn keel_model_decode(
 /// model: 0 and what was destroyed before are ignored. Threads: any; never waits. Status: none, cannot fail. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_model_destroy(model: keel_model) {
-    guard!(or(), { handle::retire::<Model>(model) })
+    guard!(or(), { handle::retire_either::<Model, Policy>(model) })
 }
 
 fn tokenizer(model: &Model) -> Result<&Arc<Tokenizer>> {

@@ -4,7 +4,7 @@
 //! `*needed` says how many there are; too few is `Capacity`, and nothing is written but `*needed`.
 
 use crate::error::{Error, Result, Status};
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 use std::path::Path;
 
 /// Borrows `count` elements.
@@ -25,6 +25,35 @@ pub(super) unsafe fn slice<'a, T>(argument: &str, pointer: *const T, count: usiz
     }
     // SAFETY: not NULL, aligned, no longer than an allocation can be; that it is readable is the caller's promise.
     Ok(unsafe { std::slice::from_raw_parts(pointer, count) })
+}
+
+/// Borrows `count` elements to write.
+///
+/// # Safety
+/// `pointer` is NULL or points to `count` elements that nobody else reads or writes while the result is used.
+pub(super) unsafe fn slice_mut<'a, T>(argument: &str, pointer: *mut T, count: usize) -> Result<&'a mut [T]> {
+    // SAFETY: the caller's promise is stronger than the one passed on.
+    let checked = unsafe { slice(argument, pointer.cast_const(), count) }?.len();
+    match checked {
+        0 => Ok(&mut []),
+        // SAFETY: not NULL, aligned, no longer than an allocation can be; that nobody else uses it is the caller's promise.
+        _ => Ok(unsafe { std::slice::from_raw_parts_mut(pointer, count) }),
+    }
+}
+
+/// Refuses an array that is written and shares bytes with one that is read.
+pub(super) fn check_apart(
+    argument: &str,
+    written: *const c_void,
+    bytes: usize,
+    other: &str,
+    read: &[u8],
+) -> Result<()> {
+    let (start, first) = (written as usize, read.as_ptr() as usize);
+    match start < first + read.len() && first < start.saturating_add(bytes) {
+        true => Err(Error::argument(format!("{argument}: expected memory of its own, got some of {other}"))),
+        false => Ok(()),
+    }
 }
 
 /// Refuses a count that no allocation can have: a length that was never set, or a negative number.

@@ -7,6 +7,7 @@
 mod admission;
 mod best_of_n;
 mod columns;
+pub mod control_ppo;
 mod cpo;
 mod dpo;
 mod grpo;
@@ -23,6 +24,7 @@ mod sft;
 pub use admission::{Admission, EqualGroups};
 pub use best_of_n::BestOfN;
 pub use columns::Columns;
+pub use control_ppo::ControlPpo;
 pub use cpo::Cpo;
 pub use dpo::Dpo;
 pub use grpo::Grpo;
@@ -65,6 +67,8 @@ pub enum Config {
     OnlineDpo(online_dpo::Config),
     /// Supervised fine-tuning on the best of the policy's own rewarded rollouts to each prompt.
     BestOfN(best_of_n::Config),
+    /// Proximal policy optimisation of a control policy on what its actors did.
+    ControlPpo(control_ppo::Config),
 }
 
 impl Default for Config {
@@ -84,13 +88,13 @@ impl Config {
             Config::Cpo(config) => config.check(),
             Config::Reward(config) => config.check(),
             Config::Kto(config) => config.check(),
-            Config::Sft(_) | Config::OnlineDpo(_) | Config::BestOfN(_) => Ok(()),
+            Config::Sft(_) | Config::OnlineDpo(_) | Config::BestOfN(_) | Config::ControlPpo(_) => Ok(()),
         }
     }
 
-    /// The algorithm with its initial state.
-    pub fn build(&self) -> Box<dyn Algorithm> {
-        match self {
+    /// The algorithm with its initial state, if it is one of language models.
+    pub fn build(&self) -> Result<Box<dyn Algorithm>> {
+        Ok(match self {
             Config::Sft(config) => Box::new(Sft::new(config.clone())),
             Config::Dpo(config) => Box::new(Dpo::new(config.clone())),
             Config::Cpo(config) => Box::new(Cpo::new(config.clone())),
@@ -101,6 +105,17 @@ impl Config {
             Config::Reinforce(config) => Box::new(Reinforce::new(config.clone())),
             Config::OnlineDpo(config) => Box::new(OnlineDpo::new(config.clone())),
             Config::BestOfN(config) => Box::new(BestOfN::new(config.clone())),
+            Config::ControlPpo(_) => {
+                return Err(Error::state("algorithm: expected one that trains a language model, got control_ppo"))
+            }
+        })
+    }
+
+    /// The settings of a method that trains a control policy, if it is one.
+    pub fn control(&self) -> Option<&control_ppo::Config> {
+        match self {
+            Config::ControlPpo(config) => Some(config),
+            _ => None,
         }
     }
 }

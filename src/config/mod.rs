@@ -5,6 +5,7 @@
 //! in the `Default` of each type and nowhere else. This room knows no tensor and no other room; what a setting does is
 //! decided by whoever receives the parsed type.
 
+mod control;
 mod create;
 mod device;
 mod expect;
@@ -16,24 +17,47 @@ mod runtime;
 mod strict;
 mod validate;
 
+pub use control::{Action, Activation, Control, Observation, ValueNetwork};
 pub use create::{Create, Initialization};
 pub use device::{device, device_schema, DeviceName};
 pub use generate::Generate;
-pub use load::{Dtype, Load};
+pub use load::{Dtype, Load, Nothing};
 pub use optimizer::{Optimizer, Schedule};
 pub use runtime::{CudaPolicy, Runtime};
 
 use crate::error::{Error, Result};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 /// A configuration read from JSON; no text, or an empty one, means `{}`: all defaults.
 ///
 /// Errors are [`Status::Config`](crate::error::Status::Config) and begin with the JSON pointer of the value at fault.
 pub fn parse<T: DeserializeOwned + JsonSchema>(text: Option<&[u8]>) -> Result<T> {
-    let value = strict::read(text.filter(|text| !text.is_empty()).unwrap_or(b"{}"))?;
+    parse_over(text, |_| "{}")
+}
+
+/// The same where what the text leaves out is found in another JSON object, which the text decides on.
+pub fn parse_over<T: DeserializeOwned + JsonSchema>(
+    text: Option<&[u8]>,
+    defaults: impl FnOnce(&Value) -> &'static str,
+) -> Result<T> {
+    let mut value = strict::read(text.filter(|text| !text.is_empty()).unwrap_or(b"{}"))?;
+    let defaults = strict::read(defaults(&value).as_bytes())?;
+    fill_in(&mut value, &defaults);
     validate::check(&schema::<T>(), &value)?;
     serde_json::from_value(value).map_err(|error| Error::config(format!("the configuration: {error}")))
+}
+
+/// Adds to an object, and to the objects in it, what it lacks; anything else stays as it is.
+fn fill_in(value: &mut Value, defaults: &Value) {
+    let (Some(own), Some(defaults)) = (value.as_object_mut(), defaults.as_object()) else { return };
+    for (key, default) in defaults {
+        match own.get_mut(key) {
+            Some(found) => fill_in(found, default),
+            None => _ = own.insert(key.clone(), default.clone()),
+        }
+    }
 }
 
 /// The JSON Schema (draft 2020-12) of a configuration, made from its Rust type.

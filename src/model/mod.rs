@@ -5,6 +5,7 @@
 //! `weights` only.
 
 pub mod arena;
+pub mod control;
 pub mod device;
 mod format;
 mod judge;
@@ -27,6 +28,31 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
+
+/// A model of either kind, as a host holds it.
+#[derive(Clone)]
+pub enum AnyModel {
+    Language(Arc<Model>),
+    Control(Arc<control::Policy>),
+}
+
+impl AnyModel {
+    /// Loads a directory: of a control network if its config says so, else of a language model.
+    pub fn load(path: &Path, config: &config::Load) -> Result<AnyModel> {
+        Ok(match control::Spec::is_one(&weights::config(path)?) {
+            true => AnyModel::Control(Arc::new(control::Policy::load(path, config)?)),
+            false => AnyModel::Language(Arc::new(Model::load(path, config)?)),
+        })
+    }
+
+    /// A model with seeded random weights: of a control network if its config says so, else a language model.
+    pub fn create(config: &config::Create) -> Result<AnyModel> {
+        Ok(match control::Spec::is_one(&config.config) {
+            true => AnyModel::Control(Arc::new(control::Policy::create(config)?)),
+            false => AnyModel::Language(Arc::new(Model::create(config)?)),
+        })
+    }
+}
 
 /// A causal language model: configuration, tokenizer and the published snapshot of its weights.
 pub struct Model {

@@ -48,11 +48,7 @@ pub(super) struct Directory {
 
 /// Reads the directory at `path`; `Auto` keeps bf16 if all weights are bf16.
 pub(super) fn read(path: &Path, dtype: Dtype) -> Result<Directory> {
-    if !path.is_dir() {
-        return Err(Error::file(path, "expected a model directory, found none"));
-    }
-    let config = read_json(&path.join("config.json"))?
-        .ok_or_else(|| Error::file(&path.join("config.json"), "missing (is this a Hugging Face model directory?)"))?;
+    let config = config(path)?;
     let architecture = Architecture::parse(&config).map_err(|mut error| {
         if error.status == Status::Config {
             error.status = Status::Format;
@@ -70,6 +66,37 @@ pub(super) fn read(path: &Path, dtype: Dtype) -> Result<Directory> {
     let shards = Shard::open_all(path)?;
     let data = fill(path, &architecture, &layout, &shards, dtype)?;
     Ok(Directory { parts, architecture, layout, data })
+}
+
+/// The `config.json` of the directory at `path`.
+pub(super) fn config(path: &Path) -> Result<Value> {
+    if !path.is_dir() {
+        return Err(Error::file(path, "expected a model directory, found none"));
+    }
+    let place = path.join("config.json");
+    read_json(&place)?.ok_or_else(|| Error::file(&place, "missing (is this a model directory?)"))
+}
+
+/// The weights of the directory at `path`, which has exactly the tensors of `layout`, as f32, flat on the CPU.
+pub(super) fn read_flat(path: &Path, layout: &Layout) -> Result<Tensor> {
+    let shard = Shard::open(path.join("model.safetensors"))?;
+    let refuse = |sentence: String| Error::format(&shard.path, sentence);
+    if let Some(entry) = shard.entries.iter().find(|entry| layout.find(&entry.name).is_none()) {
+        return Err(refuse(format!("tensor \"{}\": this network has no such parameter", entry.name)));
+    }
+    let data = Tensor::f_zeros([layout.len], (Kind::Float, Device::Cpu))?;
+    for (place, slot) in layout.slots.iter().enumerate() {
+        let found = shard.entries.iter().find(|entry| entry.name == slot.name);
+        let entry = found.ok_or_else(|| refuse(format!("tensor \"{}\": missing", slot.name)))?;
+        let kind = entry.kind().filter(|_| entry.shape == slot.shape).ok_or_else(|| {
+            refuse(format!(
+                "tensor \"{}\": expected floats of shape {:?}, got {:?}",
+                slot.name, slot.shape, entry.shape
+            ))
+        })?;
+        shard.copy_into(entry, kind, &mut layout.view(&data, place))?;
+    }
+    Ok(data)
 }
 
 /// Writes `parts` and the weights in `data` (flat, any device) as a directory that transformers loads. What an older

@@ -216,7 +216,7 @@ impl Checkpoint {
                 "checkpoint: expected a reference, which this session's algorithm needs, found none",
             ));
         }
-        let mut algorithm = session.config().algorithm.build();
+        let mut algorithm = session.config().algorithm.build()?;
         algorithm.set_state(&self.state.algorithm)?;
         core.trainee_mut()?.set_tensors(&|name| self.tensor(name))?;
         core.algorithm = algorithm;
@@ -243,14 +243,18 @@ pub(super) fn to_bytes(session: &Session) -> Result<Vec<u8>> {
 
 pub(super) fn write(session: &Session, path: &Path) -> Result<()> {
     session.check_poisoned()?;
-    let bytes = to_bytes(session)?;
+    write_whole(path, &to_bytes(session)?)
+}
+
+/// Puts `bytes` in the place of the file, whole or not at all.
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let name = path.file_name().ok_or_else(|| Error::file(path, "expected the path of a file"))?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // one name for all writers: what a killed process leaves behind is overwritten by the next save
     let temporary = folder.join(format!(".{}.tmp", name.to_string_lossy()));
     static WRITER: Mutex<()> = Mutex::new(());
     let writing = WRITER.lock();
-    let replaced = replace(&temporary, path, folder, &bytes);
+    let replaced = replace(&temporary, path, folder, bytes);
     if replaced.is_err() {
         let _ = std::fs::remove_file(&temporary);
     }
@@ -271,8 +275,8 @@ pub(super) fn read(path: &Path) -> Result<Checkpoint> {
     Checkpoint::parse(&bytes).map_err(|error| error.within(path.display()))
 }
 
-pub(super) fn open(runtime: &Arc<super::Runtime>, path: &Path) -> Result<Arc<Session>> {
-    let checkpoint = read(path)?;
+pub(super) fn open(runtime: &Arc<super::Runtime>, path: &Path, bytes: &[u8]) -> Result<Arc<Session>> {
+    let checkpoint = Checkpoint::parse(bytes).map_err(|error| error.within(path.display()))?;
     let opened = || -> Result<Arc<Session>> {
         let device = runtime.check_device(settings::device(&checkpoint.state.config.device)?)?;
         let session = Session::create(runtime, checkpoint.state.config.clone())?;
@@ -336,6 +340,6 @@ fn raw(tensor: &Tensor) -> Result<Vec<u8>> {
 }
 
 /// JSON has no number that is not finite.
-fn finite(values: &Values) -> Values {
+pub(super) fn finite(values: &Values) -> Values {
     values.iter().filter(|(_, value)| value.is_finite()).map(|(name, value)| (name.clone(), *value)).collect()
 }

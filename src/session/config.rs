@@ -1,5 +1,6 @@
 //! The configuration of a session: its algorithm, its optimiser, where and how it computes.
 
+use crate::error::Result;
 use crate::{algorithm, config};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,7 @@ pub struct Config {
     /// Where the session computes: "cpu" or "cuda:N". Its models must lie there.
     #[schemars(schema_with = "config::device_schema")]
     pub device: String,
-    /// Intra-op threads of every job of this session; 0 = cores − 1, at least 1.
+    /// Intra-op threads of every job of this session; 0 = cores − 1, at least 1; of control policies 1.
     #[schemars(range(min = 0, max = 1024))]
     pub threads: u32,
     /// Tokens of one forward and backward pass; 0 = a whole minibatch. Lowering it saves memory and shortens slices at
@@ -42,11 +43,23 @@ impl Default for Config {
     }
 }
 
+/// What a session that trains a control policy has where the host says nothing else.
+const CONTROL: &str = r#"{"optimizer": {"learning_rate": 3e-4, "epsilon": 1e-5, "max_grad_norm": 0.5}}"#;
+
 impl Config {
+    /// A configuration read from JSON; what is left out has the defaults of the kind of session.
+    pub fn parse(text: Option<&[u8]>) -> Result<Config> {
+        config::parse_over(text, |value| match value["algorithm"]["type"].as_str() {
+            Some("control_ppo") => CONTROL,
+            _ => "{}",
+        })
+    }
+
     /// The thread count of a session that is created now and here.
     pub fn resolved_threads(&self) -> u32 {
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
         match self.threads {
+            0 if self.algorithm.control().is_some() => 1,
             0 => cores.saturating_sub(1).max(1),
             count => count,
         }
@@ -69,7 +82,8 @@ impl Config {
             | algorithm::Config::Ppo(_)
             | algorithm::Config::Reinforce(_)
             | algorithm::Config::OnlineDpo(_)
-            | algorithm::Config::BestOfN(_) => false,
+            | algorithm::Config::BestOfN(_)
+            | algorithm::Config::ControlPpo(_) => false,
         }
     }
 }

@@ -100,7 +100,7 @@ impl Plan for Evaluation {
             let renamed = |(name, value): (String, f64)| (format!("evaluation/{}", name.replace('/', "_")), value);
             let values = self.measured.values().into_iter().map(renamed);
             let core = self.session.core().lock();
-            self.session.record(&core, values.collect());
+            self.session.record(core.updates, core.optimizer_steps, values.collect());
         }
         Ok(Output::default())
     }

@@ -8,7 +8,7 @@ use super::Runtime;
 use crate::config;
 use crate::data::Batch;
 use crate::error::{Error, Result, Status};
-use crate::model::{Model, Tokenizer};
+use crate::model::{AnyModel, Tokenizer};
 use crate::telemetry::Event;
 use crate::torch::ThreadScope;
 use parking_lot::{Condvar, Mutex};
@@ -103,8 +103,8 @@ impl Job {
     /// Reads a model directory; the model is on the finished job.
     pub fn load(runtime: &Arc<Runtime>, path: PathBuf, config: config::Load) -> Result<Arc<Job>> {
         runtime.check_device(config::device(&config.device)?)?;
-        let publish = |model| Ok(Output { model: Some(Arc::new(model)), ..Output::default() });
-        Ok(Job::new(runtime, Box::new(Whole::new("load", 1, move || Model::load(&path, &config), publish))))
+        let publish = |model| Ok(Output { model: Some(model), ..Output::default() });
+        Ok(Job::new(runtime, Box::new(Whole::new("load", 1, move || AnyModel::load(&path, &config), publish))))
     }
 
     pub fn runtime(&self) -> &Arc<Runtime> {
@@ -205,7 +205,7 @@ impl Job {
         self.finished(|output| output.tokenizer.clone(), "tokenizer").ok()
     }
 
-    pub fn model(&self) -> Result<Arc<Model>> {
+    pub fn model(&self) -> Result<AnyModel> {
         self.finished(|output| output.model.clone(), "model")
     }
 

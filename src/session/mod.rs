@@ -9,11 +9,13 @@ mod buffer;
 mod callback;
 mod checkpoint;
 mod config;
+pub mod control;
 mod core;
 mod evaluation;
 mod gather;
 mod intake;
 mod job;
+mod learner;
 mod minibatch;
 mod models;
 mod optimize;
@@ -24,6 +26,7 @@ mod reference;
 mod runtime;
 mod sampler;
 mod scoring;
+mod shell;
 #[cfg(test)]
 mod tests;
 mod trainee;
@@ -33,33 +36,28 @@ pub use self::core::Role;
 pub use callback::RewardCallback;
 pub use config::Config;
 pub use job::{Job, Report, State};
+pub use learner::{AnySession, Learner};
 pub use runtime::Runtime;
 
 use self::core::Core;
 use crate::algorithm::Needs;
 use crate::config as settings;
 use crate::data::{Batch, Column, Kind, Values as Numbers};
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result};
 use crate::model::Model;
-use crate::telemetry::Event;
 use buffer::Buffer;
 use callback::{Callback, Lent};
 use intake::Intake;
 use minibatch::Minibatch;
 use parking_lot::Mutex;
-use record::{Record, Values};
 use sampler::rollout_batch;
-use serde_json::json;
+use shell::Shell;
+use std::ops::Deref;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
-use tch::Device;
+use std::sync::Arc;
 
 pub struct Session {
-    source: AtomicU64,
-    runtime: Arc<Runtime>,
-    config: Config,
-    device: Device,
+    shell: Shell,
     temperature: f64,
     kind: Kind,
     needs: Needs,
@@ -69,71 +67,40 @@ pub struct Session {
     scores: Vec<String>,
     core: Mutex<Core>,
     buffer: Mutex<Buffer>,
-    record: Mutex<Record>,
     trained: Mutex<Option<Arc<Model>>>,
-    updating: Mutex<Weak<Job>>,
     reward_callback: Arc<Callback>,
-    writing: AtomicBool,
-    poisoned: AtomicBool,
+}
+
+impl Deref for Session {
+    type Target = Shell;
+
+    fn deref(&self) -> &Shell {
+        &self.shell
+    }
 }
 
 impl Session {
     pub fn create(runtime: &Arc<Runtime>, config: Config) -> Result<Arc<Session>> {
-        let device = runtime.check_device(settings::device(&config.device)?)?;
-        config.algorithm.check()?;
-        let config = Config { threads: config.resolved_threads(), ..config };
-        let algorithm = config.algorithm.build();
+        let shell = Shell::new(runtime, config)?;
+        let algorithm = shell.config.algorithm.build()?;
         Ok(Arc::new(Session {
-            source: AtomicU64::new(0),
-            runtime: runtime.clone(),
             temperature: algorithm.temperature(),
             kind: algorithm.kind(),
             needs: algorithm.needs(),
             mixes: algorithm.mixed().is_some(),
-            config,
-            device,
             scores: algorithm.scores().to_vec(),
             core: Mutex::new(Core::new(algorithm)),
             buffer: Mutex::default(),
-            record: Mutex::default(),
             trained: Mutex::default(),
-            updating: Mutex::default(),
             reward_callback: Arc::default(),
-            writing: AtomicBool::new(false),
-            poisoned: AtomicBool::new(false),
+            shell,
         }))
-    }
-
-    /// The source of the session's events: its handle.
-    pub fn set_source(&self, source: u64) {
-        self.source.store(source, Ordering::Relaxed);
-        self.runtime.events().open(source);
-    }
-
-    pub fn runtime(&self) -> &Arc<Runtime> {
-        &self.runtime
-    }
-
-    pub fn config(&self) -> &Config {
-        &self.config
-    }
-
-    /// The fully resolved configuration.
-    pub fn config_json(&self) -> String {
-        serde_json::to_string_pretty(&self.config).unwrap_or_default()
     }
 
     /// What the last update and the last evaluation measured; names, units and meanings stand in docs/metrics.md.
     pub fn metrics_json(&self) -> String {
-        let record = self.record.lock();
         let version = self.trained.lock().as_ref().map_or(0, |model| model.weights().version);
-        json!({
-            "updates": record.updates,
-            "optimizer_steps": record.optimizer_steps,
-            "policy_version": version,
-            "values": record.values,
-        })
-        .to_string()
+        self.measured_json(version)
     }
 
     /// Takes all rows of the batch or none; returns the id of the first. Ids are consecutive.
@@ -216,7 +183,7 @@ impl Session {
     pub fn update(self: &Arc<Self>) -> Result<Option<Arc<Job>>> {
         self.check_poisoned()?;
         let mut updating = self.updating.lock();
-        check_unfinished(&updating, "update")?;
+        shell::check_unfinished(&updating, "update")?;
         let core = self.core.lock();
         let version = core.trainee()?.model.weights().version;
         let mut buffer = self.buffer.lock();
@@ -283,7 +250,8 @@ impl Session {
 
     /// A saved session with its models, as a new session.
     pub fn open(runtime: &Arc<Runtime>, path: &std::path::Path) -> Result<Arc<Session>> {
-        checkpoint::open(runtime, path)
+        let bytes = std::fs::read(path).map_err(|error| Error::file(path, error))?;
+        checkpoint::open(runtime, path, &bytes)
     }
 
     /// The checkpoint as bytes.
@@ -311,73 +279,12 @@ impl Session {
         &self.buffer
     }
 
-    fn device(&self) -> Device {
-        self.device
-    }
-
     fn temperature(&self) -> f64 {
         self.temperature
     }
 
-    fn writing(&self) -> &AtomicBool {
-        &self.writing
-    }
-
     fn reward_callback(&self) -> Option<Lent> {
         self.reward_callback.lend()
-    }
-
-    fn poison(&self) {
-        self.poisoned.store(true, Ordering::SeqCst);
-    }
-
-    /// For who holds the core's lock: nobody steps, so `writing` is up only where a step broke off.
-    fn check_whole(&self) -> Result<()> {
-        if self.writing.load(Ordering::SeqCst) {
-            self.poison();
-        }
-        self.check_poisoned()
-    }
-
-    fn check_poisoned(&self) -> Result<()> {
-        if self.poisoned.load(Ordering::SeqCst) {
-            let message = "session: an optimiser step broke off between its writes; restore a checkpoint to go on";
-            return Err(Error::new(Status::Poisoned, message));
-        }
-        Ok(())
-    }
-
-    /// Keeps what was measured and tells the host.
-    fn record(&self, core: &Core, values: Values) {
-        let mut record = self.record.lock();
-        (record.updates, record.optimizer_steps) = (core.updates, core.optimizer_steps);
-        let evaluated = |name: &String| name.starts_with("evaluation/");
-        let evaluation = values.keys().any(evaluated);
-        record.values.retain(|name, _| evaluated(name) != evaluation);
-        record.values.extend(values.clone());
-        let event = Event::Metrics { update: core.updates, optimizer_steps: core.optimizer_steps, values };
-        self.runtime.events().push(self.source.load(Ordering::Relaxed), event);
-    }
-
-    fn check_idle(&self, what: &str) -> Result<()> {
-        check_unfinished(&self.updating.lock(), what)
-    }
-
-    /// Does `change` while no update can be planned; refuses while one is unfinished.
-    fn while_idle(&self, what: &str, change: impl FnOnce() -> Result<()>) -> Result<()> {
-        let updating = self.updating.lock();
-        check_unfinished(&updating, what)?;
-        change()
-    }
-}
-
-fn check_unfinished(updating: &Weak<Job>, what: &str) -> Result<()> {
-    match updating.upgrade() {
-        Some(job) if job.unfinished() => {
-            let message = format!("{what}: an update of this session is unfinished; finish or cancel its job first");
-            Err(Error::new(Status::InUse, message))
-        }
-        _ => Ok(()),
     }
 }
 

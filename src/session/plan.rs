@@ -2,7 +2,7 @@
 
 use crate::data::Batch;
 use crate::error::Result;
-use crate::model::{Model, Tokenizer};
+use crate::model::{AnyModel, Tokenizer};
 use std::sync::Arc;
 
 /// What a finished plan leaves on its job.
@@ -10,7 +10,7 @@ use std::sync::Arc;
 pub(super) struct Output {
     pub batch: Option<Batch>,
     pub tokenizer: Option<Arc<Tokenizer>>,
-    pub model: Option<Arc<Model>>,
+    pub model: Option<AnyModel>,
     /// Whether more rows are needed before the work can begin.
     pub needs_data: bool,
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::data::{Column, Values};
+use crate::error::Status;
 use std::cell::Cell;
 
 thread_local! {
@@ -82,7 +83,7 @@ fn a_gradient_that_is_not_finite_is_not_applied() {
 #[test]
 fn a_job_in_flight_when_the_session_is_poisoned_says_so() {
     let session = session();
-    let job = session.update().unwrap().unwrap();
+    let job = Session::update(&session).unwrap().unwrap();
     session.poison();
     assert_eq!(job.run().unwrap_err().status, Status::Poisoned);
 }

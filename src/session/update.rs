@@ -240,7 +240,7 @@ impl Update {
             reference.forget_others(&buffer.ids());
         }
         drop(buffer);
-        self.session.record(core, values);
+        self.session.record(core.updates, core.optimizer_steps, values);
         Ok(())
     }
 }

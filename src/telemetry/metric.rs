@@ -54,8 +54,10 @@ pub const METRICS: &[Metric] = &[
     row("kl/token", "nats/token", "PPO: the same sum over all responses, divided by their counted tokens; GRPO: k3 of the policy in training, mean \
          over counted response tokens"),
     row("kl/coef", "1/nats", "PPO: weight of the KL penalty in this update"),
-    row("policy/approx_kl", "nats/token", "PPO, GRPO, REINFORCE: ½·(new − old log-probability)², mean over counted response tokens"),
-    row("policy/clip_fraction", "fraction", "PPO, GRPO, REINFORCE: counted response tokens whose clipped surrogate was the one taken"),
+    row("policy/approx_kl", "nats/token", "PPO, GRPO, REINFORCE: ½·(new − old log-probability)², mean over counted response tokens; control PPO: \
+         ρ − 1 − log ρ of the ratio ρ of new to old probability, mean over steps"),
+    row("policy/clip_fraction", "fraction", "PPO, GRPO, REINFORCE: counted response tokens whose clipped surrogate was the one taken; control PPO: steps whose ratio \
+         is outside of the clip range"),
     row("policy/ratio_mean", "1", "PPO, GRPO, REINFORCE: new over old probability, mean over counted response tokens"),
     row("policy/ratio_std", "1", "PPO, GRPO, REINFORCE: its standard deviation over those tokens (n − 1)"),
     row(
@@ -72,6 +74,11 @@ pub const METRICS: &[Metric] = &[
         "PPO: states whose clipped value loss was the one taken",
     ),
     row("value/mean", "reward", "PPO: values before the update, mean over counted response tokens"),
+    row("entropy/action", "nats/action", "control PPO: entropy of the policy's next action, summed over its branches, mean over steps"),
+    row("episode/count", "episodes", "control: episodes that ended since the update before"),
+    row("episode/return", "reward", "control: undiscounted sum of the rewards of an episode, mean over those that ended"),
+    row("episode/length", "steps", "control: steps of an episode, mean over those that ended"),
+    row("steps/trained", "steps", "control: steps that the update learned from"),
     row("entropy/token", "nats/token", "entropy of the policy's next token, mean over counted response tokens"),
     row("reward/mean", "reward", "reward of a rollout as the host or the reward model gave it, of several their weighted sum, mean over responses"),
     row("reward/std", "reward", "its standard deviation over responses (n − 1)"),

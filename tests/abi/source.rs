@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use syn::{Attribute, Expr, FnArg, Item, ItemFn, ItemStruct, Lit, Meta, Pat, ReturnType, Stmt, Type, Visibility};
 
 /// What may cross by value, next to pointers.
-const SCALARS: [&str; 16] = [
+const SCALARS: [&str; 17] = [
     "i32",
     "u32",
     "i64",
@@ -19,6 +19,7 @@ const SCALARS: [&str; 16] = [
     "keel_batch",
     "keel_session",
     "keel_job",
+    "keel_actor",
     "keel_blob",
     "keel_reward_callback",
 ];

@@ -41,7 +41,7 @@ def main():
     header, output = sys.argv[1:]
     with open(header, encoding="utf-8") as file:
         rows = [row(*one) for one in declarations(file.read())]
-    if len(rows) < 60:
+    if len(rows) < 65:
         sys.exit(f"functions.py: only {len(rows)} functions were found in {header}")
     with open(output, "w", encoding="utf-8") as file:
         file.write("\n".join(rows) + "\n")

@@ -38,7 +38,7 @@ class Fuzz {
 
   void step(const Function &function) {
     if (keel_live_handles() > 400) destroy_all();
-    for (const std::string noun : {"runtime", "model", "batch", "session", "blob"}) {
+    for (const std::string noun : {"runtime", "model", "batch", "session", "actor", "blob"}) {
       if (lacks(noun)) furnish();
     }
     tame_call_ = random_() % 2 == 0;
@@ -75,6 +75,10 @@ class Fuzz {
     keel_model_save(model, directory_.data(), directory_.size(), nullptr);
     keel_blob blob = 0;
     keel_session_export(session, &blob, nullptr);
+    const keel_session control = make_control_session(runtime);
+    keel_actor actor = 0;
+    keel_actor_create(control, nullptr, 0, &actor, nullptr);
+    alive_.insert(alive_.end(), {{"session", control}, {"actor", actor}});
     alive_.insert(alive_.end(), {{"runtime", runtime}, {"model", model}, {"session", session}, {"batch", rows},
                                  {"batch", make_prompts(runtime, {"a", "b c"})}, {"blob", blob}});
   }
@@ -107,6 +111,10 @@ class Fuzz {
   // A length is at most what the pointer before it has room for, or one that no memory has.
   uint64_t length(const Function &function, size_t index, const std::vector<uint64_t> &values) {
     if (odd(16)) return UINT64_MAX - random_() % 4;
+    const std::string &name = function.parameters[index].name;
+    if ((name == "observation_bytes" || name == "action_bytes") && !odd(2)) return 4 * values[2];
+    if (name == "rewards_count" && function.name == "keel_actor_observe" && !odd(2)) return values[2];
+    if (name == "final_bytes" && !odd(2)) return 0;
     const Parameter &before = function.parameters[index - 1];
     if (before.text())
       return values[index - 1] == 0 ? (odd(2) ? 1 : 0) : std::string(as<const char *>(values[index - 1])).size();
@@ -125,6 +133,7 @@ class Fuzz {
         {"keel_session_create",
          {SFT, R"({"algorithm": {"type": "dpo", "batch_size": 1}, "threads": 1})",
           R"({"algorithm": {"type": "ppo"}, "threads": 1})"}},
+        {"keel_actor_create", {"", "{}"}},
         {"keel_session_generate", {R"({"max_new_tokens": 2})"}},
         {"keel_model_load", {"", R"({"dtype": "float32"})"}}};
     const auto any = [this](const std::vector<std::string> &list) { return from(list[random_() % list.size()].data()); };

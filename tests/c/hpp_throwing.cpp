@@ -4,6 +4,37 @@
 
 #include "keel/keel.hpp"
 
+namespace {
+
+struct Place {
+  float x;
+};
+
+// A control session of two slots until it has learned once; what went wrong, or nothing.
+std::string acts(const keel::Runtime &runtime) {
+  const keel::Model policy = keel::Model::create(runtime, R"({"config": {"model_type": "control", "hidden": [4],
+      "observations": [{"type": "vector", "name": "place", "size": 1}],
+      "actions": [{"type": "discrete", "name": "way", "choices": 2}]}})");
+  const keel::Session session =
+      keel::Session::create(runtime, R"({"algorithm": {"type": "control_ppo", "rollout_steps": 4, "minibatches": 2}})");
+  session.set_model(KEEL_ROLE_POLICY, policy);
+  if (session.layout().find("\"bytes\":4") == std::string::npos) return session.layout();
+  const keel::Actor actor = keel::Actor::create(session);
+  const std::vector<uint32_t> slots{0, 1};
+  std::vector<int32_t> ways(2);
+  for (int step = 0; step < 2; ++step) {
+    if (!session.step().needs_data()) return "expected a need of steps";
+    actor.act(slots, std::vector<Place>{{0.5f}, {-0.5f}}, ways);
+    actor.observe(slots, std::vector<float>{1.0f, 0.0f}, std::vector<int32_t>{KEEL_EPISODE_TERMINATED, KEEL_EPISODE_TRUNCATED},
+                  std::vector<Place>{{-1.0f}});
+  }
+  if (!session.step().done()) return "expected an update";
+  actor.act(slots, std::vector<Place>{{0.5f}, {-0.5f}}, ways, KEEL_ACT_GREEDY | KEEL_ACT_UNRECORDED);
+  return "";
+}
+
+}  // namespace
+
 // What went wrong, or nothing.
 std::string hpp_throwing(const std::string &model_json) try {
   const keel::Runtime runtime = keel::Runtime::create(R"({"cuda": "cpu"})");
@@ -39,6 +70,8 @@ std::string hpp_throwing(const std::string &model_json) try {
   } catch (const keel::Exception &exception) {
     if (exception.status() != KEEL_E_FILE) return exception.what();
   }
+  const std::string wrong = acts(runtime);
+  if (!wrong.empty()) return wrong;
   runtime.shutdown(std::chrono::seconds(10));
   return "";
 } catch (const keel::Exception &exception) {

@@ -19,11 +19,15 @@ class Arguments {
     const std::string path = "no/such/file";
     EXPECT_EQ(keel_session_save(world.session, path.data(), path.size(), &job, nullptr), KEEL_OK);
     EXPECT_EQ(keel_session_export(world.session, &blob, nullptr), KEEL_OK);
+    control = make_control_session(world.runtime);
+    EXPECT_EQ(keel_actor_create(control, nullptr, 0, &actor, nullptr), KEEL_OK);
   }
   ~Arguments() {
     keel_batch_destroy(batch);
     keel_job_destroy(job);
     keel_blob_destroy(blob);
+    keel_actor_destroy(actor);
+    keel_session_destroy(control);
   }
 
   uint64_t handle(const std::string &noun) const {
@@ -32,12 +36,14 @@ class Arguments {
     if (noun == "session") return world.session;
     if (noun == "batch") return batch;
     if (noun == "job") return job;
+    if (noun == "actor") return actor;
     return blob;
   }
 
   std::vector<uint64_t> of(const Function &function) {
     std::vector<uint64_t> values;
     for (const Parameter &one : function.parameters) values.push_back(value(one));
+    if (function.name == "keel_actor_create" || function.name == "keel_session_layout") values[0] = control;
     for (auto &room : out) room = UNTOUCHED;
     report = KEEL_REPORT_INIT;
     caught = Caught();
@@ -55,6 +61,8 @@ class Arguments {
   keel_batch batch = 0;
   keel_job job = 0;
   keel_blob blob = 0;
+  keel_session control = 0;
+  keel_actor actor = 0;
   Caught caught;
   keel_report report = KEEL_REPORT_INIT;
 
@@ -81,7 +89,7 @@ class Arguments {
     if (one.name == "tensor" && one.type.find("**") != std::string::npos) return from(out.data());
     if (one.name == "tensor" || one.name == "callback" || one.name == "user_data" || one.name == "stream") return 0;
     if (one.pointer() && one.constant()) return from(numbers.data());
-    if (one.name == "count" || one.name == "ids_count" || one.name == "rewards_count" || one.name == "size") return 2;
+    if (one.name == "count" || one.name == "ids_count" || one.name == "rewards_count" || one.name == "size" || one.name == "action_bytes") return 2;
     if (one.name == "capacity") return sizeof(out);
     if (one.pointer()) return from(out.data());
     return 0;

@@ -65,14 +65,14 @@ TEST(Version, TellsWhatWasLoaded) {
 }
 
 TEST(Schema, ExistsForEveryConfiguration) {
-  for (const std::string kind : {"runtime", "load", "create", "generate", "session", "columns"}) {
+  for (const std::string kind : {"runtime", "load", "create", "control", "generate", "session", "columns"}) {
     size_t needed = 0;
     EXPECT_EQ(keel_config_schema(kind.data(), kind.size(), nullptr, 0, &needed, nullptr), KEEL_E_CAPACITY) << kind;
     EXPECT_GT(needed, 100u) << kind;
   }
   Caught caught;
   EXPECT_EQ(keel_config_schema("modle", 5, nullptr, 0, nullptr, caught), KEEL_E_INVALID_ARGUMENT);
-  EXPECT_EQ(caught.message(), "kind: expected runtime, load, create, generate, session or columns, got \"modle\"");
+  EXPECT_EQ(caught.message(), "kind: expected runtime, load, create, control, generate, session or columns, got \"modle\"");
 }
 
 TEST(Model, EncodesAndDecodes) {

@@ -49,6 +49,19 @@ keel_session make_session(keel_runtime runtime, const std::string &json) {
   return session;
 }
 
+keel_session make_control_session(keel_runtime runtime) {
+  const std::string network = R"({"config": {"model_type": "control", "hidden": [4],
+    "observations": [{"type": "vector", "name": "place", "size": 1}],
+    "actions": [{"type": "discrete", "name": "way", "choices": 2}]}})";
+  keel_model model = 0;
+  MADE(keel_model_create(runtime, network.data(), network.size(), &model, caught));
+  const keel_session session =
+      make_session(runtime, R"({"algorithm": {"type": "control_ppo", "rollout_steps": 4, "minibatches": 2}})");
+  MADE(keel_session_set_model(session, KEEL_ROLE_POLICY, nullptr, 0, model, caught));
+  keel_model_destroy(model);
+  return session;
+}
+
 keel_status set_texts(keel_batch batch, const std::string &column, const std::vector<std::string> &texts,
                       keel_error *error) {
   std::string all;

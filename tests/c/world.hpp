@@ -22,6 +22,8 @@ std::string tiny_model(uint64_t seed = 0, int layers = 1, int hidden = 16);
 keel_runtime make_runtime();
 keel_model make_model(keel_runtime runtime, uint64_t seed = 0, int layers = 1, int hidden = 16);
 keel_session make_session(keel_runtime runtime, const std::string &json);
+// A session with a control policy that reads one number and chooses between two.
+keel_session make_control_session(keel_runtime runtime);
 // Sets a text column, one text a row.
 keel_status set_texts(keel_batch batch, const std::string &column, const std::vector<std::string> &texts,
                       keel_error *error);

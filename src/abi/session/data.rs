@@ -1,10 +1,11 @@
 //! What the host brings to a session: rows and rewards.
 
-use super::{find, keel_session};
+use super::{find, find_one, keel_session};
 use crate::abi::batch::{keel_batch, Batch};
 use crate::abi::handle;
 use crate::abi::status::{keel_error, keel_status, KEEL_EMPTY, KEEL_OK};
 use crate::abi::text::{self, Out};
+use crate::session::Session;
 use std::sync::Arc;
 
 /// Adds the rows of a batch: all of them or none. Rows pushed while an update runs belong to the next one.
@@ -20,7 +21,7 @@ pub unsafe extern "C" fn keel_session_push(
     error: *mut keel_error,
 ) -> keel_status {
     guard!(error, {
-        let session = find(session)?;
+        let session = find_one::<Session>(session)?;
         let batch = handle::get::<Batch>("batch", batch)?;
         let first = session.push(&*batch.read()?)?;
         Out::optional(first_id).write(first);
@@ -44,7 +45,7 @@ pub unsafe extern "C" fn keel_session_reward(
     error: *mut keel_error,
 ) -> keel_status {
     guard!(error, {
-        let session = find(session)?;
+        let session = find_one::<Session>(session)?;
         session.reward(text::slice("ids", ids, ids_count)?, text::slice("rewards", rewards, rewards_count)?)
     })
 }
@@ -63,7 +64,7 @@ pub unsafe extern "C" fn keel_session_take_queries(
 ) -> keel_status {
     guard!(error, {
         let queries = Out::required("queries", queries)?;
-        let session = find(session)?;
+        let session = find_one::<Session>(session)?;
         let tokenizer = session.tokenizer();
         let issued = session.take_queries(|batch| handle::insert(Arc::new(Batch::new(batch, tokenizer))))?;
         let (handle, status) = issued.map_or((0, KEEL_EMPTY), |handle| (handle, KEEL_OK));
@@ -88,12 +89,12 @@ pub unsafe extern "C" fn keel_session_answer(
     error: *mut keel_error,
 ) -> keel_status {
     guard!(error, {
-        let session = find(session)?;
+        let session = find_one::<Session>(session)?;
         session.answer(text::slice("ids", ids, ids_count)?, text::slice("rewards", rewards, rewards_count)?)
     })
 }
 
-/// Drops all rows that no update has taken.
+/// Drops all rows that no update has taken; in a session of a control policy the finished steps, and episodes go on.
 ///
 /// session: changed. error: nullable. Threads: any. Status: no others. Since 0.1.
 #[no_mangle]

@@ -2,15 +2,14 @@
 //! has what the host brings, `work` what it asks for, `state` what it keeps.
 
 use super::callback::{self, keel_reward_callback};
-use super::handle::{self, Noun, Type};
-use super::model::keel_model;
+use super::handle::{self, Either, Noun, Type};
+use super::model::{self, keel_model};
 use super::runtime::keel_runtime;
 use super::status::{keel_error, keel_status};
 use super::text::{self, Out};
-use crate::config;
 use crate::error::{Error, Result};
-use crate::model::Model;
-use crate::session::{Role, Runtime, Session};
+use crate::session::control::ControlSession;
+use crate::session::{AnySession, Config, Learner, Role, Runtime, Session};
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
@@ -33,6 +32,20 @@ pub const KEEL_CALLBACK_REWARD: i32 = 1;
 
 impl Noun for Session {
     const TYPE: Type = Type::Session;
+    const KIND: &'static str = "a session that trains a language model";
+
+    fn issued(&self, handle: u64) {
+        self.set_source(handle);
+    }
+
+    fn retired(self: Arc<Self>, handle: u64) {
+        self.runtime().events().close(handle);
+    }
+}
+
+impl Noun for ControlSession {
+    const TYPE: Type = Type::Session;
+    const KIND: &'static str = "a session that trains a control policy";
 
     fn issued(&self, handle: u64) {
         self.set_source(handle);
@@ -44,10 +57,28 @@ impl Noun for Session {
 }
 
 /// The session behind its handle. Jobs that the host left behind are settled first: this is a call of its own.
-fn find(session: keel_session) -> Result<Arc<Session>> {
-    let found = handle::get::<Session>("session", session)?;
-    found.runtime().settle_orphans();
-    Ok(found)
+fn find(session: keel_session) -> Result<Arc<dyn Learner>> {
+    let found = match handle::either::<Session, ControlSession>("session", session)? {
+        Either::First(session) => AnySession::Language(session),
+        Either::Second(session) => AnySession::Control(session),
+    };
+    let learner = found.learner();
+    learner.shell().runtime().settle_orphans();
+    Ok(learner)
+}
+
+/// The same of one kind.
+pub(super) fn find_one<T: Noun>(session: keel_session) -> Result<Arc<T>> {
+    find(session)?;
+    handle::get::<T>("session", session)
+}
+
+/// A new handle for a session of either kind.
+fn insert(session: AnySession) -> Result<keel_session> {
+    match session {
+        AnySession::Language(session) => handle::insert(session),
+        AnySession::Control(session) => handle::insert(session),
+    }
 }
 
 /// Makes a session; give it its policy with keel_session_set_model.
@@ -66,8 +97,8 @@ pub unsafe extern "C" fn keel_session_create(
     guard!(error, {
         let session = Out::required("session", session)?;
         let runtime = handle::get::<Runtime>("runtime", runtime)?;
-        let config = config::parse(text::json(json, json_length)?)?;
-        session.write(handle::insert(Session::create(&runtime, config)?)?);
+        let config = Config::parse(text::json(json, json_length)?)?;
+        session.write(insert(AnySession::create(&runtime, config)?)?);
         Ok(())
     })
 }
@@ -87,7 +118,7 @@ pub unsafe extern "C" fn keel_session_open(
     guard!(error, {
         let session = Out::required("session", session)?;
         let runtime = handle::get::<Runtime>("runtime", runtime)?;
-        session.write(handle::insert(Session::open(&runtime, text::path(path, path_length)?)?)?);
+        session.write(insert(AnySession::open(&runtime, text::path(path, path_length)?)?)?);
         Ok(())
     })
 }
@@ -111,7 +142,7 @@ pub unsafe extern "C" fn keel_session_set_model(
     guard!(error, {
         let session = find(session)?;
         let role = unnamed(role, text::utf8("name", name, name_length)?)?;
-        session.set_model(role, handle::get::<Model>("model", model)?)
+        session.set_model(role, model::find(model)?)
     })
 }
 
@@ -133,7 +164,7 @@ pub unsafe extern "C" fn keel_session_model(
         let session = find(session)?;
         let role = unnamed(role, text::utf8("name", name, name_length)?)?;
         let found = session.model(role).ok_or_else(|| Error::state("role: the session has no model for it"))?;
-        model.write(handle::insert(found)?);
+        model.write(model::insert(found)?);
         Ok(())
     })
 }
@@ -151,8 +182,29 @@ pub unsafe extern "C" fn keel_session_config(
     error: *mut keel_error,
 ) -> keel_status {
     guard!(error, {
-        let config = find(session)?.config_json();
+        let config = find(session)?.shell().config_json();
         text::write(&config, buffer, capacity, needed)
+    })
+}
+
+/// Where each group of an observation record and of an action record lies, as JSON, so that a host can assert its structs:
+/// {"observation": {"bytes": …, "groups": [{"name", "type", "count", "offset"}, …]}, "action": …}. A record is as a C
+/// compiler lays out a struct of these members, f32 first to last as the model's config says, a mask as u8.
+///
+/// session: borrowed; of a control policy, which is set. buffer: room for capacity bytes, NULL with capacity 0 to ask for
+/// the size. needed: bytes without a NUL, nullable. error: nullable. Threads: any. Status: KEEL_E_CAPACITY, KEEL_E_STATE:
+/// no policy, or no session of a control policy. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_session_layout(
+    session: keel_session,
+    buffer: *mut c_char,
+    capacity: usize,
+    needed: *mut usize,
+    error: *mut keel_error,
+) -> keel_status {
+    guard!(error, {
+        let layout = find(session)?.layout_json()?;
+        text::write(&layout, buffer, capacity, needed)
     })
 }
 
@@ -173,7 +225,7 @@ pub unsafe extern "C" fn keel_session_set_callback(
     error: *mut keel_error,
 ) -> keel_status {
     guard!(error, {
-        let session = find(session)?;
+        let session = find_one::<Session>(session)?;
         if kind != KEEL_CALLBACK_REWARD {
             return Err(Error::argument(format!("kind: expected {KEEL_CALLBACK_REWARD}, got {kind}")));
         }
@@ -189,7 +241,7 @@ pub unsafe extern "C" fn keel_session_set_callback(
 /// Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_session_destroy(session: keel_session) {
-    guard!(or(), { handle::retire::<Session>(session) })
+    guard!(or(), { handle::retire_either::<Session, ControlSession>(session) })
 }
 
 /// The role, of which there is one model today.

@@ -1,6 +1,6 @@
 //! What the host asks a session for: updates, rollouts, an evaluation, its numbers.
 
-use super::{find, keel_session};
+use super::{find, find_one, keel_session};
 use crate::abi::batch::{keel_batch, Batch};
 use crate::abi::handle;
 use crate::abi::job::keel_job;
@@ -9,11 +9,11 @@ use crate::abi::status::{keel_error, keel_status, KEEL_NEED_DATA, KEEL_OK};
 use crate::abi::text::{self, Out};
 use crate::config;
 use crate::error::Result;
-use crate::session::Job;
+use crate::session::{Job, Session};
 use std::ffi::c_char;
 use std::sync::Arc;
 
-/// Makes a job that updates the policy from the rows that were pushed.
+/// Makes a job that updates the policy from the rows that were pushed, or from what actors did.
 ///
 /// session: borrowed. job: out, the caller ends it with keel_job_destroy; 0 with KEEL_NEED_DATA. error: nullable.
 /// Threads: any; waits for the slice that another job of the session runs. Status: KEEL_NEED_DATA: push or reward rows
@@ -47,7 +47,7 @@ pub unsafe extern "C" fn keel_session_generate(
 ) -> keel_status {
     guard!(error, {
         let job = Out::required("job", job)?;
-        let session = find(session)?;
+        let session = find_one::<Session>(session)?;
         let prompts = handle::get::<Batch>("prompts", prompts)?;
         let config = config::parse(text::json(json, json_length)?)?;
         let made = session.generate(&*prompts.read()?, config)?;
@@ -69,7 +69,7 @@ pub unsafe extern "C" fn keel_session_evaluate(
 ) -> keel_status {
     guard!(error, {
         let job = Out::required("job", job)?;
-        write(&job, find(session)?.evaluate()?)
+        write(&job, find_one::<Session>(session)?.evaluate()?)
     })
 }
 

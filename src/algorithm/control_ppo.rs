@@ -1,0 +1,205 @@
+//! Proximal policy optimisation of a control policy (Schulman et al. 2017, arXiv 1707.06347; the details of Huang et al.
+//! 2022, "The 37 implementation details of PPO").
+//!
+//!   δₜ   = rₜ + γ Vₜ₊₁ − Vₜ,   Âₜ = Σₗ (γλ)ˡ δₜ₊ₗ,   R̂ₜ = Âₜ + Vₜ
+//!   L(θ) = E[ max(−ρₜÂₜ, −clip(ρₜ, 1−ε, 1+ε)Âₜ) ] + c_V E[ ½ (Vₜ−R̂ₜ)² ] − c_H E[Hₜ]
+//!
+//! E is the mean over the steps of a minibatch. Vₜ₊₁ is 0 behind a terminated step, and what `truncation` says behind a
+//! truncated one; behind a slot's last step it is the value of the observation that came next.
+
+use super::{Columns, Loss};
+use crate::error::{Error, Result};
+use crate::math;
+use crate::model::control::Evaluated;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Finished steps of all slots together that an update waits for; it takes all there are. Default: Schulman 2017.
+    #[schemars(range(min = 1, max = 16_777_216))]
+    pub rollout_steps: u32,
+    /// Passes over the steps of one update. Default: Schulman 2017.
+    #[schemars(range(min = 1, max = 1000))]
+    pub epochs: u32,
+    /// Optimiser steps of one pass. Default: minibatches of 64 steps (Schulman 2017).
+    #[schemars(range(min = 1, max = 65536))]
+    pub minibatches: u32,
+    /// γ, per step. Raising it looks further ahead. Default: Schulman 2017.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub discount: f64,
+    /// λ of generalised advantage estimation. Raising it trades bias for variance. Default: Schulman 2017.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub gae_lambda: f64,
+    /// What stands behind a truncated step.
+    pub truncation: Truncation,
+    /// ε of the probability ratio. Default: Schulman 2017.
+    #[schemars(range(min = 0.0001, max = 100.0))]
+    pub clip_range: f64,
+    /// ε above 1 alone; null = `clip_range`.
+    #[schemars(range(min = 0.0001, max = 100.0))]
+    pub clip_range_high: Option<f64>,
+    /// Which advantages are brought to mean 0 and variance 1 together.
+    pub advantages: Scope,
+    /// ε of the values around their old ones, in reward units; 0 = off.
+    #[schemars(range(min = 0.0, max = 1.0e6))]
+    pub value_clip_range: f64,
+    /// Which error a clipped value is charged.
+    pub value_clip: ValueClip,
+    /// c_V. Default: 1 with the ½ in the loss, which is Stable-Baselines3's 0.5 without.
+    #[schemars(range(min = 0.0, max = 1000.0))]
+    pub value_coef: f64,
+    /// c_H. Raising it keeps the policy trying.
+    #[schemars(range(min = 0.0, max = 100.0))]
+    pub entropy_coef: f64,
+    /// The update stops before a step whose approximate KL exceeds 1.5 × this; 0 = off. Nats per action.
+    #[schemars(range(min = 0.0, max = 1000.0))]
+    pub target_kl: f64,
+    /// Whether rewards are divided by the deviation of their discounted sum so far.
+    pub normalize_rewards: bool,
+    /// Largest magnitude of a normalised reward. Default: Stable-Baselines3.
+    #[schemars(extend("exclusiveMinimum" = 0.0, "maximum" = 1.0e6))]
+    pub reward_clip: f64,
+    /// What computes the update.
+    pub learner: Learner,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            rollout_steps: 2048,
+            epochs: 10,
+            minibatches: 32,
+            discount: 0.99,
+            gae_lambda: 0.95,
+            truncation: Truncation::Exact,
+            clip_range: 0.2,
+            clip_range_high: None,
+            advantages: Scope::Minibatch,
+            value_clip_range: 0.0,
+            value_clip: ValueClip::Maximum,
+            value_coef: 1.0,
+            entropy_coef: 0.0,
+            target_kl: 0.0,
+            normalize_rewards: false,
+            reward_clip: 10.0,
+            learner: Learner::Auto,
+        }
+    }
+}
+
+/// Vₜ₊₁ of a truncated step; nothing is carried over from the next episode in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Truncation {
+    /// The value of the final observation (Pardo 2018; Stable-Baselines3).
+    Exact,
+    /// The value of the step's own observation (rsl_rl, rl_games).
+    Current,
+    /// None: the step is not learned from, and the one before it ends at the value of its observation (Brax, RLtools).
+    Drop,
+    /// 0, as if it had terminated (CleanRL, the first published code).
+    Ignore,
+    /// As `exact`: the critic completes the return of whatever a host calls truncated (Unreal's completion modes).
+    Completion,
+}
+
+impl Truncation {
+    /// Vₜ₊₁ from the values of the step's own and of the final observation.
+    pub fn next_value(self, current: f32, last: f32) -> f32 {
+        match self {
+            Truncation::Exact | Truncation::Completion => last,
+            Truncation::Current => current,
+            Truncation::Drop | Truncation::Ignore => 0.0,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Those of a minibatch (the first published code, CleanRL, Stable-Baselines3).
+    Minibatch,
+    /// Those of the update (rsl_rl, rl_games).
+    Batch,
+    /// None: they stay as they are.
+    Off,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ValueClip {
+    /// The larger of the clipped and the free one (the first published code).
+    Maximum,
+    /// The clipped one (Stable-Baselines3).
+    Clipped,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Learner {
+    /// The fused one where no hidden layer and no observation is wider than 512, else libtorch.
+    Auto,
+    /// Forward, loss, backward and optimiser in plain Rust.
+    Fused,
+    /// libtorch's operators and its autograd.
+    Libtorch,
+}
+
+pub struct ControlPpo {
+    config: Config,
+}
+
+impl ControlPpo {
+    pub fn new(config: Config) -> Self {
+        ControlPpo { config }
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The loss of one minibatch. `said` carries gradient; of `columns` `old_log_probs`, `advantages`, `returns` and
+    /// `old_values` are read, [B] each.
+    pub fn loss(&self, said: &Evaluated, columns: &Columns) -> Result<Loss> {
+        let config = &self.config;
+        let column = |name: &str| Ok::<Tensor, Error>(columns.get(name)?.unsqueeze(1)); // [B, 1]
+        let (old, advantages) = (column("old_log_probs")?, column("advantages")?);
+        let (old_values, returns) = (column("old_values")?, column("returns")?);
+        let (log_probs, values) = (said.log_probs.unsqueeze(1), said.values.unsqueeze(1)); // [B, 1]
+        let mask = log_probs.ones_like().to_kind(Kind::Bool); // [B, 1]
+        let (low, high) = (config.clip_range, config.clip_range_high.unwrap_or(config.clip_range));
+        let policy = math::policy_loss(&log_probs, &old, &advantages, &mask, low, high, None).mean(None);
+        let compared = match config.value_clip {
+            ValueClip::Clipped if config.value_clip_range > 0.0 => {
+                let (below, above) = (&old_values - config.value_clip_range, &old_values + config.value_clip_range);
+                values.clamp_tensor(Some(below), Some(above)) // [B, 1]
+            }
+            _ => values.shallow_clone(),
+        };
+        let range = if config.value_clip == ValueClip::Maximum { config.value_clip_range } else { 0.0 };
+        let value = math::value_loss(&compared, &old_values, &returns, range).mean(None);
+        let entropy = said.entropies.mean(None);
+        let total = &policy + &value * config.value_coef - &entropy * config.entropy_coef;
+        let ratio = math::ratio(&log_probs.detach(), &old, &mask); // [B, 1]
+        let outside = ratio.gt(1.0 + high).logical_or(&ratio.lt(1.0 - low)).to_kind(Kind::Float).mean(None);
+        let log_ratio = log_probs.detach() - &old; // [B, 1]
+        let metrics = vec![
+            ("loss/total", total.detach()),
+            ("loss/policy", policy.detach()),
+            ("loss/value", value.detach()),
+            ("entropy/action", entropy.detach()),
+            ("policy/approx_kl", math::kl_k3(&-&log_ratio).mean(None)),
+            ("policy/clip_fraction", outside),
+            ("policy/ratio_max_log", log_ratio.abs().max()),
+        ];
+        Ok(Loss { total, metrics })
+    }
+
+    /// Whether an update with this approximate KL should stop before the step.
+    pub fn stops(&self, approximate_kl: f64) -> bool {
+        self.config.target_kl > 0.0 && approximate_kl > 1.5 * self.config.target_kl
+    }
+}

@@ -1,0 +1,149 @@
+//! A control network: what it observes, what it decides, how it is built.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A network from observations to actions and state values, as the `config` of a model that is created, with
+/// `"model_type": "control"`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Control {
+    /// Tells it from a language model.
+    pub model_type: ControlType,
+    /// What is observed, in the order of the observation record.
+    #[schemars(extend("minItems" = 1, "maxItems" = 64))]
+    pub observations: Vec<Observation>,
+    /// What is decided, in the order of the action record.
+    #[schemars(extend("minItems" = 1, "maxItems" = 64))]
+    pub actions: Vec<Action>,
+    /// Widths of the hidden layers. Default: Schulman 2017.
+    #[serde(default = "hidden")]
+    #[schemars(extend("maxItems" = 8, "items" = { "type": "integer", "minimum": 1, "maximum": 4096 }))]
+    pub hidden: Vec<u32>,
+    /// Behind each hidden layer.
+    #[serde(default)]
+    pub activation: Activation,
+    /// Whether values have hidden layers of their own.
+    #[serde(default)]
+    pub value: ValueNetwork,
+    /// Gain of the orthogonal draw of hidden layers. Default: √2 (Engstrom 2020).
+    #[serde(default = "hidden_gain")]
+    #[schemars(range(min = 0.0, max = 1000.0))]
+    pub hidden_gain: f64,
+    /// Gain of the layer that decides; small, so that the first policy is even. Default: Engstrom 2020.
+    #[serde(default = "policy_gain")]
+    #[schemars(range(min = 0.0, max = 1000.0))]
+    pub policy_gain: f64,
+    /// Gain of the layer that tells values.
+    #[serde(default = "value_gain")]
+    #[schemars(range(min = 0.0, max = 1000.0))]
+    pub value_gain: f64,
+    /// Standard deviation of continuous actions before training, in units of the action.
+    #[serde(default = "initial_deviation")]
+    #[schemars(range(min = 1.0e-6, max = 1000.0))]
+    pub initial_deviation: f64,
+    /// Whether observations are brought to mean 0 and deviation 1 by what was seen in training, before the network.
+    #[serde(default)]
+    pub normalize_observations: bool,
+    /// Largest magnitude of a normalised observation. Default: Stable-Baselines3.
+    #[serde(default = "observation_clip")]
+    #[schemars(extend("exclusiveMinimum" = 0.0, "maximum" = 1.0e6))]
+    pub observation_clip: f32,
+}
+
+/// The one value of `model_type`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ControlType {
+    #[default]
+    Control,
+}
+
+/// A group of the observation record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Observation {
+    /// So many f32, any finite numbers.
+    Vector {
+        #[schemars(length(min = 1))]
+        name: String,
+        #[schemars(range(min = 1, max = 65536))]
+        size: u32,
+    },
+    /// One u8 for each choice of a discrete action: 1 = legal, 0 = never taken.
+    Mask {
+        /// Name of the action.
+        #[schemars(length(min = 1))]
+        action: String,
+    },
+}
+
+/// A part of the action record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Action {
+    /// One i32, from 0 to choices − 1.
+    Discrete {
+        #[schemars(length(min = 1))]
+        name: String,
+        #[schemars(range(min = 1, max = 4096))]
+        choices: u32,
+    },
+    /// So many f32, drawn from a normal distribution whose deviation does not depend on the observation.
+    Continuous {
+        #[schemars(length(min = 1))]
+        name: String,
+        #[schemars(range(min = 1, max = 4096))]
+        size: u32,
+        /// What is handed out is at least this; learned from is what was drawn. Absent: no bound.
+        #[serde(default)]
+        low: Option<f32>,
+        /// What is handed out is at most this. Absent: no bound.
+        #[serde(default)]
+        high: Option<f32>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    #[default]
+    Tanh,
+    Relu,
+    Elu,
+    Silu,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ValueNetwork {
+    /// Hidden layers of its own, as wide as the policy's.
+    #[default]
+    Separate,
+    /// The policy's hidden layers.
+    Shared,
+}
+
+fn hidden() -> Vec<u32> {
+    vec![64, 64]
+}
+
+fn hidden_gain() -> f64 {
+    std::f64::consts::SQRT_2
+}
+
+fn policy_gain() -> f64 {
+    0.01
+}
+
+fn value_gain() -> f64 {
+    1.0
+}
+
+fn initial_deviation() -> f64 {
+    1.0
+}
+
+fn observation_clip() -> f32 {
+    10.0
+}

@@ -1,0 +1,34 @@
+//! The network's form in plain Rust, over the same flat weights.
+
+use super::spec::{Branch, Spec};
+use crate::config::Activation;
+use crate::kernel;
+use crate::model::arena::Layout;
+
+/// The layers of a spec in the places of its layout.
+pub(super) fn network(spec: &Spec, layout: &Layout) -> kernel::Network {
+    let offset = |name: &str| layout.find(name).map_or(0, |slot| layout.slots[slot].offset as usize);
+    let active = match spec.config.activation {
+        Activation::Tanh => kernel::Activation::Tanh,
+        Activation::Relu => kernel::Activation::Relu,
+        Activation::Elu => kernel::Activation::Elu,
+        Activation::Silu => kernel::Activation::Silu,
+    };
+    let [trunk, policy, value] = spec.chains().map(|(chain, layers)| {
+        let count = layers.len();
+        let layer = |(index, (inputs, outputs)): (usize, (usize, usize))| kernel::Layer {
+            inputs,
+            outputs,
+            weight: offset(&format!("{chain}.{index}.weight")),
+            bias: offset(&format!("{chain}.{index}.bias")),
+            activation: if chain != "trunk" && index + 1 == count { kernel::Activation::Identity } else { active },
+        };
+        layers.into_iter().enumerate().map(layer).collect::<Vec<_>>()
+    });
+    let head = |branch: &Branch| match branch {
+        Branch::Discrete { choices } => kernel::Head::Categorical { choices: *choices },
+        Branch::Continuous { size, .. } => kernel::Head::Gaussian { size: *size },
+    };
+    let heads = spec.branches.iter().map(head).collect();
+    kernel::Network { inputs: spec.inputs, trunk, policy, value, heads, log_deviation: offset("log_deviation") }
+}

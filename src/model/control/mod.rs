@@ -1,0 +1,18 @@
+//! Control networks: observation → action and state value.
+//!
+//! Owns the spec with the layout of its records, the published policy that actors read, and the network's form in
+//! libtorch; its form in plain Rust is built from the same layout for `kernel`. Knows no loss and no environment.
+
+mod distribution;
+mod flat;
+mod network;
+mod policy;
+mod record;
+mod spec;
+mod statistics;
+
+pub use distribution::Evaluated;
+pub use network::Network;
+pub use policy::{Policy, Published};
+pub use spec::{as_format, Branch, Spec};
+pub use statistics::{Normalizer, Statistics};

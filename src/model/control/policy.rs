@@ -1,0 +1,227 @@
+//! A control policy: its spec and the weights and statistics that are published.
+
+use super::spec::{as_format, Spec};
+use super::statistics::{Normalizer, Statistics};
+use crate::config;
+use crate::error::{Error, Result, Status};
+use crate::kernel;
+use crate::model::arena::{Layout, Part};
+use crate::model::weights::{self, Parts};
+use crate::torch;
+use parking_lot::Mutex;
+use serde_json::{json, Value};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Arc;
+use tch::{Device, Kind, Tensor};
+
+/// What actors read; never changed once it is published.
+pub struct Published {
+    pub version: u64,
+    /// The flat weights, in the order of the layout.
+    pub weights: Vec<f32>,
+    pub statistics: Statistics,
+    pub normalizer: Normalizer,
+}
+
+/// A control network with weights.
+pub struct Policy {
+    spec: Arc<Spec>,
+    layout: Arc<Layout>,
+    network: Arc<kernel::Network>,
+    published: Mutex<Arc<Published>>,
+    /// The version of what is published, for those who only want to know whether it is theirs.
+    version: AtomicU64,
+    trained: AtomicBool,
+}
+
+impl Policy {
+    /// A policy with orthogonal weights of the gains of its spec (Saxe 2014), biases 0 and the deviation that the spec says.
+    pub fn create(config: &config::Create) -> Result<Policy> {
+        let spec = Spec::parse(&config.config).map_err(|error| error.within("config"))?;
+        if config.tokenizer.is_some() {
+            return Err(Error::config("/tokenizer: expected none, since a control network reads no text"));
+        }
+        if config.dtype != config::Dtype::Float32 {
+            return Err(Error::config("/dtype: expected float32, the only one of control networks"));
+        }
+        if config.initialization != config::Initialization::default() {
+            return Err(Error::config("/initialization: expected none, since the gains of a control network decide"));
+        }
+        if config.device != "cpu" {
+            return Err(Error::new(Status::Unsupported, "/device: expected cpu, where control networks lie"));
+        }
+        let parameters = spec.parameters();
+        let layout = Layout::new(&parameters);
+        let data = Tensor::f_zeros([layout.len], (Kind::Float, Device::Cpu))?;
+        let mut generator = torch::Generator::new(config.seed)?;
+        for parameter in &parameters {
+            let view =
+                layout.view(&data, layout.find(&parameter.name).expect("the layout is made of these parameters"));
+            match parameter.part {
+                Part::Linear { .. } => orthogonal(&view, gain(&spec, &parameter.name), &mut generator)?,
+                _ if parameter.name == "log_deviation" => {
+                    let _ = view.shallow_clone().f_fill_(spec.config.initial_deviation.ln())?;
+                }
+                _ => {}
+            }
+        }
+        let statistics = Statistics::new(spec.inputs);
+        Policy::assemble(spec, floats(&data)?, statistics)
+    }
+
+    /// Loads what `save` wrote.
+    pub fn load(path: &Path, config: &config::Load) -> Result<Policy> {
+        if config.dtype == config::Dtype::Bfloat16 {
+            return Err(Error::config("/dtype: expected float32 or auto, since a control network has no other"));
+        }
+        if config.device != "cpu" {
+            return Err(Error::new(Status::Unsupported, "/device: expected cpu, where control networks lie"));
+        }
+        let mut description = weights::config(path)?;
+        let place = path.join("config.json");
+        let statistics = description.as_object_mut().and_then(|map| map.remove("statistics"));
+        let spec = Spec::parse(&description).map_err(|error| as_format(error).within(place.display()))?;
+        let statistics = match statistics {
+            Some(value) => serde_json::from_value(value).map_err(|error| Error::format(&place, error))?,
+            None => Statistics::new(spec.inputs),
+        };
+        let data = weights::read_flat(path, &Layout::new(&spec.parameters()))?;
+        Policy::assemble(spec, floats(&data)?, statistics).map_err(|error| error.within(path.display()))
+    }
+
+    /// Writes a directory that `load` reads, from what is published; each file whole or not at all.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let published = self.published();
+        let mut description = Value::from(self.spec.as_ref());
+        description["statistics"] = serde_json::to_value(&published.statistics).unwrap_or_default();
+        let parts = Parts { config: description, ..Parts::default() };
+        weights::write(path, &parts, &self.layout, &Tensor::f_from_slice(&published.weights)?)
+    }
+
+    /// A policy of this spec, with these flat weights and statistics.
+    pub fn assemble(spec: Spec, weights: Vec<f32>, statistics: Statistics) -> Result<Policy> {
+        let layout = Layout::new(&spec.parameters());
+        if weights.len() as i64 != layout.len || !statistics.sound(spec.inputs) {
+            return Err(Error::new(Status::Format, "the weights or the statistics of the observations are damaged"));
+        }
+        if let Some(place) = weights.iter().position(|weight| !weight.is_finite()) {
+            let slot = layout.slots.iter().rev().find(|slot| slot.offset as usize <= place);
+            let (name, found) = (slot.map_or("", |slot| slot.name.as_str()), weights[place]);
+            return Err(Error::new(Status::Format, format!("tensor \"{name}\": expected finite numbers, got {found}")));
+        }
+        let network = Arc::new(super::flat::network(&spec, &layout));
+        network
+            .check(weights.len())
+            .map_err(|what| Error::new(Status::Internal, format!("control network: {what}")))?;
+        let normalizer = normalizer(&spec, &statistics);
+        let published = Arc::new(Published { version: 0, weights, statistics, normalizer });
+        Ok(Policy {
+            spec: Arc::new(spec),
+            layout: Arc::new(layout),
+            network,
+            published: Mutex::new(published),
+            version: AtomicU64::new(0),
+            trained: AtomicBool::new(false),
+        })
+    }
+
+    pub fn spec(&self) -> &Arc<Spec> {
+        &self.spec
+    }
+
+    pub fn layout(&self) -> &Arc<Layout> {
+        &self.layout
+    }
+
+    /// Its form in plain Rust, over flat weights.
+    pub fn network(&self) -> &Arc<kernel::Network> {
+        &self.network
+    }
+
+    pub fn published(&self) -> Arc<Published> {
+        self.published.lock().clone()
+    }
+
+    /// The version of what is published.
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// Publishes flat weights and statistics; returns their version.
+    pub fn publish(&self, weights: Vec<f32>, statistics: Statistics) -> u64 {
+        let normalizer = normalizer(&self.spec, &statistics);
+        let mut current = self.published.lock();
+        let version = self.version.load(Ordering::Acquire).max(current.version) + 1;
+        *current = Arc::new(Published { version, weights, statistics, normalizer });
+        self.version.store(version, Ordering::Release);
+        version
+    }
+
+    /// Makes the next publication's version exceed `version`, so that a restored run goes on counting.
+    pub fn raise_version(&self, version: u64) {
+        self.version.fetch_max(version, Ordering::AcqRel);
+    }
+
+    /// Takes the one right to train this policy; `InUse` if a session has it.
+    pub fn acquire_trainer(&self) -> Result<()> {
+        match self.trained.swap(true, Ordering::AcqRel) {
+            true => Err(Error::new(Status::InUse, "model: another session trains it")),
+            false => Ok(()),
+        }
+    }
+
+    pub fn release_trainer(&self) {
+        self.trained.store(false, Ordering::Release);
+    }
+
+    /// What the model is, for hosts.
+    pub fn info(&self) -> Value {
+        let parameters: i64 = self.layout.slots.iter().map(|slot| slot.count()).sum();
+        json!({
+            "model_type": "control",
+            "parameters": parameters,
+            "config": Value::from(self.spec.as_ref()),
+            "layout": self.spec.layout(),
+            "dtype": "float32",
+            "device": "cpu",
+            "version": self.published().version,
+        })
+    }
+}
+
+fn normalizer(spec: &Spec, statistics: &Statistics) -> Normalizer {
+    match spec.config.normalize_observations {
+        true => Normalizer::new(statistics, spec.config.observation_clip),
+        false => Normalizer::default(),
+    }
+}
+
+/// The gain of a layer's draw: of the last one of its chain, or of a hidden one.
+fn gain(spec: &Spec, name: &str) -> f64 {
+    let last = |chain: usize| spec.chains()[chain].1.len() - 1;
+    match name {
+        _ if name == format!("policy.{}.weight", last(1)) => spec.config.policy_gain,
+        _ if name == format!("value.{}.weight", last(2)) => spec.config.value_gain,
+        _ => spec.config.hidden_gain,
+    }
+}
+
+/// Fills a matrix with orthonormal rows or columns, whichever are fewer, times `gain`.
+fn orthogonal(matrix: &Tensor, gain: f64, generator: &mut torch::Generator) -> Result<()> {
+    let (rows, columns) = matrix.size2()?;
+    let (long, short) = (rows.max(columns), rows.min(columns));
+    let drawn = Tensor::f_zeros([long, short], (Kind::Float, Device::Cpu))?;
+    generator.normal(&drawn, 0.0, 1.0)?;
+    let (q, r) = Tensor::f_linalg_qr(&drawn, "reduced")?;
+    let signed = q * r.f_diagonal(0, 0, 1)?.f_sign()? * gain;
+    let fitting = if rows >= columns { signed } else { signed.f_transpose(0, 1)? };
+    matrix.shallow_clone().f_copy_(&fitting)?;
+    Ok(())
+}
+
+fn floats(data: &Tensor) -> Result<Vec<f32>> {
+    let mut weights = vec![0f32; data.numel()];
+    data.f_copy_data(&mut weights, data.numel())?;
+    Ok(weights)
+}

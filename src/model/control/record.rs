@@ -1,0 +1,129 @@
+//! Records: plain C structs of one slot, into the numbers that the network reads and back.
+
+use super::spec::{Branch, Group, Spec};
+use crate::error::{Error, Result, Status};
+
+impl Spec {
+    /// One observation record into inputs [O] and, where they are wanted, legal choices [choices], which stay as they are
+    /// where there is no mask. What is not finite, no mask or without a legal choice is refused; then both targets are
+    /// undefined. Does not allocate unless it refuses.
+    pub fn read_observation(&self, record: &[u8], inputs: &mut [f32], mut legal: Option<&mut [u8]>) -> Result<()> {
+        for (index, group) in self.groups.iter().enumerate() {
+            match *group {
+                Group::Vector { offset, count, input } => {
+                    let bytes = record[offset..offset + 4 * count].chunks_exact(4);
+                    for (place, (target, bytes)) in inputs[input..input + count].iter_mut().zip(bytes).enumerate() {
+                        *target = f32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+                        if !target.is_finite() {
+                            return Err(self.not_finite(index, place, *target));
+                        }
+                    }
+                }
+                Group::Mask { offset, count, choice } => {
+                    let Some(legal) = legal.as_deref_mut() else { continue };
+                    let bytes = &record[offset..offset + count];
+                    if bytes.iter().any(|byte| *byte > 1) || bytes.iter().all(|byte| *byte == 0) {
+                        return Err(self.no_mask(index, bytes));
+                    }
+                    legal[choice..choice + count].copy_from_slice(bytes);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// An action [A] as a record; continuous dimensions within their bounds.
+    pub fn write_action(&self, action: &[f32], record: &mut [u8]) {
+        let mut targets = record.chunks_exact_mut(4);
+        let mut numbers = action.iter();
+        for branch in &self.branches {
+            for (number, target) in numbers.by_ref().take(branch.numbers()).zip(targets.by_ref()) {
+                let bytes = match branch {
+                    Branch::Discrete { .. } => (*number as i32).to_ne_bytes(),
+                    Branch::Continuous { low, high, .. } => number.clamp(*low, *high).to_ne_bytes(),
+                };
+                target.copy_from_slice(&bytes);
+            }
+        }
+    }
+
+    /// An action record that the host chose, as [A]; `legal` as the observation said.
+    pub fn read_action(&self, record: &[u8], legal: &[u8], action: &mut [f32]) -> Result<()> {
+        let mut sources = record.chunks_exact(4).map(|bytes| [bytes[0], bytes[1], bytes[2], bytes[3]]);
+        let mut targets = action.iter_mut();
+        let mut first = 0;
+        for (index, branch) in self.branches.iter().enumerate() {
+            for (target, bytes) in targets.by_ref().take(branch.numbers()).zip(sources.by_ref()) {
+                *target = match branch {
+                    Branch::Discrete { choices } => {
+                        let choice = i32::from_ne_bytes(bytes);
+                        let within = usize::try_from(choice).ok().filter(|choice| choice < choices);
+                        let Some(choice) = within.filter(|choice| legal[first + choice] == 1) else {
+                            let name = self.action_name(index);
+                            let message =
+                                format!("actions: {name}: expected a legal choice below {choices}, got {choice}");
+                            return Err(Error::data(message));
+                        };
+                        first += choices;
+                        choice as f32
+                    }
+                    Branch::Continuous { .. } => {
+                        let number = f32::from_ne_bytes(bytes);
+                        if !number.is_finite() {
+                            let message =
+                                format!("actions: {}: expected a number, got {number}", self.action_name(index));
+                            return Err(Error::new(Status::NonFinite, message));
+                        }
+                        number
+                    }
+                };
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether numbers [A] are an action that these legal choices, all where there are none, allow.
+    pub fn is_action(&self, action: &[f32], legal: &[u8]) -> bool {
+        let (mut numbers, mut first) = (action.iter(), 0);
+        action.len() == self.actions
+            && self.branches.iter().all(|branch| match branch {
+                Branch::Discrete { choices } => {
+                    let choice = numbers.next().copied().unwrap_or(-1.0);
+                    let place = first + choice as usize;
+                    first += choices;
+                    let within = choice >= 0.0 && choice.fract() == 0.0 && (choice as usize) < *choices;
+                    within && legal.get(place).is_none_or(|legal| *legal == 1)
+                }
+                Branch::Continuous { size, .. } => numbers.by_ref().take(*size).all(|number| number.is_finite()),
+            })
+    }
+
+    fn action_name(&self, index: usize) -> &str {
+        match &self.config.actions[index] {
+            crate::config::Action::Discrete { name, .. } | crate::config::Action::Continuous { name, .. } => name,
+        }
+    }
+
+    fn group_name(&self, index: usize) -> &str {
+        match &self.config.observations[index] {
+            crate::config::Observation::Vector { name, .. } => name,
+            crate::config::Observation::Mask { action } => action,
+        }
+    }
+
+    #[cold]
+    fn not_finite(&self, group: usize, place: usize, found: f32) -> Error {
+        let name = self.group_name(group);
+        Error::new(Status::NonFinite, format!("observations: {name}[{place}]: expected a finite number, got {found}"))
+    }
+
+    #[cold]
+    fn no_mask(&self, group: usize, bytes: &[u8]) -> Error {
+        let name = self.group_name(group);
+        let message = match bytes.iter().find(|byte| **byte > 1) {
+            Some(byte) => format!("observations: mask of {name}: expected 0 (illegal) or 1 (legal), got {byte}"),
+            None => format!("observations: mask of {name}: expected at least one legal choice, got none"),
+        };
+        Error::data(message)
+    }
+}

@@ -1,0 +1,254 @@
+//! What a control network reads and writes: its spec, checked, with everything that follows from it.
+
+use crate::config::{Action, Control, Observation, ValueNetwork};
+use crate::error::{Error, Result, Status};
+use crate::model::arena::{Parameter, Part};
+use serde_json::{json, Value};
+use std::collections::HashSet;
+
+/// Larger networks are refused: what one number of a spec asks for is bounded.
+const MOST_PARAMETERS: i64 = 1 << 28;
+
+/// A part of the action: a discrete branch or some continuous dimensions.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Branch {
+    Discrete { choices: usize },
+    Continuous { size: usize, low: f32, high: f32 },
+}
+
+impl Branch {
+    /// Numbers of the action, each an index or a dimension.
+    pub fn numbers(&self) -> usize {
+        match self {
+            Branch::Discrete { .. } => 1,
+            Branch::Continuous { size, .. } => *size,
+        }
+    }
+
+    /// Outputs of the network: logits or means.
+    pub fn outputs(&self) -> usize {
+        match self {
+            Branch::Discrete { choices } => *choices,
+            Branch::Continuous { size, .. } => *size,
+        }
+    }
+}
+
+/// A group of the observation record, and where it lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Group {
+    /// `count` f32 from byte `offset` on, which are the network's inputs from `input` on.
+    Vector { offset: usize, count: usize, input: usize },
+    /// `count` u8 from byte `offset` on, the legal choices from `choice` on.
+    Mask { offset: usize, count: usize, choice: usize },
+}
+
+/// A control network before it has weights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spec {
+    pub config: Control,
+    pub branches: Vec<Branch>,
+    pub(super) groups: Vec<Group>,
+    /// Bytes of an observation record and of an action record.
+    pub observation_bytes: usize,
+    pub action_bytes: usize,
+    /// O, the numbers that the network reads.
+    pub inputs: usize,
+    /// A, the numbers of an action.
+    pub actions: usize,
+    /// Logits and means.
+    pub outputs: usize,
+    /// Choices of all discrete branches.
+    pub choices: usize,
+    /// Dimensions of all continuous branches.
+    pub dimensions: usize,
+    /// Whether any choice may be illegal.
+    pub masked: bool,
+}
+
+impl Spec {
+    /// Checks what the ranges of single settings cannot say.
+    pub fn new(config: Control) -> Result<Spec> {
+        let branches = branches(&config)?;
+        let (groups, observation_bytes) = groups(&config, &branches)?;
+        let total = |of: fn(&Branch) -> usize| branches.iter().map(of).sum::<usize>();
+        let actions = total(Branch::numbers);
+        let masked = groups.iter().any(|group| matches!(group, Group::Mask { .. }));
+        let inputs = groups.iter().map(|group| if let Group::Vector { count, .. } = group { *count } else { 0 }).sum();
+        let spec = Spec {
+            observation_bytes,
+            action_bytes: 4 * actions,
+            inputs,
+            actions,
+            outputs: total(Branch::outputs),
+            choices: total(|branch| if let Branch::Discrete { choices } = branch { *choices } else { 0 }),
+            dimensions: total(|branch| if let Branch::Continuous { size, .. } = branch { *size } else { 0 }),
+            masked,
+            branches,
+            groups,
+            config,
+        };
+        if inputs == 0 {
+            return Err(Error::config("/observations: expected a vector, got masks alone"));
+        }
+        let elements: i64 = spec.parameters().iter().map(|parameter| parameter.shape.iter().product::<i64>()).sum();
+        if elements > MOST_PARAMETERS {
+            let message = format!("/hidden: expected at most {MOST_PARAMETERS} parameters, got {elements}");
+            return Err(Error::config(message));
+        }
+        Ok(spec)
+    }
+
+    /// The layers of each chain as (inputs, outputs): the shared ones, the policy's, the value's.
+    pub fn chains(&self) -> [(&'static str, Vec<(usize, usize)>); 3] {
+        let mut widths = vec![self.inputs];
+        widths.extend(self.config.hidden.iter().map(|width| *width as usize));
+        let last = widths[widths.len() - 1];
+        let hidden: Vec<(usize, usize)> = widths.windows(2).map(|pair| (pair[0], pair[1])).collect();
+        let ending = |outputs: usize, own: &[(usize, usize)]| [own, &[(last, outputs)]].concat();
+        let (trunk, own) = match self.config.value {
+            ValueNetwork::Separate => (Vec::new(), hidden),
+            ValueNetwork::Shared => (hidden, Vec::new()),
+        };
+        [("trunk", trunk), ("policy", ending(self.outputs, &own)), ("value", ending(1, &own))]
+    }
+
+    /// Every parameter; a matrix is [inputs, outputs], so that y = xW + b.
+    pub fn parameters(&self) -> Vec<Parameter> {
+        let mut parameters = Vec::new();
+        for (chain, layers) in self.chains() {
+            for (index, (inputs, outputs)) in layers.into_iter().enumerate() {
+                let (inputs, outputs) = (inputs as i64, outputs as i64);
+                let part = Part::Linear { fan_in: inputs };
+                parameters.push(Parameter::new(format!("{chain}.{index}.weight"), &[inputs, outputs], part));
+                parameters.push(Parameter::new(format!("{chain}.{index}.bias"), &[outputs], Part::Bias));
+            }
+        }
+        if self.dimensions > 0 {
+            parameters.push(Parameter::new("log_deviation", &[self.dimensions as i64], Part::Bias));
+        }
+        parameters
+    }
+
+    /// Where each group of a record lies, for hosts that assert their structs.
+    pub fn layout(&self) -> Value {
+        let observations =
+            self.config.observations.iter().zip(&self.groups).map(|(observation, group)| match (observation, group) {
+                (Observation::Vector { name, .. }, Group::Vector { offset, count, .. }) => {
+                    json!({"name": name, "type": "f32", "count": count, "offset": offset})
+                }
+                (Observation::Mask { action }, Group::Mask { offset, count, .. }) => {
+                    json!({"name": action, "type": "u8", "count": count, "offset": offset, "mask": true})
+                }
+                _ => Value::Null,
+            });
+        let observations: Vec<Value> = observations.collect();
+        let mut offset = 0;
+        let actions = self.config.actions.iter().zip(&self.branches).map(|(action, branch)| {
+            let (name, kind) = match action {
+                Action::Discrete { name, .. } => (name, "i32"),
+                Action::Continuous { name, .. } => (name, "f32"),
+            };
+            let entry = json!({"name": name, "type": kind, "count": branch.numbers(), "offset": offset});
+            offset += 4 * branch.numbers();
+            entry
+        });
+        let actions: Vec<Value> = actions.collect();
+        json!({
+            "observation": {"bytes": self.observation_bytes, "groups": observations},
+            "action": {"bytes": self.action_bytes, "groups": actions},
+        })
+    }
+
+    /// The spec of a `config.json`.
+    pub fn parse(config: &Value) -> Result<Spec> {
+        Spec::new(crate::config::parse(Some(config.to_string().as_bytes()))?)
+    }
+
+    /// Whether a config is that of a control network.
+    pub fn is_one(config: &Value) -> bool {
+        config["model_type"] == "control"
+    }
+}
+
+fn branches(config: &Control) -> Result<Vec<Branch>> {
+    let mut branches = Vec::new();
+    let mut names = HashSet::new();
+    for (index, action) in config.actions.iter().enumerate() {
+        let (name, branch) = match action {
+            Action::Discrete { name, choices } => (name, Branch::Discrete { choices: *choices as usize }),
+            Action::Continuous { name, size, low, high } => {
+                let (low, high) = (low.unwrap_or(f32::NEG_INFINITY), high.unwrap_or(f32::INFINITY));
+                if low >= high || low.is_nan() || high.is_nan() {
+                    let message = format!("/actions/{index}/low: expected less than high ({high}), got {low}");
+                    return Err(Error::config(message));
+                }
+                (name, Branch::Continuous { size: *size as usize, low, high })
+            }
+        };
+        if !names.insert(name) {
+            return Err(Error::config(format!("/actions/{index}/name: {name:?} appears twice")));
+        }
+        branches.push(branch);
+    }
+    Ok(branches)
+}
+
+/// The groups in their places, each at its natural alignment, and the size of the whole record.
+fn groups(config: &Control, branches: &[Branch]) -> Result<(Vec<Group>, usize)> {
+    let (mut names, mut groups) = (HashSet::new(), Vec::new());
+    let (mut offset, mut input, mut alignment) = (0usize, 0, 1);
+    for (index, observation) in config.observations.iter().enumerate() {
+        let place = |field: &str| format!("/observations/{index}/{field}");
+        match observation {
+            Observation::Vector { name, size } => {
+                if !names.insert(("vector", name)) {
+                    return Err(Error::config(format!("{}: {name:?} appears twice", place("name"))));
+                }
+                let count = *size as usize;
+                offset = offset.next_multiple_of(4);
+                groups.push(Group::Vector { offset, count, input });
+                (offset, input, alignment) = (offset + 4 * count, input + count, 4);
+            }
+            Observation::Mask { action } => {
+                if !names.insert(("mask", action)) {
+                    return Err(Error::config(format!("{}: {action:?} has two masks", place("action"))));
+                }
+                let (choice, count) = choices_of(config, branches, action).ok_or_else(|| {
+                    Error::config(format!("{}: expected a discrete action, got {action:?}", place("action")))
+                })?;
+                groups.push(Group::Mask { offset, count, choice });
+                offset += count;
+            }
+        }
+    }
+    Ok((groups, offset.next_multiple_of(alignment)))
+}
+
+/// The first choice of a discrete action among those of all, and how many it has.
+fn choices_of(config: &Control, branches: &[Branch], wanted: &str) -> Option<(usize, usize)> {
+    let mut first = 0;
+    for (action, branch) in config.actions.iter().zip(branches) {
+        if let (Action::Discrete { name, .. }, Branch::Discrete { choices }) = (action, branch) {
+            if name == wanted {
+                return Some((first, *choices));
+            }
+            first += choices;
+        }
+    }
+    None
+}
+
+impl From<&Spec> for Value {
+    fn from(spec: &Spec) -> Value {
+        serde_json::to_value(&spec.config).unwrap_or_default()
+    }
+}
+
+/// What a wrong spec is called in a file.
+pub fn as_format(mut error: Error) -> Error {
+    if error.status == Status::Config {
+        error.status = Status::Format;
+    }
+    error
+}

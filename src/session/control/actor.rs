@@ -1,0 +1,284 @@
+//! The host's hand in a control session: it acts for slots and tells what came of it.
+//!
+//! `act` reads the published policy and touches neither libtorch nor the learner's lock; once its slots and its buffers
+//! have been seen it does not allocate. Whatever is refused, no slot has moved.
+
+use super::recording::{Episode, Recording, MOST_SLOTS, MOST_STEPS};
+use super::{ControlSession, Seat};
+use crate::algorithm::control_ppo::Truncation;
+use crate::error::{Error, Result, Status};
+use crate::kernel::{Decisions, Draw, Key, Likelihoods, Scratch};
+use crate::model::control::{Policy, Published, Spec};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
+
+/// What a host asks of `act`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Act {
+    /// The likeliest choice and the mean, rather than a draw.
+    pub greedy: bool,
+    /// Nothing is learned from it; the slot stays where it stands.
+    pub unrecorded: bool,
+    /// The host chose: the actions are read.
+    pub given: bool,
+}
+
+/// Memory of one call, kept for the next.
+struct Desk {
+    published: Arc<Published>,
+    observations: Vec<f32>,
+    normalized: Vec<f32>,
+    legal: Vec<u8>,
+    actions: Vec<f32>,
+    log_probs: Vec<f32>,
+    entropies: Vec<f32>,
+    outputs: Vec<f32>,
+    keys: Vec<Key>,
+    scratch: Scratch,
+    /// The call that saw a slot last, to find one that is there twice.
+    seen: Vec<u64>,
+    call: u64,
+    decisions: u64,
+}
+
+pub struct Actor {
+    session: Arc<ControlSession>,
+    policy: Arc<Policy>,
+    seat: Seat,
+    desk: Mutex<Desk>,
+}
+
+impl Actor {
+    /// An actor of the session's policy; it takes over the slots of one that is gone or was saved.
+    pub fn create(session: &Arc<ControlSession>) -> Result<Arc<Actor>> {
+        let policy = session.policy()?;
+        let seat = session.seat(policy.spec());
+        let desk = Desk {
+            published: policy.published(),
+            observations: Vec::new(),
+            normalized: Vec::new(),
+            legal: Vec::new(),
+            actions: Vec::new(),
+            log_probs: Vec::new(),
+            entropies: Vec::new(),
+            outputs: Vec::new(),
+            keys: Vec::new(),
+            scratch: Scratch::new(policy.network()),
+            seen: Vec::new(),
+            call: 0,
+            decisions: 0,
+        };
+        Ok(Arc::new(Actor { session: session.clone(), policy, seat, desk: Mutex::new(desk) }))
+    }
+
+    pub fn session(&self) -> &Arc<ControlSession> {
+        &self.session
+    }
+
+    /// Chooses for `slots`, one observation record each, and writes one action record each; `given` reads them instead.
+    pub fn act(
+        &self,
+        slots: &[u32],
+        observations: &[u8],
+        actions: &mut [u8],
+        how: Act,
+        decisions: Option<&mut [u64]>,
+    ) -> Result<()> {
+        if how.given && how.greedy {
+            return Err(Error::argument("flags: expected KEEL_ACT_GREEDY or KEEL_ACT_GIVEN, got both"));
+        }
+        let mut desk = self.desk()?;
+        let spec = self.policy.spec().clone();
+        let (count, actions_width, choices) = (slots.len(), spec.actions, spec.choices);
+        records("observations", count, spec.observation_bytes, observations.len())?;
+        records("actions", count, spec.action_bytes, actions.len())?;
+        desk.check_slots(slots)?;
+        desk.fit(count, &self.policy);
+        desk.read(&spec, slots, observations, how.given.then_some(&*actions))?;
+        let mut recording = self.seat.recording.lock();
+        let of = |slot: &u32| recording.slots.get(*slot as usize);
+        let waits = |slot: &&u32| of(slot).is_some_and(|slot| slot.step().is_some() && !slot.observed);
+        if let Some(slot) = slots.iter().find(waits).filter(|_| !how.unrecorded) {
+            let message = format!("slots: slot {slot} has acted and was not observed since; observe it first");
+            return Err(Error::state(message));
+        }
+        if !how.unrecorded && recording.len() + count > MOST_STEPS {
+            let message =
+                format!("act: {MOST_STEPS} steps of this actor wait for an update; update, clear, or act unrecorded");
+            return Err(Error::state(message));
+        }
+        desk.choose(&self.policy, slots, how, &recording, self.stream(how))?;
+        for (row, slot) in slots.iter().enumerate() {
+            let action = &desk.actions[row * actions_width..(row + 1) * actions_width];
+            if !how.given {
+                spec.write_action(action, &mut actions[row * spec.action_bytes..(row + 1) * spec.action_bytes]);
+            }
+            if !how.unrecorded {
+                recording.reach(*slot as usize);
+                recording.slots[*slot as usize].draws += u64::from(!how.greedy && !how.given);
+                let observation = &desk.observations[row * spec.inputs..(row + 1) * spec.inputs];
+                let legal = &desk.legal[row * choices..(row + 1) * choices];
+                recording.act(*slot as usize, observation, legal, action, desk.log_probs[row]);
+            }
+        }
+        if let Some(decisions) = decisions {
+            decisions.iter_mut().zip(desk.decisions..).for_each(|(decision, number)| *decision = number);
+        }
+        desk.decisions += count as u64;
+        Ok(())
+    }
+
+    /// What `slots` saw since they acted: one reward each, how their episodes stand, and for those that were truncated, in
+    /// order, the final observation records.
+    pub fn observe<E>(&self, slots: &[u32], rewards: &[f32], episodes: &[E], finals: &[u8]) -> Result<()>
+    where
+        E: Copy + TryInto<Episode>,
+        Error: From<E::Error>,
+    {
+        let mut desk = self.desk()?;
+        let spec = self.policy.spec().clone();
+        let count = slots.len();
+        for (name, found) in [("rewards", rewards.len()), ("status", episodes.len())] {
+            if found != count {
+                return Err(Error::shape(format!("{name}: expected {count}, one for each slot, got {found}")));
+            }
+        }
+        let mut truncated = 0;
+        for episode in episodes {
+            truncated += usize::from((*episode).try_into()? == Episode::Truncated);
+        }
+        let method = self.session.method();
+        let needed = matches!(method.truncation, Truncation::Exact | Truncation::Completion);
+        if needed || !finals.is_empty() {
+            records("final_observations", truncated, spec.observation_bytes, finals.len())?;
+        }
+        if let Some(reward) = rewards.iter().find(|reward| !reward.is_finite()) {
+            return Err(Error::new(Status::NonFinite, format!("rewards: expected finite numbers, got {reward}")));
+        }
+        desk.check_slots(slots)?;
+        desk.fit(truncated.max(1), &self.policy);
+        for (row, record) in finals.chunks_exact(spec.observation_bytes).enumerate() {
+            let inputs = &mut desk.observations[row * spec.inputs..(row + 1) * spec.inputs];
+            spec.read_observation(record, inputs, None).map_err(|error| error.within("final_observations"))?;
+        }
+        let mut recording = self.seat.recording.lock();
+        for (slot, reward) in slots.iter().zip(rewards) {
+            recording.check_reward(*slot, *reward)?;
+        }
+        let mut last = desk.observations.chunks_exact(spec.inputs);
+        for ((slot, reward), episode) in slots.iter().zip(rewards).zip(episodes) {
+            let episode = (*episode).try_into()?;
+            let cut = episode == Episode::Truncated && !finals.is_empty();
+            let last = if cut { last.next() } else { None };
+            recording.observe(*slot as usize, *reward, episode, last, method.discount);
+        }
+        Ok(())
+    }
+
+    /// What numbers the draws of all its slots; those that leave no trace have numbers of their own.
+    fn stream(&self, how: Act) -> Key {
+        let apart = u64::from(how.unrecorded) << 63;
+        Key { seed: self.session.config().seed, stream: apart | self.seat.place << 32, counter: 0 }
+    }
+
+    fn desk(&self) -> Result<MutexGuard<'_, Desk>> {
+        let desk = self.desk.try_lock();
+        desk.ok_or_else(|| Error::new(Status::Concurrent, "actor: another thread is in a call of it; one at a time"))
+    }
+}
+
+impl Desk {
+    /// Refuses slots that are out of range or there twice.
+    fn check_slots(&mut self, slots: &[u32]) -> Result<()> {
+        self.call += 1;
+        for slot in slots {
+            if *slot >= MOST_SLOTS {
+                return Err(Error::argument(format!("slots: expected numbers below {MOST_SLOTS}, got {slot}")));
+            }
+            let place = *slot as usize;
+            if place >= self.seen.len() {
+                self.seen.resize(place + 1, 0);
+            }
+            if std::mem::replace(&mut self.seen[place], self.call) == self.call {
+                return Err(Error::argument(format!("slots: expected distinct slots, got {slot} twice")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the observation record of each slot, and the action record where the host chose.
+    fn read(&mut self, spec: &Spec, slots: &[u32], observations: &[u8], given: Option<&[u8]>) -> Result<()> {
+        for (row, slot) in slots.iter().enumerate() {
+            let of_slot = |error: Error| error.within(format_args!("slot {slot}"));
+            let record = |bytes: usize| row * bytes..(row + 1) * bytes;
+            let inputs = &mut self.observations[record(spec.inputs)];
+            let legal = &mut self.legal[record(spec.choices)];
+            spec.read_observation(&observations[record(spec.observation_bytes)], inputs, Some(legal))
+                .map_err(of_slot)?;
+            if let Some(given) = given {
+                let action = &mut self.actions[record(spec.actions)];
+                spec.read_action(&given[record(spec.action_bytes)], legal, action).map_err(of_slot)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Room for so many rows, and the newest policy.
+    fn fit(&mut self, rows: usize, policy: &Policy) {
+        let spec = policy.spec();
+        self.observations.resize(rows * spec.inputs, 0.0);
+        self.legal.clear();
+        self.legal.resize(rows * spec.choices, 1);
+        self.actions.resize(rows * spec.actions, 0.0);
+        self.log_probs.resize(rows, 0.0);
+        self.entropies.resize(rows, 0.0);
+        self.outputs.resize(rows * spec.outputs, 0.0);
+        if self.published.version != policy.version() {
+            self.published = policy.published();
+        }
+    }
+
+    /// Fills in actions, unless they were given, and their log-probabilities.
+    fn choose(&mut self, policy: &Policy, slots: &[u32], how: Act, recording: &Recording, stream: Key) -> Result<()> {
+        let Desk { published, observations, normalized, legal, actions, log_probs, keys, scratch, decisions, .. } =
+            self;
+        let (network, weights) = (policy.network(), published.weights.as_slice());
+        normalized.clear();
+        normalized.extend_from_slice(observations);
+        published.normalizer.apply(normalized);
+        let masks = policy.spec().masked.then_some(legal.as_slice());
+        if how.given {
+            network.policy(weights, normalized, scratch, &mut self.outputs);
+            network.evaluate(
+                weights,
+                &self.outputs,
+                masks,
+                actions,
+                scratch,
+                Likelihoods { log_probs, entropies: &mut self.entropies },
+            );
+        } else {
+            keys.clear();
+            let draws = |slot: &u32| recording.slots.get(*slot as usize).map_or(0, |slot| slot.draws);
+            let counter = |slot: &u32| if how.unrecorded { *decisions } else { draws(slot) };
+            let key = |slot: &u32| Key { stream: stream.stream | u64::from(*slot), counter: counter(slot), ..stream };
+            keys.extend(slots.iter().map(key));
+            let draw = if how.greedy { Draw::Greedy } else { Draw::Sampled(keys) };
+            network.act(weights, normalized, masks, draw, scratch, Decisions { actions, log_probs });
+        }
+        match log_probs.iter().position(|log_prob| !log_prob.is_finite()) {
+            Some(row) => {
+                let message = format!("act: slot {}: the policy gives no finite probability here", slots[row]);
+                Err(Error::new(Status::NonFinite, message))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn records(what: &str, count: usize, bytes: usize, found: usize) -> Result<()> {
+    match count.checked_mul(bytes) == Some(found) {
+        true => Ok(()),
+        false => Err(Error::shape(format!("{what}: expected {count} records of {bytes} bytes, got {found} bytes"))),
+    }
+}

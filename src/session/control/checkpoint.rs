@@ -1,0 +1,207 @@
+//! A control session as one file: safetensors, with the JSON state as its metadata.
+//!
+//! Read whole and checked against the session before anything is changed; slots go on in mid-episode.
+
+use super::recording::Recording;
+use super::ControlSession;
+use crate::config as settings;
+use crate::error::{Error, Result, Status};
+use crate::model::control::{as_format, Policy, Spec, Statistics};
+use crate::session::checkpoint::{finite, write_whole};
+use crate::session::record::Values;
+use crate::session::Config;
+use parking_lot::Mutex;
+use safetensors::tensor::{Dtype, TensorView};
+use safetensors::SafeTensors;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+
+/// The version of the format. A reader refuses any other.
+const FORMAT: u32 = 1;
+const PARTS: [&str; 3] = ["parameters", "first_moments", "second_moments"];
+
+#[derive(Serialize, Deserialize)]
+struct State {
+    format: u32,
+    keel: String,
+    config: Config,
+    policy: Value,
+    updates: u64,
+    optimizer_steps: u64,
+    /// Of the optimiser's moments.
+    steps: u64,
+    policy_version: u64,
+    metrics: Values,
+    statistics: Statistics,
+    reward_statistics: Statistics,
+}
+
+/// A checkpoint in memory: what is written, and what was read.
+pub struct Checkpoint {
+    state: State,
+    parts: [Vec<f32>; 3],
+    recordings: Vec<Recording>,
+}
+
+impl Checkpoint {
+    fn of(session: &ControlSession) -> Result<Checkpoint> {
+        let mut core = session.core.lock();
+        session.check_whole()?;
+        let recordings =
+            session.recordings.lock().iter().map(|(recording, _)| recording.lock().clone()).collect::<Vec<_>>();
+        let (statistics, reward_statistics) = (core.statistics.clone(), core.reward_statistics.clone());
+        let (updates, optimizer_steps) = (core.updates, core.optimizer_steps);
+        let trainee = core.trainee_mut()?;
+        let (parts, steps) = trainee.state()?;
+        let state = State {
+            format: FORMAT,
+            keel: env!("CARGO_PKG_VERSION").to_string(),
+            config: session.config.clone(),
+            policy: Value::from(trainee.policy.spec().as_ref()),
+            updates,
+            optimizer_steps,
+            steps,
+            policy_version: trainee.policy.version(),
+            metrics: finite(&session.record.lock().values),
+            statistics,
+            reward_statistics,
+        };
+        Ok(Checkpoint { state, parts, recordings: without_empty(recordings) })
+    }
+
+    fn to_bytes(&self) -> Result<Vec<u8>> {
+        let failed = |error: String| Error::data(format!("export: {error}"));
+        let raw = |part: &Vec<f32>| part.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>();
+        let parts: Vec<Vec<u8>> = self.parts.iter().map(raw).collect();
+        let recordings = serde_json::to_vec(&self.recordings).map_err(|error| failed(error.to_string()))?;
+        let state = serde_json::to_string(&self.state).map_err(|error| failed(error.to_string()))?;
+        let mut views = Vec::new();
+        for (name, bytes) in PARTS.iter().zip(&parts) {
+            let view = TensorView::new(Dtype::F32, vec![bytes.len() / 4], bytes);
+            views.push((name.to_string(), view.map_err(|error| failed(error.to_string()))?));
+        }
+        let view = TensorView::new(Dtype::U8, vec![recordings.len()], &recordings);
+        views.push(("recordings".to_string(), view.map_err(|error| failed(error.to_string()))?));
+        let metadata = Some(HashMap::from([("keel".to_string(), state)]));
+        safetensors::serialize(views, metadata).map_err(|error| failed(error.to_string()))
+    }
+
+    pub fn parse(bytes: &[u8]) -> Result<Checkpoint> {
+        let invalid =
+            |error: String| Error::new(Status::Format, format!("not a checkpoint of keel's control sessions: {error}"));
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| invalid(error.to_string()))?;
+        let file = SafeTensors::deserialize(bytes).map_err(|error| invalid(error.to_string()))?;
+        let text = header.metadata().as_ref().and_then(|metadata| metadata.get("keel"));
+        let text = text.ok_or_else(|| invalid("its metadata has no entry \"keel\"".to_string()))?;
+        let state: Value = serde_json::from_str(text).map_err(|error| invalid(error.to_string()))?;
+        if state["format"].as_u64() != Some(FORMAT.into()) {
+            return Err(invalid(format!("expected format {FORMAT}, found {}", state["format"])));
+        }
+        // strictly, with every range: a file is no safer than a host's configuration
+        settings::parse::<Config>(Some(state["config"].to_string().as_bytes()))
+            .map_err(|error| invalid(error.message))?;
+        let state: State = serde_json::from_str(text).map_err(|error| invalid(error.to_string()))?;
+        let counters = [state.updates, state.optimizer_steps, state.policy_version, state.steps];
+        if counters.into_iter().any(|counter| counter >= u64::MAX / 2) {
+            return Err(invalid("its counters are out of range".to_string()));
+        }
+        let found = |name: &str, dtype: Dtype| {
+            let view = file.tensor(name).ok().filter(|view| view.dtype() == dtype);
+            view.ok_or_else(|| invalid(format!("tensor {name} is missing or of another type")))
+        };
+        let mut parts: [Vec<f32>; 3] = Default::default();
+        for (name, part) in PARTS.iter().zip(&mut parts) {
+            let view = found(name, Dtype::F32)?;
+            let number = |bytes: &[u8]| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+            *part = view.data().chunks_exact(4).map(number).collect();
+        }
+        let recordings = serde_json::from_slice(found("recordings", Dtype::U8)?.data());
+        let recordings = recordings.map_err(|error| invalid(format!("the recordings are damaged: {error}")))?;
+        Ok(Checkpoint { state, parts, recordings })
+    }
+
+    /// The configuration of the session that was saved.
+    pub fn config(&self) -> Config {
+        self.state.config.clone()
+    }
+
+    /// The policy that was saved, as it stood in training.
+    pub fn policy(&self) -> Result<Policy> {
+        let spec = Spec::parse(&self.state.policy).map_err(as_format)?;
+        Policy::assemble(spec, self.parts[0].clone(), self.state.statistics.clone())
+    }
+
+    /// Writes the checkpoint into the session; everything that can be wrong is found before the first write.
+    pub fn apply(&self, session: &ControlSession) -> Result<()> {
+        let mut core = session.core.lock();
+        let policy = core.trainee()?.policy.clone();
+        if Value::from(policy.spec().as_ref()) != self.state.policy {
+            return Err(Error::shape("checkpoint: its policy has another spec than the session's"));
+        }
+        let spec = policy.spec();
+        let length = policy.layout().len as usize;
+        let whole = self.parts.iter().all(|part| part.len() == length && part.iter().all(|number| number.is_finite()))
+            && self.parts[2].iter().all(|square| *square >= 0.0);
+        let sound = self.state.statistics.sound(spec.inputs) && self.state.reward_statistics.sound(1);
+        if !whole || !sound || !self.recordings.iter().all(|recording| recording.sound(spec)) {
+            return Err(Error::new(Status::Format, "checkpoint: its tensors or its recordings are damaged"));
+        }
+        core.trainee_mut()?.set_state(&self.parts, self.state.steps)?;
+        (core.statistics, core.reward_statistics) =
+            (self.state.statistics.clone(), self.state.reward_statistics.clone());
+        (core.updates, core.optimizer_steps) = (self.state.updates, self.state.optimizer_steps);
+        policy.raise_version(self.state.policy_version);
+        core.publish()?;
+        let mut recordings = session.recordings.lock();
+        while recordings.len() < self.recordings.len() {
+            recordings.push((Arc::new(Mutex::new(Recording::new(spec))), Weak::new()));
+        }
+        for (place, (recording, _)) in recordings.iter().enumerate() {
+            let mut recording = recording.lock();
+            *recording = self.recordings.get(place).cloned().unwrap_or_else(|| Recording::new(spec));
+            recording.count();
+        }
+        let mut record = session.record.lock();
+        record.values = self.state.metrics.clone();
+        (record.updates, record.optimizer_steps) = (core.updates, core.optimizer_steps);
+        session.writing().store(false, Ordering::SeqCst);
+        session.poisoned.store(false, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+/// What lies behind the last recording that anything happened in says nothing.
+fn without_empty(mut recordings: Vec<Recording>) -> Vec<Recording> {
+    let kept = recordings.iter().rposition(|recording| !recording.slots.is_empty()).map_or(0, |last| last + 1);
+    recordings.truncate(kept);
+    recordings
+}
+
+pub(super) fn to_bytes(session: &ControlSession) -> Result<Vec<u8>> {
+    Checkpoint::of(session)?.to_bytes()
+}
+
+pub(super) fn write(session: &ControlSession, path: &Path) -> Result<()> {
+    session.check_poisoned()?;
+    write_whole(path, &to_bytes(session)?)
+}
+
+pub(super) fn read(path: &Path) -> Result<Checkpoint> {
+    let bytes = std::fs::read(path).map_err(|error| Error::file(path, error))?;
+    Checkpoint::parse(&bytes).map_err(|error| error.within(path.display()))
+}
+
+/// FNV-1a over all that decides the session's future, beside its configuration; what only reports does not count.
+pub(super) fn state_hash(session: &ControlSession) -> Result<u64> {
+    let Checkpoint { state, parts, recordings } = Checkpoint::of(session)?;
+    let counters = [state.updates, state.optimizer_steps, state.steps];
+    let rest = serde_json::to_vec(&(&state.statistics, &state.reward_statistics, &recordings, counters))
+        .map_err(|error| Error::data(error.to_string()))?;
+    let numbers = parts.iter().flatten().flat_map(|number| number.to_le_bytes());
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    Ok(numbers.chain(rest).fold(0xcbf2_9ce4_8422_2325, step))
+}

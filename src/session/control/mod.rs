@@ -1,0 +1,261 @@
+//! Sessions that train control policies: actors record what slots do, updates learn from it.
+//!
+//! Data goes one way: `actor` → `recording` → `rollout` → `update` → the published policy, which actors read.
+
+mod actor;
+pub(super) mod checkpoint;
+mod recording;
+mod rollout;
+#[cfg(test)]
+mod tests;
+mod trainee;
+mod update;
+
+pub use actor::{Act, Actor};
+pub use recording::Episode;
+
+use super::plan::{Output, Whole};
+use super::shell::{check_unfinished, Shell};
+use super::{Config, Job, Learner, Role, Runtime};
+use crate::algorithm::{control_ppo, ControlPpo};
+use crate::error::{Error, Result, Status};
+use crate::model::control::{Policy, Spec, Statistics};
+use crate::model::AnyModel;
+use parking_lot::Mutex;
+use recording::Recording;
+use rollout::Rollout;
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+use trainee::Trainee;
+use update::Update;
+
+/// The learner's state.
+struct Core {
+    trainee: Option<Trainee>,
+    /// Of observations and of discounted rewards, as of the last finished update.
+    statistics: Statistics,
+    reward_statistics: Statistics,
+    updates: u64,
+    optimizer_steps: u64,
+}
+
+impl Core {
+    fn trainee(&self) -> Result<&Trainee> {
+        self.trainee.as_ref().ok_or_else(no_policy)
+    }
+
+    fn trainee_mut(&mut self) -> Result<&mut Trainee> {
+        self.trainee.as_mut().ok_or_else(no_policy)
+    }
+
+    /// Makes the trained weights and the statistics what every reader sees; returns their version.
+    fn publish(&mut self) -> Result<u64> {
+        let statistics = self.statistics.clone();
+        let trainee = self.trainee_mut()?;
+        let weights = trainee.weights()?;
+        Ok(trainee.policy.publish(weights, statistics))
+    }
+}
+
+fn no_policy() -> Error {
+    Error::state("session: it has no policy yet; set one for the role policy")
+}
+
+/// A recording that an actor writes and updates read.
+type Shared = Arc<Mutex<Recording>>;
+
+/// What an actor holds of its session.
+struct Seat {
+    recording: Shared,
+    /// Among those of the session: what the draws are numbered by.
+    place: u64,
+    _held: Arc<()>,
+}
+
+pub struct ControlSession {
+    shell: Shell,
+    algorithm: ControlPpo,
+    core: Mutex<Core>,
+    policy: Mutex<Option<Arc<Policy>>>,
+    /// One for each actor that there was, with what that actor holds while it lives; an actor that goes leaves its own to the
+    /// next one that comes.
+    recordings: Mutex<Vec<(Shared, Weak<()>)>>,
+}
+
+impl Deref for ControlSession {
+    type Target = Shell;
+
+    fn deref(&self) -> &Shell {
+        &self.shell
+    }
+}
+
+impl ControlSession {
+    pub fn create(runtime: &Arc<Runtime>, config: Config) -> Result<Arc<ControlSession>> {
+        let Some(method) = config.algorithm.control().cloned() else {
+            return Err(Error::state("algorithm: expected one that trains a control policy"));
+        };
+        if config.micro_batch_tokens != Config::default().micro_batch_tokens
+            || config.logit_bytes != Config::default().logit_bytes
+        {
+            let message = "/micro_batch_tokens, /logit_bytes: control policies read no tokens; leave them out";
+            return Err(Error::config(message));
+        }
+        let shell = Shell::new(runtime, config)?;
+        if shell.device.is_cuda() {
+            return Err(Error::new(Status::Unsupported, "/device: expected cpu, where control policies are trained"));
+        }
+        Ok(Arc::new(ControlSession {
+            shell,
+            algorithm: ControlPpo::new(method),
+            core: Mutex::new(Core {
+                trainee: None,
+                statistics: Statistics::default(),
+                reward_statistics: Statistics::new(1),
+                updates: 0,
+                optimizer_steps: 0,
+            }),
+            policy: Mutex::default(),
+            recordings: Mutex::default(),
+        }))
+    }
+
+    fn method(&self) -> &control_ppo::Config {
+        self.algorithm.config()
+    }
+
+    /// The policy in training.
+    fn policy(&self) -> Result<Arc<Policy>> {
+        self.policy.lock().clone().ok_or_else(no_policy)
+    }
+
+    /// A seat for a new actor: the first that nobody holds, or a new one.
+    fn seat(&self, spec: &Spec) -> Seat {
+        let mut all = self.recordings.lock();
+        let free = all.iter().position(|(_, holder)| holder.strong_count() == 0);
+        let place = free.unwrap_or(all.len());
+        if place == all.len() {
+            all.push((Arc::new(Mutex::new(Recording::new(spec))), Weak::new()));
+        }
+        let held = Arc::new(());
+        all[place].1 = Arc::downgrade(&held);
+        Seat { recording: all[place].0.clone(), place: place as u64, _held: held }
+    }
+}
+
+impl Learner for ControlSession {
+    fn shell(&self) -> &Shell {
+        &self.shell
+    }
+
+    fn set_model(&self, role: Role, model: AnyModel) -> Result<()> {
+        let (Role::Policy, AnyModel::Control(policy)) = (role, model) else {
+            return Err(Error::state("model: expected a control network for the role policy in this session"));
+        };
+        self.while_idle("set_model", || {
+            if self.policy.lock().is_some() {
+                return Err(Error::state("model: the session has its policy already"));
+            }
+            policy.acquire_trainer()?;
+            let trainee = Trainee::new(&policy, self.method().learner).inspect_err(|_| policy.release_trainer())?;
+            let mut core = self.core.lock();
+            core.statistics = policy.published().statistics.clone();
+            core.trainee = Some(trainee);
+            drop(core);
+            *self.policy.lock() = Some(policy);
+            Ok(())
+        })
+    }
+
+    fn model(&self, role: Role) -> Option<AnyModel> {
+        let policy = self.policy.lock().clone().filter(|_| role == Role::Policy);
+        policy.map(AnyModel::Control)
+    }
+
+    fn metrics_json(&self) -> String {
+        self.measured_json(self.policy.lock().as_ref().map_or(0, |policy| policy.version()))
+    }
+
+    fn layout_json(&self) -> Result<String> {
+        Ok(self.policy()?.spec().layout().to_string())
+    }
+
+    fn clear(&self) -> Result<()> {
+        self.while_idle("clear", || {
+            for (recording, _) in self.recordings.lock().iter() {
+                let mut recording = recording.lock();
+                let used: Vec<bool> = (0..recording.len()).map(|step| recording.is_finished(step)).collect();
+                let ended = recording.ended;
+                recording.forget(&used, ended);
+            }
+            Ok(())
+        })
+    }
+
+    fn update(self: Arc<Self>) -> Result<Option<Arc<Job>>> {
+        self.check_poisoned()?;
+        let mut updating = self.updating.lock();
+        check_unfinished(&updating, "update")?;
+        let core = self.core.lock();
+        core.trainee()?;
+        let recordings: Vec<_> = self.recordings.lock().iter().map(|(recording, _)| recording.clone()).collect();
+        let least = self.method().rollout_steps as usize;
+        let Some(rollout) = Rollout::gather(&recordings, least, self.method().truncation) else { return Ok(None) };
+        let job = Job::new(&self.runtime, Box::new(Update::new(&self, &core, rollout)));
+        *updating = Arc::downgrade(&job);
+        Ok(Some(job))
+    }
+
+    fn save(self: Arc<Self>, path: PathBuf) -> Result<Arc<Job>> {
+        self.check_poisoned()?;
+        let session = self.clone();
+        let work = move || checkpoint::write(&session, &path);
+        let publish = |()| Ok(Output::default());
+        Ok(Job::new(&self.runtime, Box::new(Whole::new("save", self.config.threads(), work, publish))))
+    }
+
+    fn restore(self: Arc<Self>, path: PathBuf) -> Result<Arc<Job>> {
+        self.check_idle("restore")?;
+        let session = self.clone();
+        let work = move || checkpoint::read(&path).map(|checkpoint| (path, checkpoint));
+        let publish = move |(path, checkpoint): (PathBuf, checkpoint::Checkpoint)| {
+            session
+                .while_idle("restore", || checkpoint.apply(&session).map_err(|error| error.within(path.display())))?;
+            Ok(Output::default())
+        };
+        Ok(Job::new(&self.runtime, Box::new(Whole::new("restore", self.config.threads(), work, publish))))
+    }
+
+    fn export(&self) -> Result<Vec<u8>> {
+        self.check_poisoned()?;
+        checkpoint::to_bytes(self)
+    }
+
+    fn import(&self, bytes: &[u8]) -> Result<()> {
+        let checkpoint = checkpoint::Checkpoint::parse(bytes)?;
+        self.while_idle("import", || checkpoint.apply(self))
+    }
+
+    fn state_hash(&self) -> Result<u64> {
+        checkpoint::state_hash(self)
+    }
+}
+
+impl ControlSession {
+    /// A saved session with its policy, as a new session.
+    pub(super) fn open(runtime: &Arc<Runtime>, checkpoint: checkpoint::Checkpoint) -> Result<Arc<ControlSession>> {
+        let session = ControlSession::create(runtime, checkpoint.config())?;
+        session.set_model(Role::Policy, AnyModel::Control(Arc::new(checkpoint.policy()?)))?;
+        checkpoint.apply(&session)?;
+        Ok(session)
+    }
+}
+
+impl Drop for ControlSession {
+    fn drop(&mut self) {
+        if let Some(policy) = self.policy.get_mut().take() {
+            policy.release_trainer();
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! An update of a control policy as a plan: values and advantages, then one slice a minibatch.
+
+use super::rollout::Rollout;
+use super::trainee::Minibatch;
+use super::{ControlSession, Core};
+use crate::algorithm::control_ppo::{Config, Scope};
+use crate::algorithm::Regime;
+use crate::error::{Error, Result, Status};
+use crate::kernel;
+use crate::model::control::Statistics;
+use crate::session::minibatch;
+use crate::session::plan::{Ending, Output, Plan};
+use crate::session::record::Measurements;
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
+
+/// What the update is made of beside the steps.
+struct Prepared {
+    values: Vec<f32>,
+    advantages: Vec<f32>,
+    returns: Vec<f32>,
+    statistics: Statistics,
+    reward_statistics: Statistics,
+}
+
+pub(super) struct Update {
+    session: Arc<ControlSession>,
+    rollout: Rollout,
+    orders: Vec<Vec<usize>>,
+    prepared: Option<Prepared>,
+    batch: Minibatch,
+    /// Minibatches that were stepped.
+    done: usize,
+    measured: Measurements,
+}
+
+impl Update {
+    /// The whole plan; nothing is computed yet.
+    pub fn new(session: &Arc<ControlSession>, core: &Core, rollout: Rollout) -> Update {
+        let config = session.method();
+        let regime = Regime::OnPolicy { epochs: config.epochs.into(), minibatches: config.minibatches as usize };
+        let orders = minibatch::Minibatch::orders(regime, rollout.rows(), session.config.seed, core.updates);
+        Update {
+            session: session.clone(),
+            rollout,
+            orders,
+            prepared: None,
+            batch: Minibatch::default(),
+            done: 0,
+            measured: Measurements::default(),
+        }
+    }
+
+    /// The same plan with minibatches and values of the caller's.
+    #[cfg(test)]
+    pub fn given(mut self, core: &Core, orders: Vec<Vec<usize>>, values: Vec<f32>) -> Update {
+        self.estimate(values, core.statistics.clone(), core.reward_statistics.clone());
+        Update { orders, ..self }
+    }
+
+    fn prepare(&mut self, core: &mut Core) -> Result<()> {
+        let session = self.session.clone();
+        let config = session.method();
+        let (mut statistics, mut reward_statistics) = (core.statistics.clone(), core.reward_statistics.clone());
+        let policy = core.trainee()?.policy.clone();
+        if policy.spec().config.normalize_observations {
+            self.rollout.normalize(&mut statistics, &policy.published().normalizer);
+        }
+        self.measured.note("reward/mean", mean(&self.rollout.rewards));
+        if config.normalize_rewards {
+            self.rollout.scale_rewards(&mut reward_statistics, config.reward_clip);
+        }
+        let values = core.trainee_mut()?.values(&self.rollout.observations)?;
+        self.estimate(values, statistics, reward_statistics);
+        Ok(())
+    }
+
+    /// Advantages and returns from the values of all states.
+    fn estimate(&mut self, values: Vec<f32>, statistics: Statistics, reward_statistics: Statistics) {
+        let config = self.session.algorithm.config();
+        let (mut advantages, returns) = self.rollout.advantages(&values, config);
+        self.measured.note("value/explained_variance", explained(&returns, &values));
+        self.measured.note("value/mean", mean(&values[..self.rollout.rows()]));
+        self.measured.note("returns/mean", mean(&returns));
+        if config.advantages == Scope::Batch {
+            kernel::whiten(&mut advantages);
+        }
+        self.prepared = Some(Prepared { values, advantages, returns, statistics, reward_statistics });
+    }
+
+    /// Gathers the rows of a minibatch, into memory that the last one left.
+    fn gather(&mut self, config: &Config, index: usize) -> Result<()> {
+        let prepared =
+            self.prepared.as_ref().ok_or_else(|| Error::new(Status::Internal, "update: step before prepare"))?;
+        let (rows, all, batch) = (&self.orders[index], &self.rollout, &mut self.batch);
+        let count = all.rows().max(1);
+        fill(&mut batch.observations, &all.observations, all.observations.len() / all.states().max(1), rows);
+        fill(&mut batch.legal, &all.legal, all.legal.len() / count, rows);
+        fill(&mut batch.actions, &all.actions, all.actions.len() / count, rows);
+        fill(&mut batch.log_probs, &all.log_probs, 1, rows);
+        fill(&mut batch.advantages, &prepared.advantages, 1, rows);
+        fill(&mut batch.values, &prepared.values, 1, rows);
+        fill(&mut batch.returns, &prepared.returns, 1, rows);
+        if config.advantages == Scope::Minibatch {
+            kernel::whiten(&mut batch.advantages);
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, core: &mut Core) -> Result<()> {
+        let session = self.session.clone();
+        self.gather(session.method(), self.done)?;
+        let (updates, steps) = (core.updates, core.optimizer_steps);
+        let algorithm = &session.algorithm;
+        let trainee = core.trainee_mut()?;
+        let mut kl = 0.0;
+        for (name, value) in trainee.learn(&self.batch, algorithm)? {
+            if name == "loss/total" && !value.is_finite() {
+                let message = format!(
+                    "optimiser step {steps}: the loss is {value}; the step was not applied (clear drops these steps)"
+                );
+                return Err(Error::new(Status::NonFinite, message));
+            }
+            kl = if name == "policy/approx_kl" { value } else { kl };
+            self.measured.note(name, value);
+        }
+        if algorithm.stops(kl) {
+            self.orders.truncate(self.done);
+            return Ok(());
+        }
+        let optimizer = &session.config.optimizer;
+        let stepped = trainee.step(optimizer, optimizer.rate(steps, updates), session.writing())?;
+        core.optimizer_steps += 1;
+        self.done += 1;
+        self.measured.note("gradient/norm", stepped.gradient_norm);
+        self.measured.note("optimizer/learning_rate", stepped.learning_rate);
+        Ok(())
+    }
+
+    fn complete(&mut self, core: &mut Core) -> Result<()> {
+        if let Some(prepared) = self.prepared.take() {
+            (core.statistics, core.reward_statistics) = (prepared.statistics, prepared.reward_statistics);
+        }
+        let version = core.publish()?;
+        core.updates += 1;
+        self.rollout.taken.iter().for_each(|taken| taken.forget());
+        self.measured.note("policy/version", version as f64);
+        self.measured.note("steps/trained", self.rollout.rows() as f64);
+        let ended = self.rollout.ended;
+        if ended.episodes > 0 {
+            self.measured.note("episode/count", ended.episodes as f64);
+            self.measured.note("episode/return", ended.returns / ended.episodes as f64);
+            self.measured.note("episode/length", ended.lengths as f64 / ended.episodes as f64);
+        }
+        self.session.record(core.updates, core.optimizer_steps, self.measured.values());
+        Ok(())
+    }
+}
+
+impl Plan for Update {
+    fn slice(&mut self) -> Result<bool> {
+        let session = self.session.clone();
+        session.check_poisoned()?;
+        let mut core = session.core.lock();
+        if self.prepared.is_none() {
+            self.prepare(&mut core)?;
+        } else if self.done < self.orders.len() {
+            let stepped = self.step(&mut core);
+            if stepped.is_err() && session.writing().load(Ordering::SeqCst) {
+                session.poison();
+            }
+            stepped?;
+        }
+        Ok(self.done >= self.orders.len())
+    }
+
+    fn work(&self) -> &'static str {
+        "update"
+    }
+
+    fn next(&self) -> &'static str {
+        match self.prepared {
+            None => "prepare",
+            Some(_) if self.done < self.orders.len() => "step",
+            Some(_) => "end",
+        }
+    }
+
+    fn progress(&self) -> f32 {
+        (self.done + usize::from(self.prepared.is_some())) as f32 / (self.orders.len() + 1) as f32
+    }
+
+    fn finish(&mut self, ending: Ending) -> Result<Output> {
+        let session = self.session.clone();
+        let mut core = session.core.lock();
+        match ending {
+            Ending::Complete => self.complete(&mut core)?,
+            Ending::Cancelled | Ending::Failed if self.done > 0 && session.check_poisoned().is_ok() => {
+                core.publish()?;
+            }
+            Ending::Cancelled | Ending::Failed => {}
+        }
+        Ok(Output::default())
+    }
+
+    fn optimizer_steps(&self) -> u64 {
+        self.done as u64
+    }
+
+    fn threads(&self) -> usize {
+        self.session.config.threads()
+    }
+
+    fn panicked(&self) {
+        if self.session.writing().load(Ordering::SeqCst) {
+            self.session.poison();
+        }
+    }
+}
+
+/// Rows of `width` values of a column, one behind the other.
+fn fill<T: Copy>(target: &mut Vec<T>, column: &[T], width: usize, rows: &[usize]) {
+    target.clear();
+    rows.iter().for_each(|row| target.extend_from_slice(&column[row * width..(row + 1) * width]));
+}
+
+fn mean(numbers: &[f32]) -> f64 {
+    numbers.iter().map(|number| f64::from(*number)).sum::<f64>() / numbers.len() as f64
+}
+
+/// 1 − Var(R − V) / Var(R) over the rows; 0 where the returns do not vary.
+fn explained(returns: &[f32], values: &[f32]) -> f64 {
+    let variance = |numbers: &mut dyn Iterator<Item = f64>| {
+        let all: Vec<f64> = numbers.collect();
+        let mean = all.iter().sum::<f64>() / all.len() as f64;
+        all.iter().map(|number| (number - mean).powi(2)).sum::<f64>() / all.len() as f64
+    };
+    let total = variance(&mut returns.iter().map(|number| f64::from(*number)));
+    let residual = variance(&mut returns.iter().zip(values).map(|(all, value)| f64::from(all - value)));
+    if total > 0.0 {
+        1.0 - residual / total
+    } else {
+        0.0
+    }
+}

@@ -1,0 +1,137 @@
+//! What every session does, whatever it trains: the two kinds behind one face.
+
+use super::control::checkpoint as control_checkpoint;
+use super::control::ControlSession;
+use super::shell::Shell;
+use super::{checkpoint, Config, Job, Role, Runtime, Session};
+use crate::error::{Error, Result};
+use crate::model::AnyModel;
+use safetensors::SafeTensors;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A session of either kind; the meaning of each verb stands at the C function of its name.
+pub trait Learner: Send + Sync {
+    fn shell(&self) -> &Shell;
+
+    fn set_model(&self, role: Role, model: AnyModel) -> Result<()>;
+
+    fn model(&self, role: Role) -> Option<AnyModel>;
+
+    fn metrics_json(&self) -> String;
+
+    /// Where each group of the records lies.
+    fn layout_json(&self) -> Result<String> {
+        Err(Error::state("layout: expected a session that trains a control policy, which alone has records"))
+    }
+
+    fn clear(&self) -> Result<()>;
+
+    /// Plans the next update; `None` means that more data is needed.
+    fn update(self: Arc<Self>) -> Result<Option<Arc<Job>>>;
+
+    fn save(self: Arc<Self>, path: PathBuf) -> Result<Arc<Job>>;
+
+    fn restore(self: Arc<Self>, path: PathBuf) -> Result<Arc<Job>>;
+
+    fn export(&self) -> Result<Vec<u8>>;
+
+    fn import(&self, bytes: &[u8]) -> Result<()>;
+
+    fn state_hash(&self) -> Result<u64>;
+}
+
+/// A session of either kind, as a host holds it.
+#[derive(Clone)]
+pub enum AnySession {
+    Language(Arc<Session>),
+    Control(Arc<ControlSession>),
+}
+
+impl AnySession {
+    /// The session that the configuration's algorithm asks for.
+    pub fn create(runtime: &Arc<Runtime>, config: Config) -> Result<AnySession> {
+        Ok(match config.algorithm.control() {
+            Some(_) => AnySession::Control(ControlSession::create(runtime, config)?),
+            None => AnySession::Language(Session::create(runtime, config)?),
+        })
+    }
+
+    /// A saved session with its models.
+    pub fn open(runtime: &Arc<Runtime>, path: &Path) -> Result<AnySession> {
+        let bytes = std::fs::read(path).map_err(|error| Error::file(path, error))?;
+        Ok(match trains_control(&bytes) {
+            true => {
+                let opened = control_checkpoint::Checkpoint::parse(&bytes)
+                    .and_then(|checkpoint| ControlSession::open(runtime, checkpoint));
+                AnySession::Control(opened.map_err(|error| error.within(path.display()))?)
+            }
+            false => AnySession::Language(checkpoint::open(runtime, path, &bytes)?),
+        })
+    }
+
+    pub fn learner(&self) -> Arc<dyn Learner> {
+        match self {
+            AnySession::Language(session) => session.clone(),
+            AnySession::Control(session) => session.clone(),
+        }
+    }
+}
+
+/// Whether a checkpoint says that its session trains a control policy.
+fn trains_control(bytes: &[u8]) -> bool {
+    let header = SafeTensors::read_metadata(bytes).ok().map(|(_, header)| header);
+    let text = header.and_then(|header| header.metadata().as_ref()?.get("keel").cloned());
+    let state: Option<Value> = text.and_then(|text| serde_json::from_str(&text).ok());
+    state.is_some_and(|state| state["config"]["algorithm"]["type"] == "control_ppo")
+}
+
+impl Learner for Session {
+    fn shell(&self) -> &Shell {
+        self
+    }
+
+    fn set_model(&self, role: Role, model: AnyModel) -> Result<()> {
+        match model {
+            AnyModel::Language(model) => Session::set_model(self, role, model),
+            AnyModel::Control(_) => Err(Error::state("model: expected a language model in this session")),
+        }
+    }
+
+    fn model(&self, role: Role) -> Option<AnyModel> {
+        Session::model(self, role).map(AnyModel::Language)
+    }
+
+    fn metrics_json(&self) -> String {
+        Session::metrics_json(self)
+    }
+
+    fn clear(&self) -> Result<()> {
+        Session::clear(self)
+    }
+
+    fn update(self: Arc<Self>) -> Result<Option<Arc<Job>>> {
+        Session::update(&self)
+    }
+
+    fn save(self: Arc<Self>, path: PathBuf) -> Result<Arc<Job>> {
+        Session::save(&self, path)
+    }
+
+    fn restore(self: Arc<Self>, path: PathBuf) -> Result<Arc<Job>> {
+        Session::restore(&self, path)
+    }
+
+    fn export(&self) -> Result<Vec<u8>> {
+        Session::export(self)
+    }
+
+    fn import(&self, bytes: &[u8]) -> Result<()> {
+        Session::import(self, bytes)
+    }
+
+    fn state_hash(&self) -> Result<u64> {
+        Session::state_hash(self)
+    }
+}

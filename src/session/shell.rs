@@ -1,0 +1,134 @@
+//! What stands around every learner: its configuration, its place in the runtime, what it measured, whether it is sound.
+
+use super::record::{Record, Values};
+use super::{Config, Job, Runtime};
+use crate::config as settings;
+use crate::error::{Error, Result, Status};
+use crate::telemetry::Event;
+use parking_lot::Mutex;
+use serde_json::json;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use tch::Device;
+
+pub struct Shell {
+    source: AtomicU64,
+    pub(super) runtime: Arc<Runtime>,
+    pub(super) config: Config,
+    pub(super) device: Device,
+    pub(super) record: Mutex<Record>,
+    pub(super) updating: Mutex<Weak<Job>>,
+    writing: AtomicBool,
+    pub(super) poisoned: AtomicBool,
+}
+
+impl Shell {
+    /// Refuses settings that contradict one another, and devices that are not there.
+    pub(super) fn new(runtime: &Arc<Runtime>, config: Config) -> Result<Shell> {
+        let device = runtime.check_device(settings::device(&config.device)?)?;
+        config.algorithm.check()?;
+        let config = Config { threads: config.resolved_threads(), ..config };
+        Ok(Shell {
+            source: AtomicU64::new(0),
+            runtime: runtime.clone(),
+            config,
+            device,
+            record: Mutex::default(),
+            updating: Mutex::default(),
+            writing: AtomicBool::new(false),
+            poisoned: AtomicBool::new(false),
+        })
+    }
+
+    /// The source of the session's events: its handle.
+    pub fn set_source(&self, source: u64) {
+        self.source.store(source, Ordering::Relaxed);
+        self.runtime.events().open(source);
+    }
+
+    pub fn runtime(&self) -> &Arc<Runtime> {
+        &self.runtime
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The fully resolved configuration.
+    pub fn config_json(&self) -> String {
+        serde_json::to_string_pretty(&self.config).unwrap_or_default()
+    }
+
+    /// What was measured last, beside the version of the policy.
+    pub(super) fn measured_json(&self, version: u64) -> String {
+        let record = self.record.lock();
+        json!({
+            "updates": record.updates,
+            "optimizer_steps": record.optimizer_steps,
+            "policy_version": version,
+            "values": record.values,
+        })
+        .to_string()
+    }
+
+    pub(super) fn device(&self) -> Device {
+        self.device
+    }
+
+    pub(super) fn writing(&self) -> &AtomicBool {
+        &self.writing
+    }
+
+    pub(super) fn poison(&self) {
+        self.poisoned.store(true, Ordering::SeqCst);
+    }
+
+    /// For who holds the core's lock: nobody steps, so `writing` is up only where a step broke off.
+    pub(super) fn check_whole(&self) -> Result<()> {
+        if self.writing.load(Ordering::SeqCst) {
+            self.poison();
+        }
+        self.check_poisoned()
+    }
+
+    pub(super) fn check_poisoned(&self) -> Result<()> {
+        if self.poisoned.load(Ordering::SeqCst) {
+            let message = "session: an optimiser step broke off between its writes; restore a checkpoint to go on";
+            return Err(Error::new(Status::Poisoned, message));
+        }
+        Ok(())
+    }
+
+    /// Keeps what was measured and tells the host.
+    pub(super) fn record(&self, updates: u64, optimizer_steps: u64, values: Values) {
+        let mut record = self.record.lock();
+        (record.updates, record.optimizer_steps) = (updates, optimizer_steps);
+        let evaluated = |name: &String| name.starts_with("evaluation/");
+        let evaluation = values.keys().any(evaluated);
+        record.values.retain(|name, _| evaluated(name) != evaluation);
+        record.values.extend(values.clone());
+        let event = Event::Metrics { update: updates, optimizer_steps, values };
+        self.runtime.events().push(self.source.load(Ordering::Relaxed), event);
+    }
+
+    pub(super) fn check_idle(&self, what: &str) -> Result<()> {
+        check_unfinished(&self.updating.lock(), what)
+    }
+
+    /// Does `change` while no update can be planned; refuses while one is unfinished.
+    pub(super) fn while_idle(&self, what: &str, change: impl FnOnce() -> Result<()>) -> Result<()> {
+        let updating = self.updating.lock();
+        check_unfinished(&updating, what)?;
+        change()
+    }
+}
+
+pub(super) fn check_unfinished(updating: &Weak<Job>, what: &str) -> Result<()> {
+    match updating.upgrade() {
+        Some(job) if job.unfinished() => {
+            let message = format!("{what}: an update of this session is unfinished; finish or cancel its job first");
+            Err(Error::new(Status::InUse, message))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,7 @@
+//! Control sessions from the host's side: act, observe, update.
+
+mod bad_input;
+mod cartpole;
+mod hosts;
+mod learning;
+mod state;
