@@ -120,15 +120,25 @@ fn models_of_other_parameters_cannot_follow_each_other() {
 
 #[test]
 fn a_model_that_is_replaced_binds_no_other() {
-    let other = r#"{"config": {"model_type": "llama", "vocab_size": 16, "hidden_size": 16, "intermediate_size": 48,
-        "num_hidden_layers": 1, "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 64}}"#;
-    let other = Arc::new(Model::create(&settings::parse(Some(other.as_bytes())).unwrap()).unwrap());
+    let other = Arc::new(small());
     let session = Session::create(&runtime(), config(&text("dpo", "null"))).unwrap();
     session.set_model(Role::Reference, tiny_model(3)).unwrap();
     session.set_model(Role::Reference, other.clone()).unwrap();
     let error = session.set_model(Role::Policy, tiny_model(2)).unwrap_err();
     assert_eq!(error.message, "model: expected a vocabulary of 16, as the session's other model, got 24");
     session.set_model(Role::Policy, other).unwrap();
+    let session = Session::create(&runtime(), config(r#"{"algorithm": {"type": "ppo"}, "threads": 1}"#)).unwrap();
+    let judge = tiny_model(3).with_scores(&["reward".to_string()], 0).unwrap();
+    session.set_model(Role::Reward, Arc::new(judge)).unwrap();
+    let error = session.set_model(Role::Policy, Arc::new(small())).unwrap_err();
+    assert_eq!(error.message, "model: expected a vocabulary of 24, as the session's other model, got 16");
+}
+
+/// A model of another vocabulary.
+fn small() -> Model {
+    let text = r#"{"config": {"model_type": "llama", "vocab_size": 16, "hidden_size": 16, "intermediate_size": 48,
+        "num_hidden_layers": 1, "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 64}}"#;
+    Model::create(&settings::parse(Some(text.as_bytes())).unwrap()).unwrap()
 }
 
 /// A session that takes half of its pairs at each step, with some for the evaluation.

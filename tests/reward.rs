@@ -5,7 +5,7 @@ mod support;
 use keel::config::Load;
 use keel::data::{Column, Kind, Values};
 use keel::error::Status;
-use keel::model::Model;
+use keel::model::{score, Model, ScoreOptions, Sequence, Transformer};
 use keel::session::{Role, Session};
 use std::sync::Arc;
 use support::*;
@@ -92,6 +92,11 @@ fn a_reward_model_judges_the_rollouts_that_nobody_rewarded() {
     step(&session).unwrap();
     assert_eq!(metric(&session, "reward/mean"), 7.0, "the host's rewards come first");
     assert!(judged.is_finite() && judged != 0.0);
+    let first = session.push(&bare).unwrap();
+    session.reward(&[first, first + 1, first + 2], &[100.0; 3]).unwrap();
+    step(&session).unwrap();
+    let mixed = metric(&session, "reward/mean");
+    assert!(mixed > 70.0 && mixed != 75.0, "three are the host's, the fourth is judged: {mixed}");
 }
 
 #[test]
@@ -112,6 +117,26 @@ fn a_reward_model_is_saved_loaded_and_restored() {
     assert_eq!(session.state_hash().unwrap(), hash);
     train(&session, 2);
     assert_eq!(session.state_hash().unwrap(), later);
+}
+
+#[test]
+fn new_scores_are_about_as_large_as_one_and_steps_are_read_at_their_own_tokens() {
+    let names: Vec<String> = (0..200).map(|score| format!("score {score}")).collect();
+    let model = tiny_model(2).with_scores(&names, 5).unwrap();
+    let network = Transformer::read(model.architecture(), &model.weights()).unwrap();
+    let told = |tokens: &[i32]| {
+        let sequence = Sequence { tokens: tokens.to_vec(), prompt_length: 2, mask: None };
+        let options = ScoreOptions { width: 4, ..ScoreOptions::default() };
+        tch::no_grad(|| score(&network, None, &[&sequence], &options).unwrap())
+    };
+    let whole = told(&[3, 9, 4, 5, 12, 7]);
+    let deviation = whole.scores.as_ref().unwrap().std(true).double_value(&[]);
+    assert!((0.7..1.4).contains(&deviation), "{deviation}");
+    for last in 0..4 {
+        let cut = told(&[3, 9, 4, 5, 12, 7][..3 + last]).scores.unwrap().double_value(&[0, 0]);
+        let step = whole.values.as_ref().unwrap().double_value(&[0, last as i64]);
+        assert!((cut - step).abs() < 1e-5, "after token {last}: {step}, of the text that ends there {cut}");
+    }
 }
 
 #[test]

@@ -32,12 +32,7 @@ fn near(found: f32, expected: f32) -> bool {
 #[test]
 fn several_rewards_normalised_each_leave_no_group_equal_that_one_of_them_tells_apart() {
     let fraction = |multi_reward| {
-        let mut columns = Columns::new(4);
-        let log_probs = Tensor::from_slice(&[-1f32; 4]).reshape([4, 1]);
-        columns.insert("mask", Tensor::from_slice(&[true; 4]).reshape([4, 1]));
-        columns.insert("policy_log_probs", log_probs.copy());
-        columns.insert("rollout_log_probs", log_probs);
-        columns.insert("finished", Tensor::from_slice(&[1f32; 4]));
+        let mut columns = columns(&[0.0; 4]);
         columns.insert("groups", Tensor::from_slice(&[0i64, 0, 2, 2]));
         columns.insert("rewards", Tensor::from_slice(&[1f32, 0.0, 0.0, 1.0, 0.5, 0.5, 0.5, 0.5]).reshape([4, 2]));
         let config = Config { multi_reward, reward_weights: vec![1.0, 1.0], ..Config::default() };
@@ -175,4 +170,34 @@ fn settings_that_contradict_each_other_are_refused() {
     assert!(refusal(twice).starts_with("/algorithm/importance/type: expected \"none\""));
     let long = Config { max_length: 4, overlong_buffer: 5, ..Config::default() };
     assert!(long.check().unwrap_err().message.starts_with("/algorithm/overlong_buffer: expected"));
+}
+
+#[test]
+fn the_deviation_of_all_rewards_may_scale() {
+    let mut columns = columns(&[1.0, 0.0, 3.0, 0.0]);
+    columns.insert("groups", Tensor::from_slice(&[0i64, 0, 2, 2]));
+    let found = advantages(Config { scale: Scale::Batch, ..Config::default() }, &mut columns);
+    let unit = 2f32.sqrt() + 1e-4;
+    assert!(near(found[0], 0.5 / unit) && near(found[2], 1.5 / unit), "{found:?}");
+}
+
+#[test]
+fn rewards_normalised_each_are_centred_whatever_their_baseline() {
+    let mut columns = columns(&[3.0, 0.0]);
+    columns.insert("mask", Tensor::from_slice(&[true, true, true, false]).view([2, 2]));
+    let config = Config {
+        baseline: Baseline::LengthWeighted,
+        multi_reward: MultiReward::NormalizeEach,
+        scale: Scale::None,
+        ..Config::default()
+    };
+    let found = advantages(config, &mut columns);
+    assert!(near(found[0] + found[1], 0.0) && found[0] > 0.5, "{found:?}");
+}
+
+#[test]
+fn entropy_lowers_the_loss() {
+    let config = Config { entropy_coef: 0.5, scale: Scale::None, ..Config::default() };
+    let found = loss(config, &[1.0, -1.0], &[0.0; 4], &[0.1, 0.9, 0.2, 0.8]);
+    assert!((found + 0.25).abs() < 1e-6, "{found}");
 }

@@ -205,3 +205,58 @@ fn what_answers_to_the_policy_s_moves_waits_while_it_is_warmed_up() {
         assert_eq!(ppo.state()["kl_coef"], coef);
     }
 }
+
+/// Advantages of two rollouts, values zero, and their returns.
+fn estimated(config: Config, mut columns: Columns) -> (Vec<f32>, Vec<f32>) {
+    Ppo::new(config).prepare(&mut columns).unwrap();
+    let flat = |name: &str| Vec::try_from(columns.get(name).unwrap().reshape([-1])).unwrap();
+    (flat("advantages"), flat("returns"))
+}
+
+#[test]
+fn long_responses_and_returns_have_a_lambda_of_their_own() {
+    let by_length = Config { gae_length_coef: 2.0, ..raw() };
+    assert_eq!(
+        estimated(by_length, columns([1.0, -2.0])).0,
+        [0.75, 1.0, -2.0, 0.0],
+        "λ = 1 − 1 / (2 · 2) of two tokens"
+    );
+    let of_returns = Config { returns_lambda: Some(0.5), ..raw() };
+    let expected = (vec![1.0, 1.0, -2.0, 0.0], vec![0.5, 1.0, -2.0, 0.0]);
+    assert_eq!(estimated(of_returns, columns([1.0, -2.0])), expected);
+}
+
+#[test]
+fn rewards_are_clipped_on_both_sides_and_whitened_around_their_mean() {
+    let clipped = Config { reward_clip: 2.0, ..raw() };
+    assert_eq!(estimated(clipped, columns([7.0, -9.0])).0, [2.0, 2.0, -2.0, 0.0]);
+    let found = estimated(Config { whiten_rewards: true, ..raw() }, columns([3.0, -1.0])).0;
+    let deviation = (13f32 / 3.0).sqrt(); // of the tokens' 0, 3, −1, whose mean is 2/3
+    let of = |reward: f32| 2.0 / 3.0 + (reward - 2.0 / 3.0) / deviation;
+    let expected = [of(0.0) + of(3.0), of(3.0), of(-1.0), 0.0];
+    assert!(found.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-5), "{found:?}");
+}
+
+#[test]
+fn divergence_in_the_loss_is_weighed_by_the_ratio_and_priced_once() {
+    let mut columns = columns([0.0, 0.0]);
+    columns.insert("reference_log_probs", Tensor::from_slice(&[-1.5f32, -2.0, -3.0, 0.0]).reshape([2, 2]));
+    let kl = Kl::Fixed(FixedKl { coef: 0.2 });
+    let mut ppo = Ppo::new(Config { kl, kl_in: KlPlace::Loss, kl_estimator: KlEstimator::K2, ..raw() });
+    ppo.prepare(&mut columns).unwrap();
+    assert_eq!(columns.get("advantages").unwrap().abs().max().double_value(&[]), 0.0, "no reward pays for it");
+    let log_probs = Tensor::from_slice(&[-1f32 + 1.5f32.ln(), -2.0, -3.0, 0.0]).reshape([2, 2]);
+    let scores =
+        Scores { values: Some(log_probs.zeros_like()), ..Scores::of(&log_probs, columns.get("mask").unwrap()) };
+    let divergence = 1.5 * (0.5 + 1.5f64.ln()).powi(2) / 2.0 / 3.0;
+    assert!((ppo.loss(&scores, &columns).unwrap().total.double_value(&[]) - 0.2 * divergence).abs() < 1e-6);
+}
+
+#[test]
+fn demonstrations_weigh_what_they_should() {
+    let demonstrations = config::Demonstrations { coef: 2.5, ..Default::default() };
+    let columns = columns([0.0, 0.0]);
+    let scores = Scores::of(columns.get("policy_log_probs").unwrap(), columns.get("mask").unwrap());
+    let loss = Ppo::new(Config { demonstrations, ..raw() }).mixed_loss(&scores, &columns).unwrap();
+    assert_eq!((loss.total.double_value(&[]), named(&loss.metrics, "loss/demonstrations")), (5.0, 2.0));
+}

@@ -63,18 +63,20 @@ fn advantages_are_normalised_over_all_counted_tokens() {
 
 #[test]
 fn divergence_in_the_loss_is_half_its_square() {
-    let loss = |kl_in| {
+    let loss = |kl_in, moved: f64| {
         let mut columns = columns([0.0, 0.0]);
         let mut method = Reinforce::new(Config { kl_in, ..raw() });
         method.prepare(&mut columns).unwrap();
         columns.insert("advantages", columns.get("policy_log_probs").unwrap().zeros_like());
-        let log_probs = columns.get("policy_log_probs").unwrap().copy();
+        let log_probs = columns.get("policy_log_probs").unwrap() + moved;
         let mask = columns.get("mask").unwrap().shallow_clone();
         let scores = Scores::of(&log_probs, &mask);
         method.loss(&scores, &columns).unwrap().total.double_value(&[])
     };
-    assert_eq!(loss(KlPlace::Reward), 0.0);
-    assert!((loss(KlPlace::Loss) - 0.2 * 0.125).abs() < 1e-6);
+    assert_eq!(loss(KlPlace::Reward, 0.0), 0.0);
+    assert!((loss(KlPlace::Loss, 0.0) - 0.2 * 0.125).abs() < 1e-6);
+    let weighed = 0.1f64.exp() * 0.6f64.powi(2) / 2.0;
+    assert!((loss(KlPlace::Loss, 0.1) - 0.2 * weighed).abs() < 1e-6, "by the ratio to the rollouts' policy");
 }
 
 #[test]

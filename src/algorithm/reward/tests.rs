@@ -46,6 +46,29 @@ fn a_tie_is_wrong_and_a_weight_of_zero_hides_a_pair() {
 }
 
 #[test]
+fn a_pair_of_which_nobody_knows_the_better_counts_in_no_accuracy() {
+    let (scores, mut columns) = judged([1.0, 2.0, 2.0, 0.0]);
+    columns.insert("probability", Tensor::from_slice(&[0.5f32, 1.0]).unsqueeze(1));
+    let reward = Reward::new(Config::default());
+    assert_eq!(named(&reward.loss(&scores, &columns).unwrap(), "preference/accuracy"), 1.0);
+    columns.insert("probability", Tensor::from_slice(&[0.5f32, 0.5]).unsqueeze(1));
+    assert!(named(&reward.loss(&scores, &columns).unwrap(), "preference/accuracy").is_nan(), "there is none");
+}
+
+#[test]
+fn steps_are_judged_by_their_labels() {
+    let (scores, mut columns) = judged([0.0; 4]);
+    let logits = Tensor::full_like(scores.values.as_ref().unwrap(), 3.0)
+        * Tensor::from_slice(&[1f32, -1.0, 1.0, 1.0]).unsqueeze(1);
+    columns.insert("step_labels", Tensor::from_slice(&[1f32, 0.0, 1.0, 0.0]).unsqueeze(1).expand([4, 4], false));
+    let config = Config { learns: Learns::Steps, ..Config::default() };
+    let loss = Reward::new(config).loss(&Scores { values: Some(logits), ..scores }, &columns).unwrap();
+    let (right, wrong) = ((1.0 + (-3f64).exp()).ln(), (1.0 + 3f64.exp()).ln());
+    assert!((loss.total.double_value(&[]) - (6.0 * right + 4.0 * wrong) / 10.0).abs() < 1e-6);
+    assert!((named(&loss, "preference/accuracy") - 0.6).abs() < 1e-6, "four tokens of the last response are wrong");
+}
+
+#[test]
 fn names_of_scores_are_checked() {
     let check = |names: &[&str], learns| {
         let scores = names.iter().map(|name| name.to_string()).collect();
