@@ -4,4 +4,5 @@ mod bad_input;
 mod cartpole;
 mod hosts;
 mod learning;
+mod settings;
 mod state;
