@@ -111,12 +111,9 @@ impl Config {
         })
     }
 
-    /// The settings of a method that trains a control policy, if it is one.
-    pub fn control(&self) -> Option<&control_ppo::Config> {
-        match self {
-            Config::ControlPpo(config) => Some(config),
-            _ => None,
-        }
+    /// Whether it trains a control network.
+    pub fn is_control(&self) -> bool {
+        matches!(self, Config::ControlPpo(_))
     }
 }
 

@@ -59,7 +59,7 @@ impl Config {
     pub fn resolved_threads(&self) -> u32 {
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
         match self.threads {
-            0 if self.algorithm.control().is_some() => 1,
+            0 if self.algorithm.is_control() => 1,
             0 => cores.saturating_sub(1).max(1),
             count => count,
         }

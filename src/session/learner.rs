@@ -4,6 +4,7 @@ use super::control::checkpoint as control_checkpoint;
 use super::control::ControlSession;
 use super::shell::Shell;
 use super::{checkpoint, Config, Job, Role, Runtime, Session};
+use crate::data::Batch;
 use crate::error::{Error, Result};
 use crate::model::AnyModel;
 use safetensors::SafeTensors;
@@ -25,6 +26,9 @@ pub trait Learner: Send + Sync {
     fn layout_json(&self) -> Result<String> {
         Err(Error::state("layout: expected a session that trains a control policy, which alone has records"))
     }
+
+    /// Takes all rows of the batch or none; returns the id of the first. Ids are consecutive.
+    fn push(&self, batch: &Batch) -> Result<u64>;
 
     fn clear(&self) -> Result<()>;
 
@@ -52,9 +56,9 @@ pub enum AnySession {
 impl AnySession {
     /// The session that the configuration's algorithm asks for.
     pub fn create(runtime: &Arc<Runtime>, config: Config) -> Result<AnySession> {
-        Ok(match config.algorithm.control() {
-            Some(_) => AnySession::Control(ControlSession::create(runtime, config)?),
-            None => AnySession::Language(Session::create(runtime, config)?),
+        Ok(match config.algorithm.is_control() {
+            true => AnySession::Control(ControlSession::create(runtime, config)?),
+            false => AnySession::Language(Session::create(runtime, config)?),
         })
     }
 
@@ -79,12 +83,12 @@ impl AnySession {
     }
 }
 
-/// Whether a checkpoint says that its session trains a control policy.
+/// Whether a checkpoint is that of a control session: it alone has a course.
 fn trains_control(bytes: &[u8]) -> bool {
     let header = SafeTensors::read_metadata(bytes).ok().map(|(_, header)| header);
     let text = header.and_then(|header| header.metadata().as_ref()?.get("keel").cloned());
     let state: Option<Value> = text.and_then(|text| serde_json::from_str(&text).ok());
-    state.is_some_and(|state| state["config"]["algorithm"]["type"] == "control_ppo")
+    state.is_some_and(|state| state.get("course").is_some())
 }
 
 impl Learner for Session {
@@ -105,6 +109,10 @@ impl Learner for Session {
 
     fn metrics_json(&self) -> String {
         Session::metrics_json(self)
+    }
+
+    fn push(&self, batch: &Batch) -> Result<u64> {
+        Session::push(self, batch)
     }
 
     fn clear(&self) -> Result<()> {

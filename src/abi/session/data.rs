@@ -21,7 +21,7 @@ pub unsafe extern "C" fn keel_session_push(
     error: *mut keel_error,
 ) -> keel_status {
     guard!(error, {
-        let session = find_one::<Session>(session)?;
+        let session = find(session)?;
         let batch = handle::get::<Batch>("batch", batch)?;
         let first = session.push(&*batch.read()?)?;
         Out::optional(first_id).write(first);

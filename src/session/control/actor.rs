@@ -147,8 +147,8 @@ impl Actor {
         for episode in episodes {
             truncated += usize::from((*episode).try_into()? == Episode::Truncated);
         }
-        let method = self.session.method();
-        let needed = matches!(method.truncation, Truncation::Exact | Truncation::Completion);
+        let method = &self.session.method;
+        let needed = matches!(method.truncation(), Truncation::Exact | Truncation::Completion);
         if needed || !finals.is_empty() {
             records("final_observations", truncated, spec.observation_bytes, finals.len())?;
         }
@@ -170,7 +170,7 @@ impl Actor {
             let episode = (*episode).try_into()?;
             let cut = episode == Episode::Truncated && !finals.is_empty();
             let last = if cut { last.next() } else { None };
-            recording.observe(*slot as usize, *reward, episode, last, method.discount);
+            recording.observe(*slot as usize, *reward, episode, last, method.discount());
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 //!
 //! Read whole and checked against the session before anything is changed; slots go on in mid-episode.
 
+use super::course::Saved;
 use super::recording::Recording;
 use super::ControlSession;
 use crate::config as settings;
@@ -21,8 +22,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 /// The version of the format. A reader refuses any other.
-const FORMAT: u32 = 1;
-const PARTS: [&str; 3] = ["parameters", "first_moments", "second_moments"];
+const FORMAT: u32 = 2;
+const RECORDINGS: &str = "recordings";
 
 #[derive(Serialize, Deserialize)]
 struct State {
@@ -32,18 +33,16 @@ struct State {
     policy: Value,
     updates: u64,
     optimizer_steps: u64,
-    /// Of the optimiser's moments.
-    steps: u64,
     policy_version: u64,
     metrics: Values,
-    statistics: Statistics,
-    reward_statistics: Statistics,
+    /// What its method keeps beside tensors.
+    course: Value,
 }
 
 /// A checkpoint in memory: what is written, and what was read.
 pub struct Checkpoint {
     state: State,
-    parts: [Vec<f32>; 3],
+    saved: Saved,
     recordings: Vec<Recording>,
 }
 
@@ -53,39 +52,37 @@ impl Checkpoint {
         session.check_whole()?;
         let recordings =
             session.recordings.lock().iter().map(|(recording, _)| recording.lock().clone()).collect::<Vec<_>>();
-        let (statistics, reward_statistics) = (core.statistics.clone(), core.reward_statistics.clone());
         let (updates, optimizer_steps) = (core.updates, core.optimizer_steps);
-        let trainee = core.trainee_mut()?;
-        let (parts, steps) = trainee.state()?;
+        let saved = core.course()?.save()?;
+        let policy = session.policy()?;
         let state = State {
             format: FORMAT,
             keel: env!("CARGO_PKG_VERSION").to_string(),
             config: session.config.clone(),
-            policy: Value::from(trainee.policy.spec().as_ref()),
+            policy: Value::from(policy.spec().as_ref()),
             updates,
             optimizer_steps,
-            steps,
-            policy_version: trainee.policy.version(),
+            policy_version: policy.version(),
             metrics: finite(&session.record.lock().values),
-            statistics,
-            reward_statistics,
+            course: saved.state.clone(),
         };
-        Ok(Checkpoint { state, parts, recordings: without_empty(recordings) })
+        Ok(Checkpoint { state, saved, recordings: without_empty(recordings) })
     }
 
     fn to_bytes(&self) -> Result<Vec<u8>> {
         let failed = |error: String| Error::data(format!("export: {error}"));
-        let raw = |part: &Vec<f32>| part.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>();
-        let parts: Vec<Vec<u8>> = self.parts.iter().map(raw).collect();
+        let raw = |numbers: &[f32]| numbers.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>();
+        let tensors: Vec<(&String, Vec<u8>)> =
+            self.saved.tensors.iter().map(|(name, numbers)| (name, raw(numbers))).collect();
         let recordings = serde_json::to_vec(&self.recordings).map_err(|error| failed(error.to_string()))?;
         let state = serde_json::to_string(&self.state).map_err(|error| failed(error.to_string()))?;
         let mut views = Vec::new();
-        for (name, bytes) in PARTS.iter().zip(&parts) {
+        for (name, bytes) in &tensors {
             let view = TensorView::new(Dtype::F32, vec![bytes.len() / 4], bytes);
             views.push((name.to_string(), view.map_err(|error| failed(error.to_string()))?));
         }
         let view = TensorView::new(Dtype::U8, vec![recordings.len()], &recordings);
-        views.push(("recordings".to_string(), view.map_err(|error| failed(error.to_string()))?));
+        views.push((RECORDINGS.to_string(), view.map_err(|error| failed(error.to_string()))?));
         let metadata = Some(HashMap::from([("keel".to_string(), state)]));
         safetensors::serialize(views, metadata).map_err(|error| failed(error.to_string()))
     }
@@ -105,23 +102,23 @@ impl Checkpoint {
         settings::parse::<Config>(Some(state["config"].to_string().as_bytes()))
             .map_err(|error| invalid(error.message))?;
         let state: State = serde_json::from_str(text).map_err(|error| invalid(error.to_string()))?;
-        let counters = [state.updates, state.optimizer_steps, state.policy_version, state.steps];
+        let counters = [state.updates, state.optimizer_steps, state.policy_version];
         if counters.into_iter().any(|counter| counter >= u64::MAX / 2) {
             return Err(invalid("its counters are out of range".to_string()));
         }
-        let found = |name: &str, dtype: Dtype| {
-            let view = file.tensor(name).ok().filter(|view| view.dtype() == dtype);
-            view.ok_or_else(|| invalid(format!("tensor {name} is missing or of another type")))
-        };
-        let mut parts: [Vec<f32>; 3] = Default::default();
-        for (name, part) in PARTS.iter().zip(&mut parts) {
-            let view = found(name, Dtype::F32)?;
+        let mut saved = Saved { state: state.course.clone(), ..Saved::default() };
+        let mut recordings = None;
+        for (name, view) in file.tensors() {
             let number = |bytes: &[u8]| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-            *part = view.data().chunks_exact(4).map(number).collect();
+            match view.dtype() {
+                Dtype::F32 => _ = saved.tensors.insert(name, view.data().chunks_exact(4).map(number).collect()),
+                Dtype::U8 if name == RECORDINGS => recordings = Some(serde_json::from_slice(view.data())),
+                other => return Err(invalid(format!("tensor {name}: expected F32, found {other:?}"))),
+            }
         }
-        let recordings = serde_json::from_slice(found("recordings", Dtype::U8)?.data());
+        let recordings = recordings.ok_or_else(|| invalid(format!("tensor {RECORDINGS} is missing")))?;
         let recordings = recordings.map_err(|error| invalid(format!("the recordings are damaged: {error}")))?;
-        Ok(Checkpoint { state, parts, recordings })
+        Ok(Checkpoint { state, saved, recordings })
     }
 
     /// The configuration of the session that was saved.
@@ -129,33 +126,29 @@ impl Checkpoint {
         self.state.config.clone()
     }
 
-    /// The policy that was saved, as it stood in training.
+    /// The policy that was saved, as it stood in training; `apply` brings its statistics.
     pub fn policy(&self) -> Result<Policy> {
         let spec = Spec::parse(&self.state.policy).map_err(as_format)?;
-        Policy::assemble(spec, self.parts[0].clone(), self.state.statistics.clone())
+        let statistics = Statistics::new(spec.inputs);
+        Policy::assemble(spec, self.saved.tensor("policy.parameters")?.clone(), statistics)
     }
 
     /// Writes the checkpoint into the session; everything that can be wrong is found before the first write.
     pub fn apply(&self, session: &ControlSession) -> Result<()> {
         let mut core = session.core.lock();
-        let policy = core.trainee()?.policy.clone();
+        let policy = session.policy()?;
         if Value::from(policy.spec().as_ref()) != self.state.policy {
             return Err(Error::shape("checkpoint: its policy has another spec than the session's"));
         }
-        let spec = policy.spec();
-        let length = policy.layout().len as usize;
-        let whole = self.parts.iter().all(|part| part.len() == length && part.iter().all(|number| number.is_finite()))
-            && self.parts[2].iter().all(|square| *square >= 0.0);
-        let sound = self.state.statistics.sound(spec.inputs) && self.state.reward_statistics.sound(1);
-        if !whole || !sound || !self.recordings.iter().all(|recording| recording.sound(spec)) {
-            return Err(Error::new(Status::Format, "checkpoint: its tensors or its recordings are damaged"));
+        let (spec, course) = (policy.spec(), core.course()?);
+        course.check(&self.saved)?;
+        if !self.recordings.iter().all(|recording| course.accepts(recording)) {
+            return Err(Error::new(Status::Format, "checkpoint: its recordings are damaged"));
         }
-        core.trainee_mut()?.set_state(&self.parts, self.state.steps)?;
-        (core.statistics, core.reward_statistics) =
-            (self.state.statistics.clone(), self.state.reward_statistics.clone());
-        (core.updates, core.optimizer_steps) = (self.state.updates, self.state.optimizer_steps);
+        course.load(&self.saved)?;
         policy.raise_version(self.state.policy_version);
-        core.publish()?;
+        course.publish()?;
+        (core.updates, core.optimizer_steps) = (self.state.updates, self.state.optimizer_steps);
         let mut recordings = session.recordings.lock();
         while recordings.len() < self.recordings.len() {
             recordings.push((Arc::new(Mutex::new(Recording::new(spec))), Weak::new()));
@@ -197,11 +190,10 @@ pub(super) fn read(path: &Path) -> Result<Checkpoint> {
 
 /// FNV-1a over all that decides the session's future, beside its configuration; what only reports does not count.
 pub(super) fn state_hash(session: &ControlSession) -> Result<u64> {
-    let Checkpoint { state, parts, recordings } = Checkpoint::of(session)?;
-    let counters = [state.updates, state.optimizer_steps, state.steps];
-    let rest = serde_json::to_vec(&(&state.statistics, &state.reward_statistics, &recordings, counters))
+    let Checkpoint { state, saved, recordings } = Checkpoint::of(session)?;
+    let rest = serde_json::to_vec(&(&saved.state, &recordings, state.updates, state.optimizer_steps))
         .map_err(|error| Error::data(error.to_string()))?;
-    let numbers = parts.iter().flatten().flat_map(|number| number.to_le_bytes());
+    let numbers = saved.tensors.values().flatten().flat_map(|number| number.to_le_bytes());
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     Ok(numbers.chain(rest).fold(0xcbf2_9ce4_8422_2325, step))
 }

@@ -3,7 +3,10 @@
 //! Data goes one way: `actor` → `recording` → `rollout` → `update` → the published policy, which actors read.
 
 mod actor;
+mod arena;
 pub(super) mod checkpoint;
+mod course;
+mod ppo;
 mod recording;
 mod rollout;
 #[cfg(test)]
@@ -14,47 +17,88 @@ mod update;
 pub use actor::{Act, Actor};
 pub use recording::Episode;
 
-use super::plan::{Output, Whole};
+use super::plan::{Output, Plan, Whole};
 use super::shell::{check_unfinished, Shell};
 use super::{Config, Job, Learner, Role, Runtime};
-use crate::algorithm::{control_ppo, ControlPpo};
+use crate::algorithm::control_ppo::Truncation;
+use crate::algorithm::{self, ControlPpo};
+use crate::data::Batch;
 use crate::error::{Error, Result, Status};
-use crate::model::control::{Policy, Spec, Statistics};
+use crate::model::control::{Policy, Spec};
 use crate::model::AnyModel;
+use course::Course;
 use parking_lot::Mutex;
+use ppo::Ppo;
 use recording::Recording;
-use rollout::Rollout;
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
-use trainee::Trainee;
-use update::Update;
+
+/// The method that the configuration names.
+enum Method {
+    Ppo(Arc<ControlPpo>),
+}
+
+impl Method {
+    fn of(config: &algorithm::Config) -> Option<Method> {
+        match config {
+            algorithm::Config::ControlPpo(config) => Some(Method::Ppo(Arc::new(ControlPpo::new(config.clone())))),
+            _ => None,
+        }
+    }
+
+    /// γ.
+    fn discount(&self) -> f64 {
+        match self {
+            Method::Ppo(algorithm) => algorithm.config().discount,
+        }
+    }
+
+    fn truncation(&self) -> Truncation {
+        match self {
+            Method::Ppo(algorithm) => algorithm.config().truncation,
+        }
+    }
+
+    /// What it keeps from now on.
+    fn course(&self, policy: &Arc<Policy>) -> Result<AnyCourse> {
+        match self {
+            Method::Ppo(algorithm) => Ok(AnyCourse::Ppo(Ppo::new(policy, algorithm)?)),
+        }
+    }
+
+    /// The next update; `None` while it lacks data.
+    fn plan(&self, session: &Arc<ControlSession>, updates: u64) -> Option<Box<dyn Plan>> {
+        match self {
+            Method::Ppo(algorithm) => Ppo::plan(session, algorithm, updates, &session.all_recordings()),
+        }
+    }
+}
+
+/// What the session's method keeps.
+enum AnyCourse {
+    Ppo(Ppo),
+}
 
 /// The learner's state.
+#[derive(Default)]
 struct Core {
-    trainee: Option<Trainee>,
-    /// Of observations and of discounted rewards, as of the last finished update.
-    statistics: Statistics,
-    reward_statistics: Statistics,
+    course: Option<AnyCourse>,
     updates: u64,
     optimizer_steps: u64,
 }
 
 impl Core {
-    fn trainee(&self) -> Result<&Trainee> {
-        self.trainee.as_ref().ok_or_else(no_policy)
+    fn course(&mut self) -> Result<&mut dyn Course> {
+        match self.course.as_mut().ok_or_else(no_policy)? {
+            AnyCourse::Ppo(course) => Ok(course),
+        }
     }
 
-    fn trainee_mut(&mut self) -> Result<&mut Trainee> {
-        self.trainee.as_mut().ok_or_else(no_policy)
-    }
-
-    /// Makes the trained weights and the statistics what every reader sees; returns their version.
-    fn publish(&mut self) -> Result<u64> {
-        let statistics = self.statistics.clone();
-        let trainee = self.trainee_mut()?;
-        let weights = trainee.weights()?;
-        Ok(trainee.policy.publish(weights, statistics))
+    fn ppo(&mut self) -> Result<&mut Ppo> {
+        match self.course.as_mut().ok_or_else(no_policy)? {
+            AnyCourse::Ppo(course) => Ok(course),
+        }
     }
 }
 
@@ -75,7 +119,7 @@ struct Seat {
 
 pub struct ControlSession {
     shell: Shell,
-    algorithm: ControlPpo,
+    method: Method,
     core: Mutex<Core>,
     policy: Mutex<Option<Arc<Policy>>>,
     /// One for each actor that there was, with what that actor holds while it lives; an actor that goes leaves its own to the
@@ -93,7 +137,7 @@ impl Deref for ControlSession {
 
 impl ControlSession {
     pub fn create(runtime: &Arc<Runtime>, config: Config) -> Result<Arc<ControlSession>> {
-        let Some(method) = config.algorithm.control().cloned() else {
+        let Some(method) = Method::of(&config.algorithm) else {
             return Err(Error::state("algorithm: expected one that trains a control policy"));
         };
         if config.micro_batch_tokens != Config::default().micro_batch_tokens
@@ -108,26 +152,20 @@ impl ControlSession {
         }
         Ok(Arc::new(ControlSession {
             shell,
-            algorithm: ControlPpo::new(method),
-            core: Mutex::new(Core {
-                trainee: None,
-                statistics: Statistics::default(),
-                reward_statistics: Statistics::new(1),
-                updates: 0,
-                optimizer_steps: 0,
-            }),
+            method,
+            core: Mutex::default(),
             policy: Mutex::default(),
             recordings: Mutex::default(),
         }))
     }
 
-    fn method(&self) -> &control_ppo::Config {
-        self.algorithm.config()
-    }
-
     /// The policy in training.
     fn policy(&self) -> Result<Arc<Policy>> {
         self.policy.lock().clone().ok_or_else(no_policy)
+    }
+
+    fn all_recordings(&self) -> Vec<Shared> {
+        self.recordings.lock().iter().map(|(recording, _)| recording.clone()).collect()
     }
 
     /// A seat for a new actor: the first that nobody holds, or a new one.
@@ -158,11 +196,8 @@ impl Learner for ControlSession {
                 return Err(Error::state("model: the session has its policy already"));
             }
             policy.acquire_trainer()?;
-            let trainee = Trainee::new(&policy, self.method().learner).inspect_err(|_| policy.release_trainer())?;
-            let mut core = self.core.lock();
-            core.statistics = policy.published().statistics.clone();
-            core.trainee = Some(trainee);
-            drop(core);
+            let course = self.method.course(&policy).inspect_err(|_| policy.release_trainer())?;
+            self.core.lock().course = Some(course);
             *self.policy.lock() = Some(policy);
             Ok(())
         })
@@ -181,6 +216,12 @@ impl Learner for ControlSession {
         Ok(self.policy()?.spec().layout().to_string())
     }
 
+    fn push(&self, _batch: &Batch) -> Result<u64> {
+        Err(Error::state(
+            "push: expected a session whose method learns from batches; this one learns from what actors do",
+        ))
+    }
+
     fn clear(&self) -> Result<()> {
         self.while_idle("clear", || {
             for (recording, _) in self.recordings.lock().iter() {
@@ -197,12 +238,10 @@ impl Learner for ControlSession {
         self.check_poisoned()?;
         let mut updating = self.updating.lock();
         check_unfinished(&updating, "update")?;
-        let core = self.core.lock();
-        core.trainee()?;
-        let recordings: Vec<_> = self.recordings.lock().iter().map(|(recording, _)| recording.clone()).collect();
-        let least = self.method().rollout_steps as usize;
-        let Some(rollout) = Rollout::gather(&recordings, least, self.method().truncation) else { return Ok(None) };
-        let job = Job::new(&self.runtime, Box::new(Update::new(&self, &core, rollout)));
+        let mut core = self.core.lock();
+        core.course()?;
+        let Some(plan) = self.method.plan(&self, core.updates) else { return Ok(None) };
+        let job = Job::new(&self.runtime, plan);
         *updating = Arc::downgrade(&job);
         Ok(Some(job))
     }

@@ -7,7 +7,7 @@ use super::*;
 use crate::config as settings;
 use crate::kernel::{Likelihoods, Scratch};
 use crate::model::arena::Layout;
-use crate::model::control::Network;
+use crate::model::control::{Network, Statistics};
 use serde_json::{json, Value};
 use std::collections::HashMap;
 use tch::{Kind, Tensor};
@@ -136,16 +136,22 @@ impl Golden {
     fn update(&self, session: &Arc<ControlSession>, orders: Vec<Vec<usize>>) {
         self.record(session);
         let rollout = gathered(session);
-        let core = session.core.lock();
-        let update = Update::new(session, &core, rollout).given(&core, orders, self.values());
+        let mut core = session.core.lock();
+        let update = Update::new(session, algorithm(session), 0, rollout);
+        let update = update.given(core.ppo().unwrap(), orders, self.values());
         drop(core);
         Job::new(&session.runtime, Box::new(update)).run().unwrap();
     }
 }
 
+fn algorithm(session: &ControlSession) -> &Arc<ControlPpo> {
+    let Method::Ppo(algorithm) = &session.method;
+    algorithm
+}
+
 fn gathered(session: &ControlSession) -> Rollout {
     let recordings: Vec<_> = session.recordings.lock().iter().map(|(recording, _)| recording.clone()).collect();
-    Rollout::gather(&recordings, 128, session.method().truncation).unwrap()
+    Rollout::gather(&recordings, 128, algorithm(session).config().truncation).unwrap()
 }
 
 const CASES: [&str; 6] =
@@ -165,7 +171,7 @@ fn advantages_are_those_of_the_peer() {
         let session = golden.session(3, 4, "libtorch");
         golden.record(&session);
         let rollout = gathered(&session);
-        let (advantages, returns) = rollout.advantages(&golden.values(), session.method());
+        let (advantages, returns) = rollout.advantages(&golden.values(), algorithm(&session).config());
         assert_close(&advantages, &golden.floats("advantages"), 1e-6, case);
         assert_close(&returns, &golden.floats("returns"), 1e-6, case);
     }

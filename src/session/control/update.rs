@@ -1,10 +1,11 @@
 //! An update of a control policy as a plan: values and advantages, then one slice a minibatch.
 
+use super::ppo::Ppo;
 use super::rollout::Rollout;
 use super::trainee::Minibatch;
 use super::{ControlSession, Core};
-use crate::algorithm::control_ppo::{Config, Scope};
-use crate::algorithm::Regime;
+use crate::algorithm::control_ppo::Scope;
+use crate::algorithm::{ControlPpo, Regime};
 use crate::error::{Error, Result, Status};
 use crate::kernel;
 use crate::model::control::Statistics;
@@ -25,6 +26,7 @@ struct Prepared {
 
 pub(super) struct Update {
     session: Arc<ControlSession>,
+    algorithm: Arc<ControlPpo>,
     rollout: Rollout,
     orders: Vec<Vec<usize>>,
     prepared: Option<Prepared>,
@@ -36,12 +38,13 @@ pub(super) struct Update {
 
 impl Update {
     /// The whole plan; nothing is computed yet.
-    pub fn new(session: &Arc<ControlSession>, core: &Core, rollout: Rollout) -> Update {
-        let config = session.method();
+    pub fn new(session: &Arc<ControlSession>, algorithm: &Arc<ControlPpo>, updates: u64, rollout: Rollout) -> Update {
+        let config = algorithm.config();
         let regime = Regime::OnPolicy { epochs: config.epochs.into(), minibatches: config.minibatches as usize };
-        let orders = minibatch::Minibatch::orders(regime, rollout.rows(), session.config.seed, core.updates);
+        let orders = minibatch::Minibatch::orders(regime, rollout.rows(), session.config.seed, updates);
         Update {
             session: session.clone(),
+            algorithm: algorithm.clone(),
             rollout,
             orders,
             prepared: None,
@@ -53,16 +56,16 @@ impl Update {
 
     /// The same plan with minibatches and values of the caller's.
     #[cfg(test)]
-    pub fn given(mut self, core: &Core, orders: Vec<Vec<usize>>, values: Vec<f32>) -> Update {
-        self.estimate(values, core.statistics.clone(), core.reward_statistics.clone());
+    pub fn given(mut self, ppo: &Ppo, orders: Vec<Vec<usize>>, values: Vec<f32>) -> Update {
+        self.estimate(values, ppo.statistics.clone(), ppo.reward_statistics.clone());
         Update { orders, ..self }
     }
 
-    fn prepare(&mut self, core: &mut Core) -> Result<()> {
-        let session = self.session.clone();
-        let config = session.method();
-        let (mut statistics, mut reward_statistics) = (core.statistics.clone(), core.reward_statistics.clone());
-        let policy = core.trainee()?.policy.clone();
+    fn prepare(&mut self, ppo: &mut Ppo) -> Result<()> {
+        let algorithm = self.algorithm.clone();
+        let config = algorithm.config();
+        let (mut statistics, mut reward_statistics) = (ppo.statistics.clone(), ppo.reward_statistics.clone());
+        let policy = ppo.trainee.policy.clone();
         if policy.spec().config.normalize_observations {
             self.rollout.normalize(&mut statistics, &policy.published().normalizer);
         }
@@ -70,14 +73,15 @@ impl Update {
         if config.normalize_rewards {
             self.rollout.scale_rewards(&mut reward_statistics, config.reward_clip);
         }
-        let values = core.trainee_mut()?.values(&self.rollout.observations)?;
+        let values = ppo.trainee.values(&self.rollout.observations)?;
         self.estimate(values, statistics, reward_statistics);
         Ok(())
     }
 
     /// Advantages and returns from the values of all states.
     fn estimate(&mut self, values: Vec<f32>, statistics: Statistics, reward_statistics: Statistics) {
-        let config = self.session.algorithm.config();
+        let algorithm = self.algorithm.clone();
+        let config = algorithm.config();
         let (mut advantages, returns) = self.rollout.advantages(&values, config);
         self.measured.note("value/explained_variance", explained(&returns, &values));
         self.measured.note("value/mean", mean(&values[..self.rollout.rows()]));
@@ -89,7 +93,7 @@ impl Update {
     }
 
     /// Gathers the rows of a minibatch, into memory that the last one left.
-    fn gather(&mut self, config: &Config, index: usize) -> Result<()> {
+    fn gather(&mut self, index: usize) -> Result<()> {
         let prepared =
             self.prepared.as_ref().ok_or_else(|| Error::new(Status::Internal, "update: step before prepare"))?;
         let (rows, all, batch) = (&self.orders[index], &self.rollout, &mut self.batch);
@@ -101,7 +105,7 @@ impl Update {
         fill(&mut batch.advantages, &prepared.advantages, 1, rows);
         fill(&mut batch.values, &prepared.values, 1, rows);
         fill(&mut batch.returns, &prepared.returns, 1, rows);
-        if config.advantages == Scope::Minibatch {
+        if self.algorithm.config().advantages == Scope::Minibatch {
             kernel::whiten(&mut batch.advantages);
         }
         Ok(())
@@ -109,12 +113,11 @@ impl Update {
 
     fn step(&mut self, core: &mut Core) -> Result<()> {
         let session = self.session.clone();
-        self.gather(session.method(), self.done)?;
+        self.gather(self.done)?;
         let (updates, steps) = (core.updates, core.optimizer_steps);
-        let algorithm = &session.algorithm;
-        let trainee = core.trainee_mut()?;
+        let trainee = &mut core.ppo()?.trainee;
         let mut kl = 0.0;
-        for (name, value) in trainee.learn(&self.batch, algorithm)? {
+        for (name, value) in trainee.learn(&self.batch, &self.algorithm)? {
             if name == "loss/total" && !value.is_finite() {
                 let message = format!(
                     "optimiser step {steps}: the loss is {value}; the step was not applied (clear drops these steps)"
@@ -124,12 +127,12 @@ impl Update {
             kl = if name == "policy/approx_kl" { value } else { kl };
             self.measured.note(name, value);
         }
-        if algorithm.stops(kl) {
+        if self.algorithm.stops(kl) {
             self.orders.truncate(self.done);
             return Ok(());
         }
         let optimizer = &session.config.optimizer;
-        let stepped = trainee.step(optimizer, optimizer.rate(steps, updates), session.writing())?;
+        let stepped = trainee.arena.step(optimizer, optimizer.rate(steps, updates), session.writing())?;
         core.optimizer_steps += 1;
         self.done += 1;
         self.measured.note("gradient/norm", stepped.gradient_norm);
@@ -139,9 +142,10 @@ impl Update {
 
     fn complete(&mut self, core: &mut Core) -> Result<()> {
         if let Some(prepared) = self.prepared.take() {
-            (core.statistics, core.reward_statistics) = (prepared.statistics, prepared.reward_statistics);
+            let ppo = core.ppo()?;
+            (ppo.statistics, ppo.reward_statistics) = (prepared.statistics, prepared.reward_statistics);
         }
-        let version = core.publish()?;
+        let version = core.course()?.publish()?;
         core.updates += 1;
         self.rollout.taken.iter().for_each(|taken| taken.forget());
         self.measured.note("policy/version", version as f64);
@@ -163,7 +167,7 @@ impl Plan for Update {
         session.check_poisoned()?;
         let mut core = session.core.lock();
         if self.prepared.is_none() {
-            self.prepare(&mut core)?;
+            self.prepare(core.ppo()?)?;
         } else if self.done < self.orders.len() {
             let stepped = self.step(&mut core);
             if stepped.is_err() && session.writing().load(Ordering::SeqCst) {
@@ -196,7 +200,7 @@ impl Plan for Update {
         match ending {
             Ending::Complete => self.complete(&mut core)?,
             Ending::Cancelled | Ending::Failed if self.done > 0 && session.check_poisoned().is_ok() => {
-                core.publish()?;
+                core.course()?.publish()?;
             }
             Ending::Cancelled | Ending::Failed => {}
         }

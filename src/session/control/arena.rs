@@ -1,0 +1,147 @@
+//! Flat parameters in training: their gradients, their moments, and one step of the optimiser over all of them.
+
+use crate::config::Optimizer;
+use crate::error::{Error, Result, Status};
+use crate::kernel;
+use crate::model::Layout;
+use crate::torch::{clip_gradient, floats, fused_adamw, AdamW};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use tch::{no_grad_guard, Device, Kind, Tensor};
+
+/// Who clips and steps; both on the same flat memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Arithmetic {
+    Kernel,
+    Libtorch,
+}
+
+/// What a step of the optimiser measured.
+pub(super) struct Stepped {
+    pub gradient_norm: f64,
+    pub learning_rate: f64,
+}
+
+pub(super) struct Arena {
+    layout: Arc<Layout>,
+    arithmetic: Arithmetic,
+    pub parameters: Tensor,
+    pub gradients: Tensor,
+    first_moments: Tensor,
+    second_moments: Tensor,
+    /// Optimiser steps so far.
+    steps: u64,
+}
+
+/// Parameters, first and second moments, and the optimiser steps so far.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Moments {
+    pub parts: [Vec<f32>; 3],
+    pub steps: u64,
+}
+
+impl Arena {
+    /// A copy of `weights` in memory of its own, with nothing learned yet.
+    pub fn new(layout: &Arc<Layout>, weights: &[f32], arithmetic: Arithmetic) -> Result<Arena> {
+        let zeros = || Tensor::f_zeros([layout.len], (Kind::Float, Device::Cpu));
+        let mut parameters = zeros()?;
+        floats(&mut parameters)?.copy_from_slice(weights);
+        Ok(Arena {
+            layout: layout.clone(),
+            arithmetic,
+            parameters,
+            gradients: zeros()?,
+            first_moments: zeros()?,
+            second_moments: zeros()?,
+            steps: 0,
+        })
+    }
+
+    /// The parameters to read, the gradients to add to.
+    pub fn slices(&mut self) -> Result<(&[f32], &mut [f32])> {
+        Ok((floats(&mut self.parameters)?, floats(&mut self.gradients)?))
+    }
+
+    pub fn zero_gradients(&mut self) -> Result<()> {
+        floats(&mut self.gradients)?.fill(0.0);
+        Ok(())
+    }
+
+    /// clip → check → step. `writing` is raised between the first and the last write.
+    pub fn step(&mut self, optimizer: &Optimizer, rate: f64, writing: &AtomicBool) -> Result<Stepped> {
+        let _no_grad = no_grad_guard();
+        let gradient_norm = match self.arithmetic {
+            Arithmetic::Libtorch => clip_gradient(&self.gradients, optimizer.max_grad_norm)?,
+            Arithmetic::Kernel => kernel::clip(floats(&mut self.gradients)?, optimizer.max_grad_norm),
+        };
+        if !gradient_norm.is_finite() {
+            let message = format!(
+                "optimiser step {}: the gradient norm is {gradient_norm}; the step was not applied",
+                self.steps
+            );
+            return Err(Error::new(Status::NonFinite, message));
+        }
+        writing.store(true, Ordering::SeqCst);
+        let (decayed, length) = (self.layout.decayed, self.layout.len);
+        for (start, end, weight_decay) in [(0, decayed, optimizer.weight_decay), (decayed, length, 0.0)] {
+            self.step_part(start, end, optimizer, rate, weight_decay)?;
+        }
+        self.steps += 1;
+        writing.store(false, Ordering::SeqCst);
+        Ok(Stepped { gradient_norm, learning_rate: rate })
+    }
+
+    fn step_part(&mut self, start: i64, end: i64, optimizer: &Optimizer, rate: f64, weight_decay: f64) -> Result<()> {
+        let [beta1, beta2] = optimizer.betas;
+        let epsilon = optimizer.epsilon;
+        if self.arithmetic == Arithmetic::Kernel {
+            let part = start as usize..end as usize;
+            let rule = kernel::Adam { learning_rate: rate, beta1, beta2, epsilon, weight_decay };
+            kernel::adam(
+                &rule,
+                &mut floats(&mut self.parameters)?[part.clone()],
+                &floats(&mut self.gradients)?[part.clone()],
+                &mut floats(&mut self.first_moments)?[part.clone()],
+                &mut floats(&mut self.second_moments)?[part],
+                self.steps + 1,
+            );
+            return Ok(());
+        }
+        let part = |tensor: &Tensor| tensor.f_narrow(0, start, end - start);
+        fused_adamw(
+            &AdamW { learning_rate: rate, beta1, beta2, weight_decay, epsilon },
+            &part(&self.parameters)?,
+            &part(&self.gradients)?,
+            &part(&self.first_moments)?,
+            &part(&self.second_moments)?,
+            &Tensor::from(self.steps as f32),
+        )
+    }
+
+    /// The trained weights.
+    pub fn weights(&mut self) -> Result<Vec<f32>> {
+        Ok(floats(&mut self.parameters)?.to_vec())
+    }
+
+    pub fn moments(&mut self) -> Result<Moments> {
+        let copy = |tensor: &mut Tensor| floats(tensor).map(|all| all.to_vec());
+        let parts = [copy(&mut self.parameters)?, copy(&mut self.first_moments)?, copy(&mut self.second_moments)?];
+        Ok(Moments { parts, steps: self.steps })
+    }
+
+    /// Whether `moments` are what parameters of this layout can have.
+    pub fn fits(&self, moments: &Moments) -> bool {
+        let whole = |part: &Vec<f32>| part.len() == self.layout.len as usize && part.iter().all(|n| n.is_finite());
+        moments.parts.iter().all(whole) && moments.parts[2].iter().all(|square| *square >= 0.0)
+    }
+
+    /// Takes what `moments` gave and `fits` approved.
+    pub fn set_moments(&mut self, moments: &Moments) -> Result<()> {
+        let targets = [&mut self.parameters, &mut self.first_moments, &mut self.second_moments];
+        for (target, part) in targets.into_iter().zip(&moments.parts) {
+            floats(target)?.copy_from_slice(part);
+        }
+        self.steps = moments.steps;
+        Ok(())
+    }
+}
