@@ -38,7 +38,8 @@ pub struct Control {
     #[serde(default = "value_gain")]
     #[schemars(range(min = 0.0, max = 1000.0))]
     pub value_gain: f64,
-    /// Standard deviation of continuous actions before training, in units of the action.
+    /// Standard deviation σ of normal actions before training, in units of the action, and of squashed ones before the tanh;
+    /// at most e² where the state decides it. Beta has none.
     #[serde(default = "initial_deviation")]
     #[schemars(range(min = 1.0e-6, max = 1000.0))]
     pub initial_deviation: f64,
@@ -89,19 +90,49 @@ pub enum Action {
         #[schemars(range(min = 1, max = 4096))]
         choices: u32,
     },
-    /// So many f32, drawn from a normal distribution whose deviation does not depend on the observation.
+    /// So many f32.
     Continuous {
         #[schemars(length(min = 1))]
         name: String,
         #[schemars(range(min = 1, max = 4096))]
         size: u32,
-        /// What is handed out is at least this; learned from is what was drawn. Absent: no bound.
+        /// What is handed out is at least this. Absent: no bound, which only a normal distribution allows.
         #[serde(default)]
         low: Option<f32>,
-        /// What is handed out is at most this. Absent: no bound.
+        /// What is handed out is at most this. Absent: no bound, which only a normal distribution allows.
         #[serde(default)]
         high: Option<f32>,
+        /// What they are drawn from.
+        #[serde(default)]
+        distribution: Distribution,
+        /// What decides the standard deviation σ of a normal and of a squashed distribution. Default: parameter. Beta has none.
+        #[serde(default)]
+        deviation: Option<Deviation>,
     },
+}
+
+/// What the numbers of a continuous action are drawn from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Distribution {
+    /// N(μ, σ²); learned from is what was drawn, handed out is what the bounds leave of it.
+    #[default]
+    Normal,
+    /// x of N(μ, σ²), handed out as tanh x between the bounds; probabilities are those of what is handed out (Haarnoja 2018).
+    Squashed,
+    /// Beta(α, β) between the bounds, α and β 1 + softplus of two outputs (Chou 2017).
+    Beta,
+}
+
+/// What decides the standard deviation of a continuous action.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Deviation {
+    /// A parameter of each dimension, the same at every observation.
+    #[default]
+    Parameter,
+    /// The network: log σ is an output, within [−20, 2] (Haarnoja 2018).
+    State,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -17,7 +17,7 @@ mod runtime;
 mod strict;
 mod validate;
 
-pub use control::{Action, Activation, Control, Observation, ValueNetwork};
+pub use control::{Action, Activation, Control, Deviation, Distribution, Observation, ValueNetwork};
 pub use create::{Create, Initialization};
 pub use device::{device, device_schema, DeviceName};
 pub use generate::Generate;

@@ -1,7 +1,7 @@
 //! From the policy's outputs to actions, log-probabilities and entropies.
 //!
-//! A categorical head gives the index of a legal choice, a Gaussian head unbounded numbers (clipping is the caller's, after
-//! the log-probability). A masked logit counts as −∞ exactly. What is drawn is a function of the row's key, its
+//! A categorical head gives the index of a legal choice, a Gaussian head unbounded numbers (clipping and squashing are the
+//! caller's, after the log-probability), a Beta head numbers in (0, 1). A masked logit counts as −∞ exactly. What is drawn is a function of the row's key, its
 //! outputs and the weights.
 
 use super::activation::{map, Exp};
@@ -16,7 +16,7 @@ use super::softmax::{choice_log_prob, normal_entropy, normal_log_prob, softmax};
 pub enum Draw<'a> {
     /// At random, with a key for each row.
     Sampled(&'a [Key]),
-    /// The legal choice of the largest logit (the first of equals), the mean.
+    /// The legal choice of the largest logit (the first of equals), the mean, of a squashed head the mean within the tanh.
     Greedy,
 }
 
@@ -224,6 +224,11 @@ pub(super) fn evaluate<V: Vector>(
                     log_prob += normal_log_prob(*action, *mean, row.precisions[d], log_deviation);
                     entropy += normal_entropy(log_deviation);
                 }
+            }
+            Head::Dimensions { size, family } => {
+                let head = part.dimensions((size, family), network, weights, outputs);
+                let (own, spread) = head.evaluate::<V>(&mut row.families, actions);
+                (log_prob, entropy) = (log_prob + own, entropy + spread);
             }
         }
     }

@@ -19,7 +19,7 @@ pub(super) fn draw_row<V: Vector>(
     actions: &mut [f32],
 ) -> f32 {
     let (mut log_prob, mut uniforms) = (0.0, 0);
-    if let (Some(key), true) = (key, !row.deviations.is_empty()) {
+    if let (Some(key), true) = (key, row.noisy) {
         key.normals(actions);
     }
     for part in network.parts() {
@@ -44,6 +44,10 @@ pub(super) fn draw_row<V: Vector>(
                     let log_deviation = weights[network.log_deviation + d];
                     log_prob += normal_log_prob(*action, *mean, row.precisions[d], log_deviation);
                 }
+            }
+            Head::Dimensions { size, family } => {
+                let head = part.dimensions((size, family), network, weights, outputs);
+                log_prob += head.draw::<V>(&mut row.families, key, actions);
             }
         }
     }

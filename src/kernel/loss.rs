@@ -106,7 +106,7 @@ fn surrogate(rule: &Rule, log_prob: f32, row: PolicyRow<'_>, measured: &mut Meas
 
 /// One row of the policy: adds its loss to `measured`, writes d(loss)/d(outputs) and adds d(loss)/d(log deviations).
 ///
-/// * `outputs`, `slopes`: `[width]`; `deviation_slopes`: one per Gaussian dimension.
+/// * `outputs`, `slopes`: `[width]`; `deviation_slopes`: one per log deviation among the weights.
 #[inline(always)]
 pub(super) fn policy_row<V: Vector>(
     (network, weights, rule): (&Network, &[f32], &Rule),
@@ -146,6 +146,11 @@ pub(super) fn policy_row<V: Vector>(
                     slopes[k] = along * z * precision;
                     *slope += along * (z * z - 1.0) - spread;
                 }
+            }
+            Head::Dimensions { size, family } => {
+                let deviations = &mut deviation_slopes[part.deviation..][..part.head.deviations()];
+                let head = part.dimensions((size, family), network, weights, outputs);
+                head.slope(&memory.families, actions, (along, spread), slopes, deviations);
             }
         }
     }

@@ -6,6 +6,7 @@
 use super::activation::Activate;
 pub use super::activation::Activation;
 use super::buffer::Buffer;
+use super::family::{Dimensions, Family, Memory};
 use super::product::{Product, Start};
 use super::simd::{dispatch, Routine, Vector};
 use super::softmax::Softmax;
@@ -26,12 +27,14 @@ pub struct Layer {
 }
 
 /// A part of the action.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Head {
     /// One branch: the index of one of several choices, from their logits.
     Categorical { choices: usize },
     /// Independent dimensions, from their means; the log deviations are parameters, the same in every state.
     Gaussian { size: usize },
+    /// Independent dimensions of another family.
+    Dimensions { size: usize, family: Family },
 }
 
 /// A policy and a value model, with or without common layers. Offsets and sizes count floats.
@@ -46,12 +49,12 @@ pub struct Network {
     pub value: Vec<Layer>,
     /// In the order of the action record; several are a multi-discrete or hybrid action, their sum in log-probability.
     pub heads: Vec<Head>,
-    /// Where the log deviations begin, one for each Gaussian dimension in head order.
+    /// Where the log deviations begin that are parameters, one for each such dimension in head order.
     pub log_deviation: usize,
 }
 
 impl Network {
-    /// Outputs of the policy per row: logits and means in head order.
+    /// Outputs of the policy per row: logits, means and what else describes a distribution, in head order.
     pub fn width(&self) -> usize {
         self.heads.iter().map(|head| head.outputs()).sum()
     }
@@ -66,7 +69,7 @@ impl Network {
         self.heads.iter().map(|head| head.choices()).sum()
     }
 
-    /// Gaussian dimensions.
+    /// Log deviations among the weights.
     pub fn deviations(&self) -> usize {
         self.heads.iter().map(|head| head.deviations()).sum()
     }
@@ -114,7 +117,7 @@ impl Network {
     }
 }
 
-/// A head and where its numbers begin in a row's outputs, actions and mask, and among the Gaussian dimensions.
+/// A head and where its numbers begin in a row's outputs, actions and mask, and among the log deviations.
 #[derive(Clone, Copy)]
 pub(super) struct Part {
     pub head: Head,
@@ -129,6 +132,19 @@ impl Part {
     #[inline(always)]
     pub fn outputs(self, outputs: &[f32]) -> &[f32] {
         &outputs[self.output..][..self.head.outputs()]
+    }
+
+    /// A head of a family, with its outputs of a row and its parameters.
+    #[inline(always)]
+    pub fn dimensions<'a>(
+        self,
+        (size, family): (usize, Family),
+        network: &Network,
+        weights: &'a [f32],
+        outputs: &'a [f32],
+    ) -> Dimensions<'a> {
+        let parameters = &weights[network.log_deviation + self.deviation..][..self.head.deviations()];
+        Dimensions { family, size, action: self.action, outputs, parameters }
     }
 
     /// The head's own bytes of a row's mask.
@@ -158,28 +174,38 @@ impl Network {
 
 impl Head {
     pub(super) fn outputs(self) -> usize {
-        self.choices() + self.deviations()
+        match self {
+            Head::Categorical { choices } => choices,
+            Head::Gaussian { size } => size,
+            Head::Dimensions { size, family } => size * family.outputs(),
+        }
     }
 
     pub(super) fn actions(self) -> usize {
         match self {
             Head::Categorical { .. } => 1,
-            Head::Gaussian { size } => size,
+            Head::Gaussian { size } | Head::Dimensions { size, .. } => size,
         }
     }
 
     pub(super) fn choices(self) -> usize {
         match self {
             Head::Categorical { choices } => choices,
-            Head::Gaussian { .. } => 0,
+            Head::Gaussian { .. } | Head::Dimensions { .. } => 0,
         }
     }
 
     pub(super) fn deviations(self) -> usize {
         match self {
-            Head::Categorical { .. } => 0,
             Head::Gaussian { size } => size,
+            Head::Dimensions { size, family } if family.has_parameters() => size,
+            Head::Categorical { .. } | Head::Dimensions { .. } => 0,
         }
+    }
+
+    /// Whether its numbers are drawn with normal ones.
+    fn is_noisy(self) -> bool {
+        !matches!(self, Head::Categorical { .. } | Head::Dimensions { family: Family::Beta { .. }, .. })
     }
 }
 
@@ -197,10 +223,13 @@ pub(super) struct Row {
     pub weights: Buffer,
     /// One per head; of a Gaussian head unused.
     pub softmaxes: Vec<Softmax>,
-    /// Of all Gaussian dimensions.
+    /// Of all dimensions whose log deviation is a parameter.
     pub deviations: Buffer,
     /// Their reciprocals.
     pub precisions: Buffer,
+    /// Whether any head is drawn with normal numbers.
+    pub noisy: bool,
+    pub families: Memory,
 }
 
 impl Scratch {
@@ -223,6 +252,8 @@ impl Row {
             softmaxes: vec![Softmax::default(); network.heads.len()],
             deviations: Buffer::new(deviations),
             precisions: Buffer::new(deviations),
+            noisy: network.heads.iter().any(|head| head.is_noisy()),
+            families: Memory::new(network),
         }
     }
 }

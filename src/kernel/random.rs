@@ -17,6 +17,8 @@ pub struct Key {
 
 /// The block from which uniform numbers are taken; normal numbers are taken from block 0.
 const UNIFORM: usize = 0x8000;
+/// The block that names the keys of further numbers.
+const DERIVED: usize = 0xFFFF;
 /// Normal numbers at once: those of two blocks.
 const BATCH: usize = 8;
 
@@ -45,6 +47,20 @@ impl Key {
     #[inline(always)]
     pub fn uniform(self, index: usize) -> f32 {
         (self.block(UNIFORM + index / 4)[index % 4] >> 8) as f32 * (1.0 / 16_777_216.0)
+    }
+
+    /// A key of its own for numbers of which nobody knows beforehand how many there will be.
+    pub(super) fn derived(self) -> Key {
+        let words = self.block(DERIVED).map(u64::from);
+        Key { seed: words[0] | words[1] << 32, stream: words[2] | words[3] << 32, counter: 0 }
+    }
+
+    /// The `attempt`-th pair of a standard normal number and one in (0, 1); `attempt` < 2¹⁵.
+    pub(super) fn trial(self, attempt: usize) -> (f64, f64) {
+        let words = self.block(attempt);
+        let part = |word: u32| (f64::from(word) + 0.5) * (1.0 / 4_294_967_296.0);
+        let radius = (-2.0 * log(part(words[0]) as f32)).sqrt();
+        (f64::from(radius * turn(words[1] as i32).1), part(words[2]))
     }
 
     /// The first standard normal numbers, at most 2¹⁷, within ±6.8; each pair from two words.

@@ -7,7 +7,7 @@ use super::network::{Activation, Head, Layer, Network, Scratch};
 use super::random::Key;
 use super::simd::forced;
 
-const RULE: Rule = Rule {
+pub(super) const RULE: Rule = Rule {
     clip_low: 0.2,
     clip_high: 0.28,
     value_clip: ValueClip::None,
@@ -31,7 +31,12 @@ impl Numbers {
 }
 
 /// A network with hidden layers of these widths, and weights of the size that keeps activations of order one.
-fn network(inputs: usize, hidden: [&[usize]; 3], activation: Activation, heads: &[Head]) -> (Network, Vec<f32>) {
+pub(super) fn network(
+    inputs: usize,
+    hidden: [&[usize]; 3],
+    activation: Activation,
+    heads: &[Head],
+) -> (Network, Vec<f32>) {
     let (mut place, mut numbers, mut weights) = (3, Numbers(1000), vec![0.0; 3]);
     let mut chain = |inputs: usize, widths: &[usize], end: Option<usize>| {
         let mut inputs = inputs;
@@ -109,6 +114,16 @@ mod twin {
                         log_prob += density.ln();
                         entropy += 0.5 * (tau * std::f64::consts::E * deviation * deviation).ln();
                     }
+                }
+                Head::Dimensions { size, family } => {
+                    let own = super::super::family::tests::twin(
+                        size,
+                        family,
+                        &mut outputs,
+                        &mut actions,
+                        &mut log_deviations,
+                    );
+                    (log_prob, entropy) = (log_prob + own.0, entropy + own.1);
                 }
             }
         }
@@ -191,7 +206,7 @@ impl Columns {
 }
 
 /// The kernel's loss and gradient against the twin's loss and its central differences.
-fn compare(network: &Network, weights: &[f32], rule: &Rule, rows: usize, masked: bool) {
+pub(super) fn compare(network: &Network, weights: &[f32], rule: &Rule, rows: usize, masked: bool) {
     let columns = Columns::new(network, weights, rows, masked);
     let mut wide: Vec<f64> = weights.iter().map(|w| f64::from(*w)).collect();
     let expected = twin::loss(network, &wide, &columns.batch(), rule);

@@ -92,6 +92,27 @@ fn specs_that_cannot_be_are_refused() {
             json!({"actions": [{"type": "continuous", "name": "a", "size": 1, "low": 1.0, "high": 1.0}]}),
             "/actions/0/low",
         ),
+        (
+            json!({"actions": [{"type": "continuous", "name": "a", "size": 1, "high": 1.0, "distribution": "squashed"}]}),
+            "/actions/0/low: expected a number, since Squashed lies between bounds, got none",
+        ),
+        (
+            json!({"actions": [{"type": "continuous", "name": "a", "size": 1, "low": 0.0, "distribution": "beta"}]}),
+            "/actions/0/high: expected a number, since Beta lies between bounds, got none",
+        ),
+        (
+            json!({"actions": [{"type": "continuous", "name": "a", "size": 1, "low": -3e38, "high": 3e38, "distribution": "beta"}]}),
+            "/actions/0/high: expected a finite distance",
+        ),
+        (
+            json!({"actions": [{"type": "continuous", "name": "a", "size": 1, "low": 0.0, "high": 1.0, "distribution": "beta",
+                                "deviation": "state"}]}),
+            "/actions/0/deviation: expected none, since Beta has none",
+        ),
+        (
+            json!({"actions": [{"type": "continuous", "name": "a", "size": 1, "deviation": "state"}], "initial_deviation": 8.0}),
+            "/actions/0/deviation: expected an initial_deviation of at most 7.389",
+        ),
         (json!({"observations": [{"type": "mask", "action": "push"}]}), "/observations: expected a vector"),
         (
             json!({"observations": [{"type": "vector", "name": "o", "size": 1}, {"type": "mask", "action": "pull"}]}),

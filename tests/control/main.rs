@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod cartpole;
+mod distributions;
 mod hosts;
 mod learning;
 mod settings;

@@ -1,7 +1,7 @@
 //! The network's form in plain Rust, over the same flat weights.
 
-use super::spec::{Branch, Spec};
-use crate::config::Activation;
+use super::spec::{Branch, Continuous, Spec};
+use crate::config::{Activation, Deviation, Distribution};
 use crate::kernel;
 use crate::model::arena::Layout;
 
@@ -27,8 +27,20 @@ pub(super) fn network(spec: &Spec, layout: &Layout) -> kernel::Network {
     });
     let head = |branch: &Branch| match branch {
         Branch::Discrete { choices } => kernel::Head::Categorical { choices: *choices },
-        Branch::Continuous { size, .. } => kernel::Head::Gaussian { size: *size },
+        Branch::Continuous(own) => continuous(own),
     };
     let heads = spec.branches.iter().map(head).collect();
     kernel::Network { inputs: spec.inputs, trunk, policy, value, heads, log_deviation: offset("log_deviation") }
+}
+
+fn continuous(own: &Continuous) -> kernel::Head {
+    let (size, state) = (own.size, own.deviation == Deviation::State);
+    let log_scale = own.scale().ln() as f32;
+    let family = match own.distribution {
+        Distribution::Normal if state => kernel::Family::Normal,
+        Distribution::Normal => return kernel::Head::Gaussian { size },
+        Distribution::Squashed => kernel::Family::Squashed { state, log_scale },
+        Distribution::Beta => kernel::Family::Beta { log_width: (2.0 * own.scale()).ln() as f32 },
+    };
+    kernel::Head::Dimensions { size, family }
 }

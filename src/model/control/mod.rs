@@ -14,5 +14,5 @@ mod statistics;
 pub use distribution::Evaluated;
 pub use network::Network;
 pub use policy::{Policy, Published};
-pub use spec::{as_format, Branch, Spec};
+pub use spec::{as_format, Branch, Continuous, Spec};
 pub use statistics::{Normalizer, Statistics};

@@ -1,6 +1,6 @@
 //! A control network in libtorch: the form that any device, any loss and every parity test can use.
 
-use super::distribution::{judge, Evaluated};
+use super::distribution::{handed_out, judge, reparameterized, Evaluated};
 use super::spec::Spec;
 use crate::config::Activation;
 use crate::error::{Error, Result, Status};
@@ -62,6 +62,18 @@ impl Network {
         let (outputs, values) = self.forward(observations)?;
         let (log_probs, entropies) = judge(&self.spec, &outputs, self.log_deviation.as_ref(), actions, legal)?;
         Ok(Evaluated { log_probs, entropies, values })
+    }
+
+    /// Reparameterised actions x = μ + σ·ε [B, A], as they are recorded, and their log-probabilities [B], at `observations`
+    /// [B, O] with standard normal `noise` ε [B, A]; both carry gradient. Normal and squashed actions alone.
+    pub fn sample(&self, observations: &Tensor, noise: &Tensor) -> Result<(Tensor, Tensor)> {
+        let (outputs, _) = self.forward(observations)?;
+        reparameterized(&self.spec, &outputs, self.log_deviation.as_ref(), noise)
+    }
+
+    /// What hosts get for recorded actions [B, A]: within bounds, squashed and scaled where they are. Carries gradient.
+    pub fn handed_out(&self, actions: &Tensor) -> Result<Tensor> {
+        handed_out(&self.spec, actions)
     }
 
     /// Through all layers, the first `active` of which end in the activation.

@@ -1,8 +1,8 @@
 //! A control policy: its spec and the weights and statistics that are published.
 
-use super::spec::{as_format, Spec};
+use super::spec::{as_format, Branch, Spec};
 use super::statistics::{Normalizer, Statistics};
-use crate::config;
+use crate::config::{self, Deviation};
 use crate::error::{Error, Result, Status};
 use crate::kernel;
 use crate::model::arena::{Layout, Part};
@@ -66,6 +66,7 @@ impl Policy {
                 _ => {}
             }
         }
+        spread(&spec, &layout, &data)?;
         let statistics = Statistics::new(spec.inputs);
         Policy::assemble(spec, floats(&data)?, statistics)
     }
@@ -205,6 +206,27 @@ fn gain(spec: &Spec, name: &str) -> f64 {
         _ if name == format!("value.{}.weight", last(2)) => spec.config.value_gain,
         _ => spec.config.hidden_gain,
     }
+}
+
+/// Where the state decides deviations, gives the biases of their outputs the log of the first one.
+fn spread(spec: &Spec, layout: &Layout, data: &Tensor) -> Result<()> {
+    let name = format!("policy.{}.bias", spec.chains()[1].1.len() - 1);
+    let Some(slot) = layout.find(&name) else { return Ok(()) };
+    let mut output = 0;
+    for branch in &spec.branches {
+        match branch {
+            Branch::Continuous(own) if own.deviation == Deviation::State => {
+                let size = own.size as i64;
+                let _ = layout
+                    .view(data, slot)
+                    .f_narrow(0, output + size, size)?
+                    .f_fill_(spec.config.initial_deviation.ln())?;
+            }
+            _ => {}
+        }
+        output += branch.outputs() as i64;
+    }
+    Ok(())
 }
 
 /// Fills a matrix with orthonormal rows or columns, whichever are fewer, times `gain`.

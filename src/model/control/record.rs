@@ -1,7 +1,9 @@
 //! Records: plain C structs of one slot, into the numbers that the network reads and back.
 
-use super::spec::{Branch, Group, Spec};
+use super::spec::{Branch, Continuous, Group, Spec};
+use crate::config::Distribution;
 use crate::error::{Error, Result, Status};
+use crate::kernel::EDGE;
 
 impl Spec {
     /// One observation record into inputs [O] and, where they are wanted, legal choices [choices], which stay as they are
@@ -32,7 +34,7 @@ impl Spec {
         Ok(())
     }
 
-    /// An action [A] as a record; continuous dimensions within their bounds.
+    /// An action [A] as a record; continuous dimensions within their bounds, squashed and scaled where they are.
     pub fn write_action(&self, action: &[f32], record: &mut [u8]) {
         let mut targets = record.chunks_exact_mut(4);
         let mut numbers = action.iter();
@@ -40,7 +42,7 @@ impl Spec {
             for (number, target) in numbers.by_ref().take(branch.numbers()).zip(targets.by_ref()) {
                 let bytes = match branch {
                     Branch::Discrete { .. } => (*number as i32).to_ne_bytes(),
-                    Branch::Continuous { low, high, .. } => number.clamp(*low, *high).to_ne_bytes(),
+                    Branch::Continuous(own) => own.hand_out(*number).to_ne_bytes(),
                 };
                 target.copy_from_slice(&bytes);
             }
@@ -67,14 +69,14 @@ impl Spec {
                         first += choices;
                         choice as f32
                     }
-                    Branch::Continuous { .. } => {
+                    Branch::Continuous(own) => {
                         let number = f32::from_ne_bytes(bytes);
                         if !number.is_finite() {
                             let message =
                                 format!("actions: {}: expected a number, got {number}", self.action_name(index));
                             return Err(Error::new(Status::NonFinite, message));
                         }
-                        number
+                        own.take_in(number)
                     }
                 };
             }
@@ -94,7 +96,7 @@ impl Spec {
                     let within = choice >= 0.0 && choice.fract() == 0.0 && (choice as usize) < *choices;
                     within && legal.get(place).is_none_or(|legal| *legal == 1)
                 }
-                Branch::Continuous { size, .. } => numbers.by_ref().take(*size).all(|number| number.is_finite()),
+                Branch::Continuous(own) => numbers.by_ref().take(own.size).all(|number| own.holds(*number)),
             })
     }
 
@@ -125,5 +127,38 @@ impl Spec {
             None => format!("observations: mask of {name}: expected at least one legal choice, got none"),
         };
         Error::data(message)
+    }
+}
+
+impl Continuous {
+    /// What a host gets for a recorded number.
+    fn hand_out(&self, number: f32) -> f32 {
+        let (middle, scale) = (self.middle(), self.scale());
+        let scaled = match self.distribution {
+            Distribution::Normal => number,
+            Distribution::Squashed => (middle + scale * f64::from(number).tanh()) as f32,
+            Distribution::Beta => (f64::from(self.low) + 2.0 * scale * f64::from(number)) as f32,
+        };
+        scaled.clamp(self.low, self.high)
+    }
+
+    /// What is recorded for a host's number: for a squashed one atanh of where it stands between the bounds, kept within
+    /// ±(1 − 10⁻⁶); for Beta its place between them, kept as far from both.
+    fn take_in(&self, number: f32) -> f32 {
+        let edge = f64::from(EDGE);
+        let place = (f64::from(number) - self.middle()) / self.scale();
+        match self.distribution {
+            Distribution::Normal => number,
+            Distribution::Squashed => place.clamp(edge - 1.0, 1.0 - edge).atanh() as f32,
+            Distribution::Beta => (0.5 * (1.0 + place)).clamp(edge, 1.0 - edge) as f32,
+        }
+    }
+
+    /// Whether a number can be recorded.
+    fn holds(&self, number: f32) -> bool {
+        match self.distribution {
+            Distribution::Beta => number > 0.0 && number < 1.0,
+            _ => number.is_finite(),
+        }
     }
 }

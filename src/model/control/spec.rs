@@ -1,7 +1,8 @@
 //! What a control network reads and writes: its spec, checked, with everything that follows from it.
 
-use crate::config::{Action, Control, Observation, ValueNetwork};
+use crate::config::{Action, Control, Deviation, Distribution, Observation, ValueNetwork};
 use crate::error::{Error, Result, Status};
+use crate::kernel;
 use crate::model::arena::{Parameter, Part};
 use serde_json::{json, Value};
 use std::collections::HashSet;
@@ -13,7 +14,37 @@ const MOST_PARAMETERS: i64 = 1 << 28;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Branch {
     Discrete { choices: usize },
-    Continuous { size: usize, low: f32, high: f32 },
+    Continuous(Continuous),
+}
+
+/// Some continuous dimensions; without a bound, low or high is infinite.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Continuous {
+    pub size: usize,
+    pub low: f32,
+    pub high: f32,
+    pub distribution: Distribution,
+    pub deviation: Deviation,
+}
+
+impl Continuous {
+    /// Log deviations that are parameters.
+    pub fn parameters(&self) -> usize {
+        match (self.distribution, self.deviation) {
+            (Distribution::Normal | Distribution::Squashed, Deviation::Parameter) => self.size,
+            _ => 0,
+        }
+    }
+
+    /// Half the distance of its bounds.
+    pub fn scale(&self) -> f64 {
+        0.5 * (f64::from(self.high) - f64::from(self.low))
+    }
+
+    /// The middle of its bounds.
+    pub fn middle(&self) -> f64 {
+        0.5 * (f64::from(self.high) + f64::from(self.low))
+    }
 }
 
 impl Branch {
@@ -21,15 +52,16 @@ impl Branch {
     pub fn numbers(&self) -> usize {
         match self {
             Branch::Discrete { .. } => 1,
-            Branch::Continuous { size, .. } => *size,
+            Branch::Continuous(continuous) => continuous.size,
         }
     }
 
-    /// Outputs of the network: logits or means.
+    /// Outputs of the network: logits, or means and what else describes the distribution.
     pub fn outputs(&self) -> usize {
         match self {
             Branch::Discrete { choices } => *choices,
-            Branch::Continuous { size, .. } => *size,
+            Branch::Continuous(continuous) if continuous.parameters() > 0 => continuous.size,
+            Branch::Continuous(continuous) => 2 * continuous.size,
         }
     }
 }
@@ -56,11 +88,11 @@ pub struct Spec {
     pub inputs: usize,
     /// A, the numbers of an action.
     pub actions: usize,
-    /// Logits and means.
+    /// Logits, means and what else describes distributions.
     pub outputs: usize,
     /// Choices of all discrete branches.
     pub choices: usize,
-    /// Dimensions of all continuous branches.
+    /// Log deviations that are parameters.
     pub dimensions: usize,
     /// Whether any choice may be illegal.
     pub masked: bool,
@@ -82,7 +114,7 @@ impl Spec {
             actions,
             outputs: total(Branch::outputs),
             choices: total(|branch| if let Branch::Discrete { choices } = branch { *choices } else { 0 }),
-            dimensions: total(|branch| if let Branch::Continuous { size, .. } = branch { *size } else { 0 }),
+            dimensions: total(|branch| if let Branch::Continuous(own) = branch { own.parameters() } else { 0 }),
             masked,
             branches,
             groups,
@@ -177,13 +209,10 @@ fn branches(config: &Control) -> Result<Vec<Branch>> {
     for (index, action) in config.actions.iter().enumerate() {
         let (name, branch) = match action {
             Action::Discrete { name, choices } => (name, Branch::Discrete { choices: *choices as usize }),
-            Action::Continuous { name, size, low, high } => {
-                let (low, high) = (low.unwrap_or(f32::NEG_INFINITY), high.unwrap_or(f32::INFINITY));
-                if low >= high || low.is_nan() || high.is_nan() {
-                    let message = format!("/actions/{index}/low: expected less than high ({high}), got {low}");
-                    return Err(Error::config(message));
-                }
-                (name, Branch::Continuous { size: *size as usize, low, high })
+            Action::Continuous { name, .. } => {
+                let own =
+                    continuous(action, config).map_err(|what| Error::config(format!("/actions/{index}{what}")))?;
+                (name, Branch::Continuous(own))
             }
         };
         if !names.insert(name) {
@@ -192,6 +221,38 @@ fn branches(config: &Control) -> Result<Vec<Branch>> {
         branches.push(branch);
     }
     Ok(branches)
+}
+
+/// A continuous action, checked; or what is wrong with it.
+fn continuous(action: &Action, config: &Control) -> std::result::Result<Continuous, String> {
+    let Action::Continuous { size, low, high, distribution, deviation, .. } = action else {
+        return Err(": expected a continuous action".to_string());
+    };
+    let bounded = *distribution != Distribution::Normal;
+    for (name, bound) in [("low", low), ("high", high)] {
+        if bounded && bound.is_none() {
+            return Err(format!("/{name}: expected a number, since {distribution:?} lies between bounds, got none"));
+        }
+    }
+    let (low, high) = (low.unwrap_or(f32::NEG_INFINITY), high.unwrap_or(f32::INFINITY));
+    if low >= high || low.is_nan() || high.is_nan() {
+        return Err(format!("/low: expected less than high ({high}), got {low}"));
+    }
+    if bounded && !(high - low).is_finite() {
+        return Err(format!("/high: expected a finite distance from low ({low}), got {high}"));
+    }
+    if *distribution == Distribution::Beta && deviation.is_some() {
+        return Err("/deviation: expected none, since Beta has none".to_string());
+    }
+    let deviation = deviation.unwrap_or_default();
+    let most = f64::from(kernel::LOG_DEVIATIONS[1]).exp();
+    if deviation == Deviation::State && config.initial_deviation > most {
+        let found = config.initial_deviation;
+        return Err(format!(
+            "/deviation: expected an initial_deviation of at most {most:.3} beside state, got {found}"
+        ));
+    }
+    Ok(Continuous { size: *size as usize, low, high, distribution: *distribution, deviation })
 }
 
 /// The groups in their places, each at its natural alignment, and the size of the whole record.
