@@ -244,7 +244,8 @@ struct DLManagedTensorVersioned;
 // keel_actor_act: the likeliest choice and the mean, rather than a draw.
 #define KEEL_ACT_GREEDY 1
 
-// keel_actor_act: nothing is learned from it; the slots stay where they stand.
+// keel_actor_act: nothing is learned from it; the slots stay where they stand: a recurrent policy acts from what it
+// remembers of them, and remembers no more.
 #define KEEL_ACT_UNRECORDED 2
 
 // keel_actor_act: the host or a person chose; the action records are read.
@@ -766,9 +767,11 @@ KEEL_API keel_status KEEL_CALL keel_job_model(keel_job job, keel_model *model, s
 KEEL_API void KEEL_CALL keel_job_destroy(keel_job job);
 
 // Makes an actor: one for each host thread that acts. It goes on with the slots of an actor of the session that was
-// destroyed, or was saved in mid-episode, in the order in which they were made; else all its slots are new.
+// destroyed, or was saved in mid-episode, in the order in which they were made; else all its slots are new. With
+// {"recorded": false} it leaves nothing to updates and checkpoints, and its slots are its own: for evaluation, where a
+// recurrent policy remembers the episode.
 //
-// session: kept alive; of a control policy, which is set. json: must be NULL or {}. actor: out, the caller ends it with
+// session: kept alive; of a control policy, which is set. json: nullable, UTF-8. actor: out, the caller ends it with
 // keel_actor_destroy. error: nullable. Threads: any. Status: KEEL_E_CONFIG, KEEL_E_STATE: no policy, or no session of a
 // control policy. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_actor_create(keel_session session, const char *json, size_t json_length,

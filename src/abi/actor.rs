@@ -15,7 +15,8 @@ pub type keel_actor = u64;
 
 /// keel_actor_act: the likeliest choice and the mean, rather than a draw.
 pub const KEEL_ACT_GREEDY: u32 = 1;
-/// keel_actor_act: nothing is learned from it; the slots stay where they stand.
+/// keel_actor_act: nothing is learned from it; the slots stay where they stand: a recurrent policy acts from what it
+/// remembers of them, and remembers no more.
 pub const KEEL_ACT_UNRECORDED: u32 = 2;
 /// keel_actor_act: the host or a person chose; the action records are read.
 pub const KEEL_ACT_GIVEN: u32 = 4;
@@ -34,9 +35,11 @@ impl Noun for Actor {
 }
 
 /// Makes an actor: one for each host thread that acts. It goes on with the slots of an actor of the session that was
-/// destroyed, or was saved in mid-episode, in the order in which they were made; else all its slots are new.
+/// destroyed, or was saved in mid-episode, in the order in which they were made; else all its slots are new. With
+/// {"recorded": false} it leaves nothing to updates and checkpoints, and its slots are its own: for evaluation, where a
+/// recurrent policy remembers the episode.
 ///
-/// session: kept alive; of a control policy, which is set. json: must be NULL or {}. actor: out, the caller ends it with
+/// session: kept alive; of a control policy, which is set. json: nullable, UTF-8. actor: out, the caller ends it with
 /// keel_actor_destroy. error: nullable. Threads: any. Status: KEEL_E_CONFIG, KEEL_E_STATE: no policy, or no session of a
 /// control policy. Since 0.1.
 #[no_mangle]
@@ -50,8 +53,9 @@ pub unsafe extern "C" fn keel_actor_create(
     guard!(error, {
         let actor = Out::required("actor", actor)?;
         let session = find_one::<ControlSession>(session)?;
-        config::parse::<config::Nothing>(text::json(json, json_length)?)?;
-        actor.write(handle::insert(Actor::create(&session)?)?);
+        let config = config::parse::<config::Actor>(text::json(json, json_length)?)?;
+        let made = if config.recorded { Actor::create(&session)? } else { Actor::create_unrecorded(&session)? };
+        actor.write(handle::insert(made)?);
         Ok(())
     })
 }

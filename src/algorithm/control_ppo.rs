@@ -27,6 +27,11 @@ pub struct Config {
     /// Optimiser steps of one pass. Default: minibatches of 64 steps (Schulman 2017).
     #[schemars(range(min = 1, max = 65536))]
     pub minibatches: u32,
+    /// Longest sequence that the gradient of a recurrent policy runs back through, from the recorded state before it; a
+    /// minibatch is a set of sequences. Raising it learns to remember longer. null = 16, between rl_games's 4 and
+    /// CleanRL's 128; other policies have none.
+    #[schemars(range(min = 1, max = 65536))]
+    pub sequence_length: Option<u32>,
     /// γ, per step. Raising it looks further ahead. Default: Schulman 2017.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub discount: f64,
@@ -72,6 +77,7 @@ impl Default for Config {
             rollout_steps: 2048,
             epochs: 10,
             minibatches: 32,
+            sequence_length: None,
             discount: 0.99,
             gae_lambda: 0.95,
             truncation: Truncation::Exact,
@@ -86,6 +92,26 @@ impl Default for Config {
             normalize_rewards: false,
             reward_clip: 10.0,
             learner: Learner::Auto,
+        }
+    }
+}
+
+impl Config {
+    /// Steps of the longest sequence.
+    pub fn sequence_length(&self) -> u32 {
+        self.sequence_length.unwrap_or(16)
+    }
+
+    /// Refuses settings that do not go with a policy that is recurrent, or is not.
+    pub fn check_policy(&self, recurrent: bool) -> Result<()> {
+        match (recurrent, self.learner, self.sequence_length) {
+            (true, Learner::Fused, _) => Err(Error::config(
+                "/algorithm/learner: expected libtorch or auto for a recurrent policy, whose gradient is libtorch's, got fused",
+            )),
+            (false, _, Some(length)) => Err(Error::config(format!(
+                "/algorithm/sequence_length: expected none, since the policy has no core, got {length}"
+            ))),
+            _ => Ok(()),
         }
     }
 }
@@ -140,7 +166,7 @@ pub enum ValueClip {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Learner {
-    /// The fused one where no hidden layer and no observation is wider than 512, else libtorch.
+    /// The fused one where no hidden layer and no observation is wider than 512 and there is no core, else libtorch.
     Auto,
     /// Forward, loss, backward and optimiser in plain Rust.
     Fused,

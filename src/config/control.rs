@@ -23,7 +23,10 @@ pub struct Control {
     /// Behind each hidden layer.
     #[serde(default)]
     pub activation: Activation,
-    /// Whether values have hidden layers of their own.
+    /// A recurrent core behind the hidden layers, which remembers within an episode. Absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub core: Option<Core>,
+    /// Whether values have hidden layers, and a core, of their own.
     #[serde(default)]
     pub value: ValueNetwork,
     /// Gain of the orthogonal draw of hidden layers. Default: √2 (Engstrom 2020).
@@ -145,13 +148,32 @@ pub enum Activation {
     Silu,
 }
 
+/// A recurrent core: its state is zero where an episode begins, and moves with each step. Orthogonal weights of gain 1 for
+/// each gate, biases 0 (CleanRL).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Core {
+    /// Gated recurrent unit (Cho 2014), as libtorch computes it: gates r, z, n.
+    Gru {
+        /// Numbers of its state.
+        #[schemars(range(min = 1, max = 4096))]
+        size: u32,
+    },
+    /// Long short-term memory (Hochreiter and Schmidhuber 1997), as libtorch computes it: gates i, f, g, o.
+    Lstm {
+        /// Numbers of its output; its state has twice as many.
+        #[schemars(range(min = 1, max = 4096))]
+        size: u32,
+    },
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ValueNetwork {
-    /// Hidden layers of its own, as wide as the policy's.
+    /// Hidden layers, and a core, of its own, as wide as the policy's.
     #[default]
     Separate,
-    /// The policy's hidden layers.
+    /// The policy's hidden layers and core.
     Shared,
 }
 

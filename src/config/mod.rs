@@ -5,6 +5,7 @@
 //! in the `Default` of each type and nowhere else. This room knows no tensor and no other room; what a setting does is
 //! decided by whoever receives the parsed type.
 
+mod actor;
 mod control;
 mod create;
 mod device;
@@ -17,11 +18,12 @@ mod runtime;
 mod strict;
 mod validate;
 
-pub use control::{Action, Activation, Control, Deviation, Distribution, Observation, ValueNetwork};
+pub use actor::Actor;
+pub use control::{Action, Activation, Control, Core, Deviation, Distribution, Observation, ValueNetwork};
 pub use create::{Create, Initialization};
 pub use device::{device, device_schema, DeviceName};
 pub use generate::Generate;
-pub use load::{Dtype, Load, Nothing};
+pub use load::{Dtype, Load};
 pub use optimizer::{Optimizer, Schedule};
 pub use runtime::{CudaPolicy, Runtime};
 

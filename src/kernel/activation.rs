@@ -69,9 +69,15 @@ fn exp_less_one<V: Vector>(x: V) -> V {
 
 /// tanh x = −t / (t + 2) with t = e^(−2|x|) − 1, and the sign of x.
 #[inline(always)]
-fn tanh<V: Vector>(x: V) -> V {
+pub(super) fn tanh<V: Vector>(x: V) -> V {
     let t = exp_less_one(x.abs() * V::splat(-2.0));
     (t / (t + V::splat(2.0))).with_sign(x)
+}
+
+/// 1 / (1 + e⁻ˣ)
+#[inline(always)]
+pub(super) fn sigmoid<V: Vector>(x: V) -> V {
+    V::splat(1.0) / (exp(V::splat(0.0) - x) + V::splat(1.0))
 }
 
 /// log x for normal x > 0 to one unit in the last place, with the same bits on every machine; NaN of NaN and of infinity.

@@ -40,6 +40,8 @@ impl Network {
     /// Actions for observations: the policy's outputs, then [`Network::sample`].
     ///
     /// * `observations`: `[rows, inputs]`; `masks`: `[rows, choices]`, 0 = not legal, none = all legal.
+    ///
+    /// A recurrent network takes [`Network::advance`], then [`Network::sample`].
     pub fn act(
         &self,
         weights: &[f32],
@@ -51,6 +53,7 @@ impl Network {
     ) {
         let rows = decisions.log_probs.len();
         assert_eq!(observations.len(), rows * self.inputs, "observations of as many rows as log_probs");
+        assert_eq!(self.cores.state(), 0, "a recurrent network advances");
         let source = Source::Observations(observations);
         dispatch(Sample { network: self, weights, source, masks, draw, scratch, decisions });
     }

@@ -99,7 +99,7 @@ mod tests {
         let layer = |outputs| Layer { inputs: 1, outputs, weight: 0, bias: 0, activation: Activation::Identity };
         let width = heads.iter().map(|head| head.outputs()).sum();
         let (policy, value) = (vec![layer(width)], vec![layer(1)]);
-        Network { inputs: 1, trunk: Vec::new(), policy, value, heads: heads.to_vec(), log_deviation: 0 }
+        Network { inputs: 1, policy, value, heads: heads.to_vec(), ..Network::default() }
     }
 
     fn keys(rows: usize, seed: u64) -> Vec<Key> {

@@ -74,6 +74,7 @@ impl Network {
     ) -> Measured {
         let rows = batch.returns.len();
         assert_eq!(weights.len(), gradients.len(), "a gradient for each weight");
+        assert_eq!(self.cores.state(), 0, "the gradient of recurrence is libtorch's");
         assert_eq!(
             [batch.observations.len(), batch.actions.len(), batch.log_probs.len()],
             [rows * self.inputs, rows * self.actions(), rows],

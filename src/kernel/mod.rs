@@ -1,6 +1,6 @@
 //! Slices in, slices out: acting with and learning of small networks on the processor, without a framework.
 //!
-//! Owns the multilayer perceptron over flat weights ([`network`]), its action distributions ([`distribution`]), the fused
+//! Owns the multilayer perceptron over flat weights ([`network`]), its recurrent cores ([`recurrent`]), its action distributions ([`distribution`]), the fused
 //! forward, loss and backward of one minibatch ([`learner`]), AdamW ([`adam`]), advantages over linked steps
 //! ([`advantage`]) and counter-based random numbers ([`random`]). Refuses tensors, allocation after construction, and
 //! shapes that do not fit: these are the caller's to check, and here they panic. The instruction set is chosen once, at run
@@ -20,6 +20,7 @@ pub mod network;
 mod portable;
 mod product;
 pub mod random;
+pub mod recurrent;
 mod simd;
 mod softmax;
 #[cfg(test)]
@@ -36,4 +37,5 @@ pub use family::{Family, EDGE, LOG_DEVIATIONS};
 pub use learner::{Batch, Measured, Rule, Tape, ValueClip};
 pub use network::{Head, Layer, Network, Scratch};
 pub use random::Key;
+pub use recurrent::{Cell, Core, Cores, Steps};
 pub use whiten::whiten;

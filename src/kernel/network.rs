@@ -1,13 +1,14 @@
 //! The network: a policy and a value model of a few small layers over flat weights, and their forward passes.
 //!
-//! Owns the shapes and where each parameter lies. Refuses convolutions, recurrence and normalisation of observations. Rows
-//! pass in tiles, so that the scratch memory does not grow with them.
+//! Owns the shapes and where each parameter lies. Refuses convolutions and normalisation of observations; what a recurrent
+//! core makes of a pass is in [`super::recurrent`]. Rows pass in tiles, so that the scratch memory does not grow with them.
 
 use super::activation::Activate;
 pub use super::activation::Activation;
 use super::buffer::Buffer;
 use super::family::{Dimensions, Family, Memory};
 use super::product::{Product, Start};
+use super::recurrent::{Core, Cores, Remembering};
 use super::simd::{dispatch, Routine, Vector};
 use super::softmax::Softmax;
 
@@ -38,7 +39,7 @@ pub enum Head {
 }
 
 /// A policy and a value model, with or without common layers. Offsets and sizes count floats.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Network {
     pub inputs: usize,
     /// Common hidden layers, perhaps none.
@@ -47,6 +48,8 @@ pub struct Network {
     pub policy: Vec<Layer>,
     /// The value model's own hidden layers, then an output layer of 1, without activation.
     pub value: Vec<Layer>,
+    /// Recurrent cores, perhaps none.
+    pub cores: Cores,
     /// In the order of the action record; several are a multi-discrete or hybrid action, their sum in log-probability.
     pub heads: Vec<Head>,
     /// Where the log deviations begin that are parameters, one for each such dimension in head order.
@@ -80,10 +83,15 @@ impl Network {
         let inside = |layer: &Layer| {
             layer.weight + layer.inputs * layer.outputs <= weights && layer.bias + layer.outputs <= weights
         };
-        let linked = |own: &[Layer]| {
-            let inputs = self.trunk.iter().chain(own).map(|layer| layer.inputs);
-            let before = std::iter::once(self.inputs).chain(self.trunk.iter().chain(own).map(|layer| layer.outputs));
-            inputs.zip(before).all(|(inputs, before)| inputs == before)
+        let linked = |own: &[Layer], core: &Option<Core>| {
+            let through = |layer: &Layer| (layer.inputs, layer.outputs);
+            let remember = |core: &Option<Core>| core.as_ref().map(|core| (core.inputs, core.size));
+            let (hidden, last) = own.split_at(own.len().saturating_sub(1));
+            let mut shapes: Vec<_> = self.trunk.iter().map(through).collect();
+            shapes.extend(remember(&self.cores.trunk));
+            shapes.extend(hidden.iter().map(through).chain(remember(core)).chain(last.iter().map(through)));
+            let before = std::iter::once(self.inputs).chain(shapes.iter().map(|(_, outputs)| *outputs));
+            shapes.iter().zip(before).all(|((inputs, _), before)| *inputs == before)
         };
         let ends = |own: &[Layer], width| {
             own.last().is_some_and(|layer| layer.outputs == width && layer.activation == Activation::Identity)
@@ -93,7 +101,10 @@ impl Network {
             () if self.heads.is_empty() || self.heads.iter().any(|head| head.outputs() == 0) => Err("an empty head"),
             () if layers().any(|layer| layer.inputs == 0 || layer.outputs == 0) => Err("an empty layer"),
             () if !layers().all(inside) || log_deviations > weights => Err("a parameter outside the weights"),
-            () if !linked(&self.policy) || !linked(&self.value) => Err("a layer that does not fit the one before it"),
+            () if !self.cores.fit(weights) => Err("a core outside the weights or its state"),
+            () if !linked(&self.policy, &self.cores.policy) || !linked(&self.value, &self.cores.value) => {
+                Err("a layer that does not fit the one before it")
+            }
             () if !ends(&self.policy, self.width()) => Err("a policy whose last layer does not fit its heads"),
             () if !ends(&self.value, 1) => Err("a value model whose last layer is not one number"),
             () => Ok(()),
@@ -104,7 +115,7 @@ impl Network {
     ///
     /// * `observations`: `[rows, inputs]`, any number of rows; `outputs`: `[rows, width]`, overwritten.
     ///
-    /// A row's bits depend on that row and the weights alone.
+    /// A row's bits depend on that row and the weights alone. A recurrent network takes [`Network::advance`] instead.
     pub fn policy(&self, weights: &[f32], observations: &[f32], scratch: &mut Scratch, outputs: &mut [f32]) {
         dispatch(Forward { network: self, own: &self.policy, weights, observations, scratch, outputs });
     }
@@ -211,9 +222,10 @@ impl Head {
 
 /// Memory for the forward passes of one network on one thread; all of it is taken at construction.
 pub struct Scratch {
-    hidden: [Buffer; 2],
+    pub(super) hidden: [Buffer; 2],
     /// The policy's outputs of a tile, for acting.
     pub(super) outputs: Buffer,
+    pub(super) recall: Remembering,
     pub(super) row: Row,
 }
 
@@ -239,6 +251,7 @@ impl Scratch {
         Scratch {
             hidden: [Buffer::new(TILE * widest), Buffer::new(TILE * widest)],
             outputs: Buffer::new(TILE * network.width()),
+            recall: Remembering::new(network),
             row: Row::new(network),
         }
     }
@@ -274,6 +287,7 @@ impl Routine for Forward<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let Forward { network, own, weights, observations, scratch, outputs } = self;
+        assert!(network.cores.state() == 0, "a recurrent network advances");
         let width = own.last().map_or(1, |layer| layer.outputs);
         assert_eq!(outputs.len() / width * network.inputs, observations.len(), "as many outputs as observations");
         let tiles = observations.chunks(TILE * network.inputs).zip(outputs.chunks_mut(TILE * width));

@@ -54,7 +54,8 @@ pub(super) fn network(
     let inner = hidden[0].last().copied().unwrap_or(inputs);
     let width = heads.iter().map(|head| head.outputs()).sum();
     let (policy, value) = (chain(inner, hidden[1], Some(width)), chain(inner, hidden[2], Some(1)));
-    let network = Network { inputs, trunk, policy, value, heads: heads.to_vec(), log_deviation: place };
+    let network =
+        Network { inputs, trunk, policy, value, heads: heads.to_vec(), log_deviation: place, ..Network::default() };
     weights.extend((0..network.deviations()).map(|_| numbers.next() * 0.5));
     assert_eq!(network.check(weights.len()), Ok(()));
     (network, weights)

@@ -5,5 +5,7 @@ mod cartpole;
 mod distributions;
 mod hosts;
 mod learning;
+mod recall;
+mod recurrent;
 mod settings;
 mod state;

@@ -82,7 +82,7 @@ fn alone(family: Family, size: usize) -> Network {
     let head = Head::Dimensions { size, family };
     let layer = |outputs| Layer { inputs: 1, outputs, weight: 0, bias: 0, activation: Activation::Identity };
     let (policy, value) = (vec![layer(head.outputs())], vec![layer(1)]);
-    Network { inputs: 1, trunk: Vec::new(), policy, value, heads: vec![head], log_deviation: 0 }
+    Network { inputs: 1, policy, value, heads: vec![head], ..Network::default() }
 }
 
 fn draw(network: &Network, weights: &[f32], outputs: &[f32], rows: usize, greedy: bool) -> [Vec<f32>; 2] {

@@ -1,5 +1,6 @@
 //! The network's form in plain Rust, over the same flat weights.
 
+use super::recurrence::{Cell, CHAINS};
 use super::spec::{Branch, Continuous, Spec};
 use crate::config::{Activation, Deviation, Distribution};
 use crate::kernel;
@@ -25,12 +26,29 @@ pub(super) fn network(spec: &Spec, layout: &Layout) -> kernel::Network {
         };
         layers.into_iter().enumerate().map(layer).collect::<Vec<_>>()
     });
+    let [first, second, third] = std::array::from_fn(|place| {
+        let part = |name: &str| offset(&format!("{}.core.{name}", CHAINS[place]));
+        spec.cores[place].map(|core| kernel::Core {
+            cell: match core.cell {
+                Cell::Gru => kernel::Cell::Gru,
+                Cell::Lstm => kernel::Cell::Lstm,
+            },
+            inputs: core.inputs,
+            size: core.size,
+            input_weight: part("input_weight"),
+            input_bias: part("input_bias"),
+            hidden_weight: part("hidden_weight"),
+            hidden_bias: part("hidden_bias"),
+            state: core.state,
+        })
+    });
+    let cores = kernel::Cores { trunk: first, policy: second, value: third };
     let head = |branch: &Branch| match branch {
         Branch::Discrete { choices } => kernel::Head::Categorical { choices: *choices },
         Branch::Continuous(own) => continuous(own),
     };
     let heads = spec.branches.iter().map(head).collect();
-    kernel::Network { inputs: spec.inputs, trunk, policy, value, heads, log_deviation: offset("log_deviation") }
+    kernel::Network { inputs: spec.inputs, trunk, policy, value, cores, heads, log_deviation: offset("log_deviation") }
 }
 
 fn continuous(own: &Continuous) -> kernel::Head {

@@ -8,11 +8,13 @@ mod flat;
 mod network;
 mod policy;
 mod record;
+mod recurrence;
 mod spec;
 mod statistics;
 
 pub use distribution::Evaluated;
 pub use network::Network;
 pub use policy::{Policy, Published};
+pub use recurrence::Unroll;
 pub use spec::{as_format, Branch, Continuous, Spec};
 pub use statistics::{Normalizer, Statistics};

@@ -1,6 +1,7 @@
 //! A control network in libtorch: the form that any device, any loss and every parity test can use.
 
 use super::distribution::{handed_out, judge, reparameterized, Evaluated};
+use super::recurrence::{BoundCore, Unroll, CHAINS};
 use super::spec::Spec;
 use crate::config::Activation;
 use crate::error::{Error, Result, Status};
@@ -21,6 +22,8 @@ pub struct Network {
     trunk: Vec<Dense>,
     policy: Vec<Dense>,
     value: Vec<Dense>,
+    /// The core of each chain that has one.
+    cores: [Option<BoundCore>; 3],
     log_deviation: Option<Tensor>,
 }
 
@@ -46,20 +49,41 @@ impl Network {
             (0..layers.len()).map(dense).collect::<Result<Vec<_>>>()
         });
         let log_deviation = (spec.dimensions > 0).then(|| leaf("log_deviation")).transpose()?;
-        Ok(Network { spec: spec.clone(), trunk: trunk?, policy: policy?, value: value?, log_deviation })
+        let mut cores = [const { None }; 3];
+        for ((bound, core), chain) in cores.iter_mut().zip(spec.cores).zip(CHAINS) {
+            *bound = core.map(|core| BoundCore::bind(core, chain, &leaf)).transpose()?;
+        }
+        Ok(Network { spec: spec.clone(), trunk: trunk?, policy: policy?, value: value?, cores, log_deviation })
     }
 
-    /// Outputs [B, W] and values [B] of normalised observations [B, O].
-    pub fn forward(&self, observations: &Tensor) -> Result<(Tensor, Tensor)> {
-        let hidden = self.chain(&self.trunk, observations.shallow_clone(), self.trunk.len())?;
-        let outputs = self.chain(&self.policy, hidden.shallow_clone(), self.policy.len() - 1)?;
-        let values = self.chain(&self.value, hidden, self.value.len() - 1)?;
-        Ok((outputs, values.f_squeeze_dim(1)?))
+    /// Outputs [B, W] and values [B] of normalised observations [B, O]; of a recurrent network the rows are what `unroll`
+    /// says, and gradient runs back through the steps of each sequence.
+    pub fn forward(&self, observations: &Tensor, unroll: Option<&Unroll>) -> Result<(Tensor, Tensor)> {
+        if unroll.is_some() != (self.spec.state > 0) {
+            return Err(Error::new(
+                Status::Internal,
+                "network: expected sequences where there is a core, and nowhere else",
+            ));
+        }
+        let [trunk, policy, value] = &self.cores;
+        let x = observations.shallow_clone();
+        let hidden = self.chain(&self.trunk, x, self.trunk.len(), trunk.as_ref().zip(unroll))?;
+        let own = |layers: &[Dense], core: &Option<BoundCore>| {
+            self.chain(layers, hidden.shallow_clone(), layers.len() - 1, core.as_ref().zip(unroll))
+        };
+        Ok((own(&self.policy, policy)?, own(&self.value, value)?.f_squeeze_dim(1)?))
     }
 
-    /// What it says of `observations` [B, O] and `actions` [B, A]; `legal` bool [B, choices] where there are masks.
-    pub fn evaluate(&self, observations: &Tensor, actions: &Tensor, legal: Option<&Tensor>) -> Result<Evaluated> {
-        let (outputs, values) = self.forward(observations)?;
+    /// What it says of `observations` [B, O] and `actions` [B, A]; `legal` bool [B, choices] where there are masks,
+    /// `unroll` where it is recurrent.
+    pub fn evaluate(
+        &self,
+        observations: &Tensor,
+        actions: &Tensor,
+        legal: Option<&Tensor>,
+        unroll: Option<&Unroll>,
+    ) -> Result<Evaluated> {
+        let (outputs, values) = self.forward(observations, unroll)?;
         let (log_probs, entropies) = judge(&self.spec, &outputs, self.log_deviation.as_ref(), actions, legal)?;
         Ok(Evaluated { log_probs, entropies, values })
     }
@@ -67,7 +91,7 @@ impl Network {
     /// Reparameterised actions x = μ + σ·ε [B, A], as they are recorded, and their log-probabilities [B], at `observations`
     /// [B, O] with standard normal `noise` ε [B, A]; both carry gradient. Normal and squashed actions alone.
     pub fn sample(&self, observations: &Tensor, noise: &Tensor) -> Result<(Tensor, Tensor)> {
-        let (outputs, _) = self.forward(observations)?;
+        let (outputs, _) = self.forward(observations, None)?;
         reparameterized(&self.spec, &outputs, self.log_deviation.as_ref(), noise)
     }
 
@@ -76,9 +100,17 @@ impl Network {
         handed_out(&self.spec, actions)
     }
 
-    /// Through all layers, the first `active` of which end in the activation.
-    fn chain(&self, layers: &[Dense], mut x: Tensor, active: usize) -> Result<Tensor> {
+    /// Through all layers, the first `active` of which end in the activation; the core stands behind these.
+    fn chain(
+        &self,
+        layers: &[Dense],
+        mut x: Tensor,
+        active: usize,
+        core: Option<(&BoundCore, &Unroll)>,
+    ) -> Result<Tensor> {
+        let recall = |x: Tensor| core.map_or(Ok(x.shallow_clone()), |(core, unroll)| core.through(&x, unroll));
         for (index, layer) in layers.iter().enumerate() {
+            x = if index == active { recall(x)? } else { x };
             x = layer.bias.f_addmm(&x, &layer.weight)?; // [B, out]
             if index < active {
                 x = match self.spec.config.activation {
@@ -89,6 +121,9 @@ impl Network {
                 };
             }
         }
-        Ok(x)
+        match layers.len() == active {
+            true => recall(x), // [B, size]
+            false => Ok(x),
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! A control policy: its spec and the weights and statistics that are published.
 
+use super::recurrence::CHAINS;
 use super::spec::{as_format, Branch, Spec};
 use super::statistics::{Normalizer, Statistics};
 use crate::config::{self, Deviation};
@@ -59,7 +60,7 @@ impl Policy {
             let view =
                 layout.view(&data, layout.find(&parameter.name).expect("the layout is made of these parameters"));
             match parameter.part {
-                Part::Linear { .. } => orthogonal(&view, gain(&spec, &parameter.name), &mut generator)?,
+                Part::Linear { .. } => draw(&spec, &parameter.name, &view, &mut generator)?,
                 _ if parameter.name == "log_deviation" => {
                     let _ = view.shallow_clone().f_fill_(spec.config.initial_deviation.ln())?;
                 }
@@ -196,6 +197,16 @@ fn normalizer(spec: &Spec, statistics: &Statistics) -> Normalizer {
         true => Normalizer::new(statistics, spec.config.observation_clip),
         false => Normalizer::default(),
     }
+}
+
+/// Draws a matrix: a layer's as a whole, a core's gate by gate with gain 1.
+fn draw(spec: &Spec, name: &str, matrix: &Tensor, generator: &mut torch::Generator) -> Result<()> {
+    let chain = name.split_once(".core.").and_then(|(chain, _)| CHAINS.iter().position(|other| *other == chain));
+    let Some(core) = chain.and_then(|chain| spec.cores[chain]) else {
+        return orthogonal(matrix, gain(spec, name), generator);
+    };
+    let size = core.size as i64;
+    (0..core.gates() as i64).try_for_each(|gate| orthogonal(&matrix.f_narrow(1, gate * size, size)?, 1.0, generator))
 }
 
 /// The gain of a layer's draw: of the last one of its chain, or of a hidden one.

@@ -1,5 +1,6 @@
 //! What a control network reads and writes: its spec, checked, with everything that follows from it.
 
+use super::recurrence::{Core, CHAINS};
 use crate::config::{Action, Control, Deviation, Distribution, Observation, ValueNetwork};
 use crate::error::{Error, Result, Status};
 use crate::kernel;
@@ -96,6 +97,10 @@ pub struct Spec {
     pub dimensions: usize,
     /// Whether any choice may be illegal.
     pub masked: bool,
+    /// The recurrent core of each chain that has one, in the order of [`Spec::chains`].
+    pub cores: [Option<Core>; 3],
+    /// S, the numbers of the state of all cores.
+    pub state: usize,
 }
 
 impl Spec {
@@ -107,7 +112,10 @@ impl Spec {
         let actions = total(Branch::numbers);
         let masked = groups.iter().any(|group| matches!(group, Group::Mask { .. }));
         let inputs = groups.iter().map(|group| if let Group::Vector { count, .. } = group { *count } else { 0 }).sum();
+        let (cores, state) = Core::of(&config, inputs);
         let spec = Spec {
+            cores,
+            state,
             observation_bytes,
             action_bytes: 4 * actions,
             inputs,
@@ -135,26 +143,29 @@ impl Spec {
     pub fn chains(&self) -> [(&'static str, Vec<(usize, usize)>); 3] {
         let mut widths = vec![self.inputs];
         widths.extend(self.config.hidden.iter().map(|width| *width as usize));
-        let last = widths[widths.len() - 1];
+        let core = self.cores.iter().flatten().next().map(|core| core.size);
+        let last = core.unwrap_or(widths[widths.len() - 1]);
         let hidden: Vec<(usize, usize)> = widths.windows(2).map(|pair| (pair[0], pair[1])).collect();
         let ending = |outputs: usize, own: &[(usize, usize)]| [own, &[(last, outputs)]].concat();
         let (trunk, own) = match self.config.value {
             ValueNetwork::Separate => (Vec::new(), hidden),
             ValueNetwork::Shared => (hidden, Vec::new()),
         };
-        [("trunk", trunk), ("policy", ending(self.outputs, &own)), ("value", ending(1, &own))]
+        let [first, second, third] = CHAINS;
+        [(first, trunk), (second, ending(self.outputs, &own)), (third, ending(1, &own))]
     }
 
     /// Every parameter; a matrix is [inputs, outputs], so that y = xW + b.
     pub fn parameters(&self) -> Vec<Parameter> {
         let mut parameters = Vec::new();
-        for (chain, layers) in self.chains() {
+        for ((chain, layers), core) in self.chains().into_iter().zip(&self.cores) {
             for (index, (inputs, outputs)) in layers.into_iter().enumerate() {
                 let (inputs, outputs) = (inputs as i64, outputs as i64);
                 let part = Part::Linear { fan_in: inputs };
                 parameters.push(Parameter::new(format!("{chain}.{index}.weight"), &[inputs, outputs], part));
                 parameters.push(Parameter::new(format!("{chain}.{index}.bias"), &[outputs], Part::Bias));
             }
+            parameters.extend(core.iter().flat_map(|core| core.parameters(chain)));
         }
         if self.dimensions > 0 {
             parameters.push(Parameter::new("log_deviation", &[self.dimensions as i64], Part::Bias));

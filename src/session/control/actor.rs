@@ -1,13 +1,14 @@
 //! The host's hand in a control session: it acts for slots and tells what came of it.
 //!
 //! `act` reads the published policy and touches neither libtorch nor the learner's lock; once its slots and its buffers
-//! have been seen it does not allocate. Whatever is refused, no slot has moved.
+//! have been seen it does not allocate. Whatever is refused, no slot has moved. What a recurrent policy remembers of a slot
+//! is kept beside what the slot did.
 
 use super::recording::{Episode, Recording, MOST_SLOTS, MOST_STEPS};
 use super::{ControlSession, Seat};
 use crate::algorithm::control_ppo::Truncation;
 use crate::error::{Error, Result, Status};
-use crate::kernel::{Decisions, Draw, Key, Likelihoods, Scratch};
+use crate::kernel::{Decisions, Draw, Key, Likelihoods, Scratch, Steps};
 use crate::model::control::{Policy, Published, Spec};
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 pub struct Act {
     /// The likeliest choice and the mean, rather than a draw.
     pub greedy: bool,
-    /// Nothing is learned from it; the slot stays where it stands.
+    /// Nothing is learned from it; the slot stays where it stands, with what a recurrent policy remembers.
     pub unrecorded: bool,
     /// The host chose: the actions are read.
     pub given: bool,
@@ -33,6 +34,8 @@ struct Desk {
     log_probs: Vec<f32>,
     entropies: Vec<f32>,
     outputs: Vec<f32>,
+    /// What a recurrent policy remembers: before the act, then after it.
+    states: Vec<f32>,
     keys: Vec<Key>,
     scratch: Scratch,
     /// The call that saw a slot last, to find one that is there twice.
@@ -53,6 +56,17 @@ impl Actor {
     pub fn create(session: &Arc<ControlSession>) -> Result<Arc<Actor>> {
         let policy = session.policy()?;
         let seat = session.seat(policy.spec());
+        Actor::sit(session, policy, seat)
+    }
+
+    /// An actor of the session's policy that leaves nothing: for evaluation, and for playing without learning.
+    pub fn create_unrecorded(session: &Arc<ControlSession>) -> Result<Arc<Actor>> {
+        let policy = session.policy()?;
+        let seat = session.seat_apart(policy.spec());
+        Actor::sit(session, policy, seat)
+    }
+
+    fn sit(session: &Arc<ControlSession>, policy: Arc<Policy>, seat: Seat) -> Result<Arc<Actor>> {
         let desk = Desk {
             published: policy.published(),
             observations: Vec::new(),
@@ -62,6 +76,7 @@ impl Actor {
             log_probs: Vec::new(),
             entropies: Vec::new(),
             outputs: Vec::new(),
+            states: Vec::new(),
             keys: Vec::new(),
             scratch: Scratch::new(policy.network()),
             seen: Vec::new(),
@@ -96,35 +111,52 @@ impl Actor {
         desk.fit(count, &self.policy);
         desk.read(&spec, slots, observations, how.given.then_some(&*actions))?;
         let mut recording = self.seat.recording.lock();
-        let of = |slot: &u32| recording.slots.get(*slot as usize);
-        let waits = |slot: &&u32| of(slot).is_some_and(|slot| slot.step().is_some() && !slot.observed);
-        if let Some(slot) = slots.iter().find(waits).filter(|_| !how.unrecorded) {
-            let message = format!("slots: slot {slot} has acted and was not observed since; observe it first");
-            return Err(Error::state(message));
-        }
-        if !how.unrecorded && recording.len() + count > MOST_STEPS {
-            let message =
-                format!("act: {MOST_STEPS} steps of this actor wait for an update; update, clear, or act unrecorded");
-            return Err(Error::state(message));
-        }
+        self.check_turn(&recording, slots, how)?;
         desk.choose(&self.policy, slots, how, &recording, self.stream(how))?;
+        let longest = self.session.method.sequence_length();
         for (row, slot) in slots.iter().enumerate() {
             let action = &desk.actions[row * actions_width..(row + 1) * actions_width];
             if !how.given {
                 spec.write_action(action, &mut actions[row * spec.action_bytes..(row + 1) * spec.action_bytes]);
             }
-            if !how.unrecorded {
-                recording.reach(*slot as usize);
-                recording.slots[*slot as usize].draws += u64::from(!how.greedy && !how.given);
+            let (slot, after) = (*slot as usize, &desk.states[row * spec.state..(row + 1) * spec.state]);
+            if how.unrecorded {
+                continue;
+            }
+            recording.reach(slot);
+            if self.seat.is_apart() {
+                recording.pass(slot, after);
+            } else {
+                recording.slots[slot].draws += u64::from(!how.greedy && !how.given);
                 let observation = &desk.observations[row * spec.inputs..(row + 1) * spec.inputs];
                 let legal = &desk.legal[row * choices..(row + 1) * choices];
-                recording.act(*slot as usize, observation, legal, action, desk.log_probs[row]);
+                let step = recording.act(slot, observation, legal, action, desk.log_probs[row]);
+                recording.states.record(slot, after, step, longest);
             }
         }
         if let Some(decisions) = decisions {
             decisions.iter_mut().zip(desk.decisions..).for_each(|(decision, number)| *decision = number);
         }
         desk.decisions += count as u64;
+        Ok(())
+    }
+
+    /// Refuses slots whose last act was not observed, and more steps than a recording holds.
+    fn check_turn(&self, recording: &Recording, slots: &[u32], how: Act) -> Result<()> {
+        if how.unrecorded {
+            return Ok(());
+        }
+        let of = |slot: &u32| recording.slots.get(*slot as usize);
+        let waits = |slot: &&u32| of(slot).is_some_and(|slot| slot.step().is_some() && !slot.observed);
+        if let Some(slot) = slots.iter().find(waits) {
+            let message = format!("slots: slot {slot} has acted and was not observed since; observe it first");
+            return Err(Error::state(message));
+        }
+        if recording.len() + slots.len() > MOST_STEPS {
+            let message =
+                format!("act: {MOST_STEPS} steps of this actor wait for an update; update, clear, or act unrecorded");
+            return Err(Error::state(message));
+        }
         Ok(())
     }
 
@@ -170,6 +202,10 @@ impl Actor {
             let episode = (*episode).try_into()?;
             let cut = episode == Episode::Truncated && !finals.is_empty();
             let last = if cut { last.next() } else { None };
+            if self.seat.is_apart() {
+                recording.pass_by(*slot as usize, episode);
+                continue;
+            }
             recording.observe(*slot as usize, *reward, episode, last, method.discount());
         }
         Ok(())
@@ -177,7 +213,7 @@ impl Actor {
 
     /// What numbers the draws of all its slots; those that leave no trace have numbers of their own.
     fn stream(&self, how: Act) -> Key {
-        let apart = u64::from(how.unrecorded) << 63;
+        let apart = u64::from(how.unrecorded || self.seat.is_apart()) << 63;
         Key { seed: self.session.config().seed, stream: apart | self.seat.place << 32, counter: 0 }
     }
 
@@ -233,6 +269,7 @@ impl Desk {
         self.log_probs.resize(rows, 0.0);
         self.entropies.resize(rows, 0.0);
         self.outputs.resize(rows * spec.outputs, 0.0);
+        self.states.resize(rows * spec.state, 0.0);
         if self.published.version != policy.version() {
             self.published = policy.published();
         }
@@ -242,29 +279,43 @@ impl Desk {
     fn choose(&mut self, policy: &Policy, slots: &[u32], how: Act, recording: &Recording, stream: Key) -> Result<()> {
         let Desk { published, observations, normalized, legal, actions, log_probs, keys, scratch, decisions, .. } =
             self;
-        let (network, weights) = (policy.network(), published.weights.as_slice());
+        let (network, weights, outputs) = (policy.network(), published.weights.as_slice(), &mut self.outputs);
+        let recurrent = policy.spec().state > 0;
         normalized.clear();
         normalized.extend_from_slice(observations);
         published.normalizer.apply(normalized);
         let masks = policy.spec().masked.then_some(legal.as_slice());
+        if recurrent {
+            for (state, slot) in self.states.chunks_exact_mut(policy.spec().state).zip(slots) {
+                match recording.states.now(*slot as usize) {
+                    Some(now) => state.copy_from_slice(now),
+                    None => state.fill(0.0),
+                }
+            }
+            let steps = Steps { states: &mut self.states, outputs, values: &mut [] };
+            network.advance(weights, normalized, scratch, steps);
+        } else if how.given {
+            network.policy(weights, normalized, scratch, outputs);
+        }
         if how.given {
-            network.policy(weights, normalized, scratch, &mut self.outputs);
-            network.evaluate(
-                weights,
-                &self.outputs,
-                masks,
-                actions,
-                scratch,
-                Likelihoods { log_probs, entropies: &mut self.entropies },
-            );
+            let likelihoods = Likelihoods { log_probs, entropies: &mut self.entropies };
+            network.evaluate(weights, outputs, masks, actions, scratch, likelihoods);
         } else {
             keys.clear();
             let draws = |slot: &u32| recording.slots.get(*slot as usize).map_or(0, |slot| slot.draws);
-            let counter = |slot: &u32| if how.unrecorded { *decisions } else { draws(slot) };
+            let traceless = stream.stream >> 63 == 1;
+            let counter = |slot: &u32| if traceless { *decisions } else { draws(slot) };
             let key = |slot: &u32| Key { stream: stream.stream | u64::from(*slot), counter: counter(slot), ..stream };
             keys.extend(slots.iter().map(key));
             let draw = if how.greedy { Draw::Greedy } else { Draw::Sampled(keys) };
-            network.act(weights, normalized, masks, draw, scratch, Decisions { actions, log_probs });
+            let taken = Decisions { actions, log_probs };
+            match recurrent {
+                true => network.sample(weights, outputs, masks, draw, scratch, taken),
+                false => network.act(weights, normalized, masks, draw, scratch, taken),
+            }
+        }
+        if !self.states.iter().all(|number| number.is_finite()) {
+            return Err(Error::new(Status::NonFinite, "act: what the policy remembers is not finite any more"));
         }
         match log_probs.iter().position(|log_prob| !log_prob.is_finite()) {
             Some(row) => {

@@ -9,6 +9,8 @@ mod course;
 mod ppo;
 mod recording;
 mod rollout;
+mod sequence;
+mod states;
 #[cfg(test)]
 mod tests;
 mod trainee;
@@ -57,6 +59,13 @@ impl Method {
     fn truncation(&self) -> Truncation {
         match self {
             Method::Ppo(algorithm) => algorithm.config().truncation,
+        }
+    }
+
+    /// Steps of the longest sequence that a recurrent policy learns from.
+    fn sequence_length(&self) -> u32 {
+        match self {
+            Method::Ppo(algorithm) => algorithm.config().sequence_length(),
         }
     }
 
@@ -117,6 +126,15 @@ struct Seat {
     _held: Arc<()>,
 }
 
+impl Seat {
+    /// The place of all seats that are not the session's.
+    const APART: u64 = (1 << 31) - 1;
+
+    fn is_apart(&self) -> bool {
+        self.place == Seat::APART
+    }
+}
+
 pub struct ControlSession {
     shell: Shell,
     method: Method,
@@ -166,6 +184,12 @@ impl ControlSession {
 
     fn all_recordings(&self) -> Vec<Shared> {
         self.recordings.lock().iter().map(|(recording, _)| recording.clone()).collect()
+    }
+
+    /// A seat beside those that the session has: what is done there stays there.
+    fn seat_apart(&self, spec: &Spec) -> Seat {
+        let recording = Arc::new(Mutex::new(Recording::new(spec)));
+        Seat { recording, place: Seat::APART, _held: Arc::default() }
     }
 
     /// A seat for a new actor: the first that nobody holds, or a new one.
@@ -227,8 +251,8 @@ impl Learner for ControlSession {
             for (recording, _) in self.recordings.lock().iter() {
                 let mut recording = recording.lock();
                 let used: Vec<bool> = (0..recording.len()).map(|step| recording.is_finished(step)).collect();
-                let ended = recording.ended;
-                recording.forget(&used, ended);
+                let (ended, open) = (recording.ended, recording.open());
+                recording.forget(&used, ended, &open);
             }
             Ok(())
         })

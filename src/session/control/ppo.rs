@@ -30,6 +30,7 @@ struct State {
 
 impl Ppo {
     pub fn new(policy: &Arc<Policy>, algorithm: &ControlPpo) -> Result<Ppo> {
+        algorithm.config().check_policy(policy.spec().state > 0)?;
         Ok(Ppo {
             trainee: Trainee::new(policy, algorithm.config().learner)?,
             statistics: policy.published().statistics.clone(),

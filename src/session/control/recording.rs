@@ -3,12 +3,17 @@
 //! Steps lie in the order in which they were taken; each knows the next one of its slot. A step is finished when what
 //! followed it is known: the slot's next step, or how its episode ended.
 
+mod sound;
+
+use super::states::{Begins, States};
 use crate::error::{Error, Result, Status};
 use crate::model::control::Spec;
 use serde::{Deserialize, Serialize};
 
 /// No step.
 const NONE: u32 = u32::MAX;
+/// A step that was not recorded.
+const PASSED: u32 = u32::MAX - 1;
 /// Steps that one recording holds at most: a host that never updates is told so, before memory ends.
 pub(super) const MOST_STEPS: usize = 1 << 22;
 /// Slots are numbered below this.
@@ -104,6 +109,9 @@ pub(super) struct Recording {
     pub finished: usize,
     /// Episodes that ended since the last update, the sums of their returns and lengths.
     pub ended: Ended,
+    /// What a recurrent policy remembers.
+    #[serde(default)]
+    pub states: States,
 }
 
 /// Episodes that ended.
@@ -117,7 +125,8 @@ pub(super) struct Ended {
 impl Recording {
     pub fn new(spec: &Spec) -> Recording {
         let choices = if spec.masked { spec.choices } else { 0 };
-        Recording { inputs: spec.inputs, actions_width: spec.actions, choices, ..Recording::default() }
+        let states = States::new(spec.state);
+        Recording { inputs: spec.inputs, actions_width: spec.actions, choices, states, ..Recording::default() }
     }
 
     pub fn len(&self) -> usize {
@@ -128,11 +137,12 @@ impl Recording {
     pub fn reach(&mut self, slot: usize) {
         if slot >= self.slots.len() {
             self.slots.resize_with(slot + 1, Slot::default);
+            self.states.reach(slot + 1);
         }
     }
 
-    /// A new step of a slot whose last one was observed, or which has none; that one is finished by it.
-    pub fn act(&mut self, slot: usize, observation: &[f32], legal: &[u8], action: &[f32], log_prob: f32) {
+    /// A new step of a slot whose last one was observed, or which has none; that one is finished by it. Returns its place.
+    pub fn act(&mut self, slot: usize, observation: &[f32], legal: &[u8], action: &[f32], log_prob: f32) -> usize {
         let step = self.len() as u32;
         self.observations.extend_from_slice(observation);
         self.legal.extend_from_slice(&legal[..self.choices]);
@@ -149,6 +159,7 @@ impl Recording {
         }
         state.open = step;
         state.observed = false;
+        step as usize
     }
 
     /// Refuses a reward of a slot that has not acted, and one with which its sums are no numbers any more.
@@ -158,7 +169,8 @@ impl Recording {
             let message = format!("slots: slot {slot} has not acted since its episode began; nothing was observed");
             return Err(Error::state(message));
         };
-        let sums = [self.rewards[step] + reward, (state.discounted + f64::from(reward)) as f32];
+        let before = self.rewards.get(step).copied().unwrap_or(0.0);
+        let sums = [before + reward, (state.discounted + f64::from(reward)) as f32];
         match sums.iter().all(|sum| sum.is_finite()) {
             true => Ok(()),
             false => {
@@ -202,8 +214,32 @@ impl Recording {
             self.ended.returns += state.episode_return;
             self.ended.lengths += state.episode_length;
         }
-        let draws = state.draws;
-        *state = Slot { draws, ..Slot::default() };
+        self.end(slot);
+    }
+
+    /// The next step of a slot begins an episode.
+    fn end(&mut self, slot: usize) {
+        self.slots[slot] = Slot { draws: self.slots[slot].draws, ..Slot::default() };
+        self.states.end(slot);
+    }
+
+    /// A step of a slot that is not recorded: the slot alone knows of it, and what is remembered `after` it.
+    pub fn pass(&mut self, slot: usize, after: &[f32]) {
+        self.states.pass(slot, after);
+        (self.slots[slot].open, self.slots[slot].observed) = (PASSED, false);
+    }
+
+    /// What the host saw after a step that was not recorded.
+    pub fn pass_by(&mut self, slot: usize, episode: Episode) {
+        match episode {
+            Episode::Running => self.slots[slot].observed = true,
+            _ => self.end(slot),
+        }
+    }
+
+    /// The last steps of running episodes with what their slots remembered before them.
+    pub fn open(&self) -> Begins {
+        self.states.open(self.slots.iter().map(Slot::step))
     }
 
     /// The slot's next step behind this one.
@@ -234,7 +270,8 @@ impl Recording {
     }
 
     /// Forgets the steps that are `used` and the episodes that were told of; what is left keeps its order and its memory.
-    pub fn forget(&mut self, used: &[bool], told: Ended) {
+    /// `open` as it was when they were chosen.
+    pub fn forget(&mut self, used: &[bool], told: Ended, open: &Begins) {
         let kept: Vec<usize> = (0..self.len()).filter(|step| !used.get(*step).copied().unwrap_or(false)).collect();
         let mut places = vec![NONE; self.len()];
         kept.iter().enumerate().for_each(|(place, step)| places[*step] = place as u32);
@@ -253,6 +290,7 @@ impl Recording {
         keep(&mut self.next, 1, &kept);
         self.next.iter_mut().for_each(|step| *step = moved(*step));
         self.slots.iter_mut().for_each(|slot| slot.open = moved(slot.open));
+        self.states.forget(open, |step| Some(moved(step)).filter(|step| *step != NONE));
         self.count();
         self.ended.episodes -= told.episodes;
         self.ended.returns -= told.returns;
@@ -267,56 +305,6 @@ impl Recording {
     /// Whether a step can be learned from.
     pub fn is_learned(&self, step: usize) -> bool {
         self.is_finished(step) && self.episodes[step] != Episode::Abandoned
-    }
-
-    /// Whether a checkpoint's recording is one that a policy of this spec can have made.
-    pub fn sound(&self, spec: &Spec) -> bool {
-        let (steps, fresh) = (self.len(), Recording::new(spec));
-        let widths = (self.inputs, self.actions_width, self.choices);
-        let within = |step: u32| step == NONE || (step as usize) < steps;
-        let finite = |numbers: &[f32]| numbers.iter().all(|number| number.is_finite());
-        widths == (fresh.inputs, fresh.actions_width, fresh.choices)
-            && self.observations.len() == steps * self.inputs
-            && self.legal.len() == steps * self.choices
-            && self.actions.len() == steps * self.actions_width
-            && [self.log_probs.len(), self.discounted.len(), self.episodes.len(), self.next.len()] == [steps; 4]
-            && self.next.iter().enumerate().all(|(step, next)| within(*next) && *next as usize > step)
-            && self.slots.iter().all(|slot| within(slot.open) && slot.is_sound())
-            && self.slots.len() <= MOST_SLOTS as usize
-            && self.is_linked()
-            && self.legal.iter().all(|legal| *legal <= 1)
-            && (0..steps).all(|step| spec.is_action(self.action(step), self.legal(step)))
-            && self.ended.episodes.max(self.ended.lengths) < MOST_COUNTED
-            && self.ended.returns.is_finite()
-            && [&self.observations, &self.actions, &self.log_probs, &self.rewards, &self.discounted, &self.finals]
-                .into_iter()
-                .all(|all| finite(all))
-    }
-
-    /// Whether each step is the next of one at most, each open one a slot's and not finished, and exactly the truncated
-    /// ones have a final observation.
-    fn is_linked(&self) -> bool {
-        let mut owners = vec![0; self.len()];
-        let own = |owners: &mut Vec<i32>, step: u32| {
-            if step != NONE {
-                owners[step as usize] += 1
-            }
-        };
-        self.next.iter().for_each(|step| own(&mut owners, *step));
-        let chained = owners.iter().all(|owners| *owners <= 1);
-        let mut open = vec![0; self.len()];
-        self.slots.iter().for_each(|slot| own(&mut open, slot.open));
-        let owned = (0..self.len()).all(|step| open[step] == i32::from(!self.is_finished(step)));
-        let mut cut = vec![0; self.len()];
-        let within = self.final_of.iter().all(|step| (*step as usize) < self.len());
-        if within {
-            self.final_of.iter().for_each(|step| own(&mut cut, *step));
-        }
-        let ended = |step: usize| self.episodes[step] != Episode::Running;
-        let finals = (0..self.len()).all(|step| cut[step] == i32::from(self.episodes[step] == Episode::Truncated));
-        let last = (0..self.len()).all(|step| !ended(step) || self.next[step] == NONE);
-        let whole = self.finals.len() == self.final_of.len() * self.inputs;
-        chained && owned && within && finals && last && whole
     }
 }
 
@@ -370,7 +358,7 @@ mod tests {
         all.observe(1, 5.0, Episode::Running, None, 1.0);
         act(&mut all, 1, 4.0);
         all.observe(0, 6.0, Episode::Truncated, Some(&[9.0]), 1.0);
-        all.forget(&used, Ended::default());
+        all.forget(&used, Ended::default(), &all.open());
         assert_eq!(all.observations, [2.0, 3.0, 4.0]);
         assert_eq!((all.next(0), all.next(1), all.next(2)), (Some(2), None, None));
         assert_eq!((all.slots[0].step(), all.slots[1].step()), (None, Some(2)));

@@ -1,6 +1,8 @@
 //! The steps of one update, gathered from the recordings of all actors.
 
 use super::recording::{Ended, Episode, Recording};
+use super::sequence::Sequences;
+use super::states::Begins;
 use crate::algorithm::control_ppo::{self, Truncation};
 use crate::kernel::{self, Follow};
 use crate::model::control::{Normalizer, Statistics};
@@ -26,12 +28,13 @@ pub(super) struct Taken {
     pub recording: Arc<Mutex<Recording>>,
     used: Vec<bool>,
     ended: Ended,
+    open: Begins,
 }
 
 impl Taken {
     /// Drops the steps from their recording.
     pub fn forget(&self) {
-        self.recording.lock().forget(&self.used, self.ended);
+        self.recording.lock().forget(&self.used, self.ended, &self.open);
     }
 }
 
@@ -46,6 +49,7 @@ pub(super) struct Rollout {
     discounted: Vec<f32>,
     after: Vec<After>,
     extras: usize,
+    pub sequences: Sequences,
     pub taken: Vec<Taken>,
     pub ended: Ended,
 }
@@ -60,8 +64,10 @@ impl Rollout {
         let mut all = Rollout::default();
         let mut extras = Vec::new();
         for recording in recordings {
-            let ended = all.take(&recording.lock(), &mut extras, truncation);
-            all.taken.push(Taken { recording: recording.clone(), used: ended.0, ended: ended.1 });
+            let source = recording.lock();
+            all.take(&source, &mut extras, truncation);
+            let used = (0..source.len()).map(|step| source.is_finished(step)).collect();
+            all.taken.push(Taken { recording: recording.clone(), used, ended: source.ended, open: source.open() });
         }
         all.observations.extend(extras);
         (all.rows() > 0).then_some(all)
@@ -77,7 +83,7 @@ impl Rollout {
         self.rows() + self.extras
     }
 
-    fn take(&mut self, source: &Recording, extras: &mut Vec<f32>, truncation: Truncation) -> (Vec<bool>, Ended) {
+    fn take(&mut self, source: &Recording, extras: &mut Vec<f32>, truncation: Truncation) {
         let dropped = |step: usize| truncation == Truncation::Drop && source.episodes[step] == Episode::Truncated;
         let learned = |step: usize| source.is_learned(step) && !dropped(step);
         let finals: HashMap<usize, &[f32]> = source.finals().collect();
@@ -110,7 +116,28 @@ impl Rollout {
         self.ended.episodes += source.ended.episodes;
         self.ended.returns += source.ended.returns;
         self.ended.lengths += source.ended.lengths;
-        ((0..source.len()).map(|step| source.is_finished(step)).collect(), source.ended)
+        self.string(source, &place);
+    }
+
+    /// Strings the rows of a recurrent policy into sequences, each from a state that was recorded.
+    fn string(&mut self, source: &Recording, place: &[Option<usize>]) {
+        let starts = source.states.starts();
+        let mut sequences = vec![None; source.len()];
+        for (step, row) in place.iter().enumerate().filter_map(|(step, row)| Some((step, (*row)?))) {
+            let sequence = match (starts.get(&step), sequences[step]) {
+                (Some(state), _) => self.sequences.begin(row, state),
+                (None, Some(sequence)) => {
+                    self.sequences.extend(sequence, row);
+                    sequence
+                }
+                (None, None) => continue,
+            };
+            match (self.after[row], source.next(step)) {
+                (After::Extra(extra) | After::Cut(extra), _) => self.sequences.end(sequence, extra),
+                (_, Some(next)) => sequences[next] = Some(sequence),
+                (_, None) => {}
+            }
+        }
     }
 
     /// Merges what was observed into `statistics`, then brings it to what the network reads.

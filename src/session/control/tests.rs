@@ -1,5 +1,7 @@
 //! One update on fixed data against Stable-Baselines3's own (tests/golden/make/gen_sb3.py), by both learners.
 
+mod recurrent;
+
 use super::recording::Episode;
 use super::rollout::Rollout;
 use super::update::Update;
@@ -19,7 +21,11 @@ struct Golden {
 
 impl Golden {
     fn read(case: &str) -> Golden {
-        let folder = format!("{}/tests/golden/sb3/{case}", env!("CARGO_MANIFEST_DIR"));
+        Golden::read_from("sb3", case)
+    }
+
+    fn read_from(peer: &str, case: &str) -> Golden {
+        let folder = format!("{}/tests/golden/{peer}/{case}", env!("CARGO_MANIFEST_DIR"));
         let tensors = Tensor::read_safetensors(format!("{folder}/vectors.safetensors")).unwrap().into_iter().collect();
         let text = std::fs::read_to_string(format!("{folder}/vectors.json")).unwrap();
         Golden { tensors, info: serde_json::from_str(&text).unwrap() }
@@ -189,7 +195,7 @@ fn what_a_policy_says_is_what_the_peer_says() {
         let data = Tensor::from_slice(&published.weights);
         let network = Network::bind_trainable(policy.spec(), policy.layout(), &data, &data.zeros_like()).unwrap();
         let matrix = |numbers: &[f32]| Tensor::from_slice(numbers).view([count, -1]);
-        let said = network.evaluate(&matrix(&observations), &matrix(&actions), None).unwrap();
+        let said = network.evaluate(&matrix(&observations), &matrix(&actions), None, None).unwrap();
         let mut outputs = vec![0.0; 128 * policy.spec().outputs];
         let (mut log_probs, mut entropies, mut values) = (vec![0.0; 128], vec![0.0; 128], vec![0.0; 128]);
         let (flat, weights) = (policy.network(), published.weights.as_slice());

@@ -1,10 +1,11 @@
 //! A control policy in training: flat parameters, gradients and moments, and the two ways to learn from a minibatch.
 
 use super::arena::{Arena, Arithmetic};
+use super::sequence::Packed;
 use crate::algorithm::{control_ppo, Columns, ControlPpo};
-use crate::error::Result;
+use crate::error::{Error, Result, Status};
 use crate::kernel;
-use crate::model::control::{Evaluated, Network, Policy};
+use crate::model::control::{Evaluated, Network, Policy, Unroll};
 use crate::torch::floats;
 use std::sync::Arc;
 use tch::{no_grad_guard, Kind, Tensor};
@@ -22,6 +23,9 @@ pub(super) struct Minibatch {
     pub advantages: Vec<f32>,
     pub values: Vec<f32>,
     pub returns: Vec<f32>,
+    /// Of a recurrent policy, how many sequences reach each step, and the states before them.
+    pub counts: Vec<i64>,
+    pub states: Vec<f32>,
 }
 
 pub(super) struct Trainee {
@@ -38,7 +42,7 @@ impl Trainee {
     pub fn new(policy: &Arc<Policy>, learner: control_ppo::Learner) -> Result<Trainee> {
         let widest = policy.spec().config.hidden.iter().map(|width| *width as usize).max().unwrap_or(0);
         let fused = match learner {
-            control_ppo::Learner::Auto => widest.max(policy.spec().inputs) <= FUSED_WIDTH,
+            control_ppo::Learner::Auto => policy.spec().state == 0 && widest.max(policy.spec().inputs) <= FUSED_WIDTH,
             control_ppo::Learner::Fused => true,
             control_ppo::Learner::Libtorch => false,
         };
@@ -62,7 +66,7 @@ impl Trainee {
         match &self.network {
             Some(network) => {
                 let _no_grad = no_grad_guard();
-                let (_, said) = network.forward(&matrix(observations, width)?)?;
+                let (_, said) = network.forward(&matrix(observations, width)?, None)?;
                 said.f_copy_data(&mut values, rows)?;
             }
             None => {
@@ -70,6 +74,24 @@ impl Trainee {
                 network.values(weights, observations, &mut self.scratch, &mut values);
             }
         }
+        Ok(values)
+    }
+
+    /// Values along sequences of normalised observations, one for each of their rows.
+    pub fn values_along(&mut self, observations: &[f32], packed: &Packed) -> Result<Vec<f32>> {
+        let (width, state) = (self.policy.spec().inputs, self.policy.spec().state);
+        let Some(network) = &self.network else {
+            return Err(Error::new(Status::Internal, "values: a recurrent policy learns by libtorch"));
+        };
+        let _no_grad = no_grad_guard();
+        let row = |row: &usize| &observations[row * width..(row + 1) * width];
+        let rows: Vec<f32> = packed.rows.iter().flat_map(row).copied().collect();
+        let unroll = Unroll::new(&packed.counts, &packed.states, state)?;
+        let (_, said) = network.forward(&matrix(&rows, width)?, Some(&unroll))?;
+        let mut in_order = vec![0.0; packed.rows.len()];
+        said.f_copy_data(&mut in_order, packed.rows.len())?;
+        let mut values = vec![0.0; observations.len() / width];
+        packed.rows.iter().zip(in_order).for_each(|(row, value)| values[*row] = value);
         Ok(values)
     }
 
@@ -117,7 +139,9 @@ fn through_libtorch(
         false => Some(Tensor::f_from_slice(&batch.legal)?.f_view([-1, spec.choices as i64])?.f_to_kind(Kind::Bool)?),
     };
     let (observations, actions) = (matrix(&batch.observations, spec.inputs)?, matrix(&batch.actions, spec.actions)?);
-    let said: Evaluated = network.evaluate(&observations, &actions, legal.as_ref())?;
+    let recurrent = !batch.counts.is_empty();
+    let unroll = recurrent.then(|| Unroll::new(&batch.counts, &batch.states, spec.state)).transpose()?;
+    let said: Evaluated = network.evaluate(&observations, &actions, legal.as_ref(), unroll.as_ref())?;
     let mut columns = Columns::new(batch.log_probs.len() as i64);
     for (name, column) in [
         ("old_log_probs", &batch.log_probs),

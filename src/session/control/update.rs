@@ -2,6 +2,7 @@
 
 use super::ppo::Ppo;
 use super::rollout::Rollout;
+use super::sequence::Packed;
 use super::trainee::Minibatch;
 use super::{ControlSession, Core};
 use crate::algorithm::control_ppo::Scope;
@@ -41,7 +42,9 @@ impl Update {
     pub fn new(session: &Arc<ControlSession>, algorithm: &Arc<ControlPpo>, updates: u64, rollout: Rollout) -> Update {
         let config = algorithm.config();
         let regime = Regime::OnPolicy { epochs: config.epochs.into(), minibatches: config.minibatches as usize };
-        let orders = minibatch::Minibatch::orders(regime, rollout.rows(), session.config.seed, updates);
+        // a minibatch of a recurrent policy is a set of sequences
+        let parts = if rollout.sequences.len() > 0 { rollout.sequences.len() } else { rollout.rows() };
+        let orders = minibatch::Minibatch::orders(regime, parts, session.config.seed, updates);
         Update {
             session: session.clone(),
             algorithm: algorithm.clone(),
@@ -58,6 +61,12 @@ impl Update {
     #[cfg(test)]
     pub fn given(mut self, ppo: &Ppo, orders: Vec<Vec<usize>>, values: Vec<f32>) -> Update {
         self.estimate(values, ppo.statistics.clone(), ppo.reward_statistics.clone());
+        self.ordered(orders)
+    }
+
+    /// The same plan with minibatches of the caller's.
+    #[cfg(test)]
+    pub fn ordered(self, orders: Vec<Vec<usize>>) -> Update {
         Update { orders, ..self }
     }
 
@@ -73,7 +82,11 @@ impl Update {
         if config.normalize_rewards {
             self.rollout.scale_rewards(&mut reward_statistics, config.reward_clip);
         }
-        let values = ppo.trainee.values(&self.rollout.observations)?;
+        let (rollout, trainee) = (&self.rollout, &mut ppo.trainee);
+        let values = match rollout.sequences.len() {
+            0 => trainee.values(&rollout.observations)?,
+            _ => trainee.values_along(&rollout.observations, &rollout.sequences.whole(rollout.rows()))?,
+        };
         self.estimate(values, statistics, reward_statistics);
         Ok(())
     }
@@ -96,7 +109,12 @@ impl Update {
     fn gather(&mut self, index: usize) -> Result<()> {
         let prepared =
             self.prepared.as_ref().ok_or_else(|| Error::new(Status::Internal, "update: step before prepare"))?;
-        let (rows, all, batch) = (&self.orders[index], &self.rollout, &mut self.batch);
+        let (all, batch) = (&self.rollout, &mut self.batch);
+        let packed = match all.sequences.len() {
+            0 => Packed { rows: self.orders[index].clone(), ..Packed::default() },
+            _ => all.sequences.packed(&self.orders[index]),
+        };
+        let rows = &packed.rows;
         let count = all.rows().max(1);
         fill(&mut batch.observations, &all.observations, all.observations.len() / all.states().max(1), rows);
         fill(&mut batch.legal, &all.legal, all.legal.len() / count, rows);
@@ -108,6 +126,7 @@ impl Update {
         if self.algorithm.config().advantages == Scope::Minibatch {
             kernel::whiten(&mut batch.advantages);
         }
+        (batch.counts, batch.states) = (packed.counts, packed.states);
         Ok(())
     }
 
