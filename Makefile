@@ -41,7 +41,8 @@ install: setup
 	cmake --build target/cmake-release
 	cmake --install target/cmake-release
 
-bench-control: setup
+bench-control:
+	tools/setup --mujoco
 	cmake -S . -B target/cmake-bench -DKEEL_CARGO_PROFILE=release -DKEEL_BUILD_TESTS=OFF -DKEEL_BUILD_EXAMPLES=OFF \
 		-DKEEL_BUILD_BENCHES=ON
 	cmake --build target/cmake-bench --parallel

@@ -14,8 +14,10 @@ int main(int count, char **arguments) {
       bench::update(bench::shape_named(words[1]), words[2], std::atoi(words[3].c_str()));
     } else if (words.size() == 3 && words[0] == "cartpole") {
       bench::cartpole(std::atoi(words[1].c_str()), std::atoi(words[2].c_str()));
+    } else if (words.size() == 2 && words[0] == "half_cheetah") {
+      bench::half_cheetah(std::atoi(words[1].c_str()));
     } else {
-      std::fputs("control_bench act | update SHAPE LEARNER TIMES | cartpole CARTS UPDATES\n", stderr);
+      std::fputs("control_bench act | update SHAPE LEARNER TIMES | cartpole CARTS UPDATES | half_cheetah UPDATES\n", stderr);
       return 2;
     }
     return 0;

@@ -12,5 +12,7 @@ void act();
 void update(const Shape &shape, const std::string &learner, int times);
 // Carts that learn in Stable-Baselines3's default configuration, for so many updates.
 void cartpole(int carts, int updates);
+// A HalfCheetah (examples/mujoco) that learns in the same configuration, for so many updates.
+void half_cheetah(int updates);
 
 }  // namespace bench

@@ -1,7 +1,7 @@
 """The peers of `make bench-control`: Stable-Baselines3, and PPO as a script of the kind of CleanRL. bench.py drives it.
 
     peers.py update SHAPE WHO THREADS TIMES      WHO: sb3 or script
-    peers.py cartpole ENVIRONMENTS UPDATES THREADS
+    peers.py cartpole|half_cheetah WHO ENVIRONMENTS UPDATES THREADS      script: one environment
 
 THREADS 0 leaves torch's default. Prints one line of JSON.
 """
@@ -9,6 +9,7 @@ THREADS 0 leaves torch's default. Prints one line of JSON.
 import json
 import sys
 import time
+import warnings
 
 import gymnasium
 import numpy as np
@@ -20,6 +21,7 @@ from stable_baselines3.common.logger import configure
 from torch import nn
 
 STEPS, EPOCHS, MINIBATCH, EPISODE = 2048, 10, 64, 128
+TASKS = {"cartpole": "CartPole-v1", "half_cheetah": "HalfCheetah-v4"}
 SPACES = {
     "17-64-64-6": (Box(-np.inf, np.inf, (17,)), Box(-1, 1, (6,))),
     "4-64-64-2": (Box(-np.inf, np.inf, (4,)), Discrete(2)),
@@ -74,13 +76,13 @@ def sb3_updates(shape, times):
     return [update() for _ in range(times + 1)][1:]
 
 
-def cartpole(environments, updates):
-    environment = "CartPole-v1" if environments == 1 else make_vec_env("CartPole-v1", environments)
+def sb3_learning(task, environments, updates):
+    environment = TASKS[task] if environments == 1 else make_vec_env(TASKS[task], environments)
     model = PPO("MlpPolicy", environment, device="cpu")
     steps = updates * STEPS * environments
     times = spent(lambda: model.learn(steps))
     returns = [episode["r"] for episode in model.ep_info_buffer]
-    return {"slots": environments, "steps": steps, **times, "return": round(np.mean(returns), 1)}
+    return {"slots": environments, "steps": steps, **times, "return": round(float(np.mean(returns)), 1)}
 
 
 # --- one file of PyTorch ---------------------------------------------------------------------------------------------
@@ -129,6 +131,16 @@ def learn(agent, optimizer, observations, actions, old_log_probs, advantages, re
             optimizer.step()
 
 
+def advantages_of(rewards, values, ends):
+    """Generalised advantage estimation; values: one more than rewards."""
+    advantages, last = torch.zeros(STEPS), 0.0
+    for step in reversed(range(STEPS)):
+        goes_on = 1.0 - ends[step]
+        last = rewards[step] + 0.99 * goes_on * values[step + 1] - values[step] + 0.99 * 0.95 * goes_on * last
+        advantages[step] = last
+    return advantages
+
+
 def script_updates(shape, times):
     inputs = SPACES[shape][0].shape[0]
     choices, dimensions = (2, 0) if shape == "4-64-64-2" else (0, 6)
@@ -139,20 +151,51 @@ def script_updates(shape, times):
         observations, rewards = torch.rand(STEPS, inputs) * 2 - 1, torch.rand(STEPS) * 2 - 1
         with torch.no_grad():
             actions, log_probs, _, values = agent(observations)
-        advantages, last = torch.zeros(STEPS), 0.0
-        for step in reversed(range(STEPS)):
-            goes_on = float((step + 1) % EPISODE != 0)
-            following = values[min(step + 1, STEPS - 1)]
-            last = rewards[step] + 0.99 * goes_on * following - values[step] + 0.99 * 0.95 * goes_on * last
-            advantages[step] = last
+        ends = (torch.arange(STEPS) + 1) % EPISODE == 0
+        advantages = advantages_of(rewards, torch.cat([values, values[-1:]]), ends.float())
         data = observations, actions, log_probs, advantages, advantages + values
         return spent(lambda: learn(agent, optimizer, *data))
 
     return [update() for _ in range(times + 1)][1:]
 
 
+def script_learning(task, updates):
+    """One environment, from step to step through torch, as such scripts do."""
+    environment = gymnasium.wrappers.RecordEpisodeStatistics(gymnasium.make(TASKS[task]))
+    space, discrete = environment.action_space, isinstance(environment.action_space, Discrete)
+    inputs = environment.observation_space.shape[0]
+    agent = Agent(inputs, space.n if discrete else 0, 0 if discrete else space.shape[0])
+    optimizer = torch.optim.Adam(agent.parameters(), lr=3e-4, eps=1e-5)
+    observations, rewards, ends = torch.zeros(STEPS, inputs), torch.zeros(STEPS), torch.zeros(STEPS)
+    actions = torch.zeros(STEPS, dtype=torch.int64) if discrete else torch.zeros(STEPS, *space.shape)
+    log_probs, values = torch.zeros(STEPS), torch.zeros(STEPS + 1)
+
+    def learning():
+        observation = torch.as_tensor(environment.reset(seed=0)[0], dtype=torch.float32)
+        for _ in range(updates):
+            for step in range(STEPS):
+                with torch.no_grad():
+                    action, log_prob, _, value = agent(observation[None])
+                observations[step], actions[step] = observation, action[0]
+                log_probs[step], values[step] = log_prob, value
+                acted = action[0].numpy() if discrete else np.clip(action[0].numpy(), space.low, space.high)
+                following, rewards[step], terminated, truncated, _ = environment.step(acted)
+                ends[step] = terminated or truncated
+                following = environment.reset()[0] if ends[step] else following
+                observation = torch.as_tensor(following, dtype=torch.float32)
+            with torch.no_grad():
+                values[STEPS] = agent(observation[None])[3]
+            advantages = advantages_of(rewards, values, ends)
+            learn(agent, optimizer, observations, actions, log_probs, advantages, advantages + values[:STEPS])
+
+    times = spent(learning)
+    returns = round(float(np.mean(environment.return_queue)), 1)
+    return {"slots": 1, "steps": updates * STEPS, **times, "return": returns}
+
+
 def main(part, *arguments):
     torch.manual_seed(0)
+    warnings.filterwarnings("ignore", category=DeprecationWarning)  # v4 is what results are published of
     threads = int(arguments[-2] if part == "update" else arguments[-1])
     if threads:
         torch.set_num_threads(threads)
@@ -161,7 +204,9 @@ def main(part, *arguments):
         updates = {"sb3": sb3_updates, "script": script_updates}[who]
         said = {"shape": shape, "learner": who, "times": updates(shape, int(times))}
     else:
-        said = {"who": "sb3", **cartpole(int(arguments[0]), int(arguments[1]))}
+        who, environments, updates, _ = arguments
+        sizes = (int(environments), int(updates)) if who == "sb3" else (int(updates),)
+        said = {"who": who, **{"sb3": sb3_learning, "script": script_learning}[who](part, *sizes)}
     print(json.dumps({"part": part, **said, "threads": torch.get_num_threads()}))
 
 
