@@ -1,6 +1,7 @@
 //! A batch: a kind, a number of rows, and columns that were accepted one by one.
 
-use super::table::{Layout, Spec, COLUMNS};
+use super::spec::{Layout, Need, Spec};
+use super::table::COLUMNS;
 use super::{Column, Kind, Type};
 use crate::error::{Error, Result};
 
@@ -56,15 +57,22 @@ impl Batch {
         COLUMNS.iter().zip(&self.columns).filter_map(|(spec, column)| Some((spec.name, column.as_ref()?)))
     }
 
-    /// Whether it can be used: required columns are there, text and tokens are not mixed, what follows the response has
-    /// a value for each of its tokens.
-    pub fn check(&self) -> Result<()> {
-        if let Some(spec) =
-            Spec::all(self.kind).find(|spec| spec.required(self.kind) && self.column(spec.name).is_none())
-        {
-            let kind = self.kind.name();
-            return Err(Error::data(format!("{}: required in a batch of {kind}, and not set", spec.name)));
+    /// Whether a session of a control network can use it: the columns that such sessions require are there, and none that
+    /// only those of language models do.
+    pub fn check_control(&self) -> Result<()> {
+        match Spec::all(self.kind).find(|spec| spec.need(self.kind) == Need::Language && self.has(spec)) {
+            Some(spec) => Err(Error::data(format!("{}: sessions of control networks read no such column", spec.name))),
+            None => self.check_required(Need::Control),
         }
+    }
+
+    /// Whether a session of a language model can use it: required columns are there, text and tokens are not mixed, what
+    /// follows the response has a value for each of its tokens.
+    pub fn check(&self) -> Result<()> {
+        if let Some(spec) = Spec::all(self.kind).find(|spec| spec.need(self.kind) == Need::Control && self.has(spec)) {
+            return Err(Error::data(format!("{}: sessions of language models read no such column", spec.name)));
+        }
+        self.check_required(Need::Language)?;
         self.unmixed()?;
         let Some(response) = self.column("response") else { return Ok(()) };
         let followers = Spec::all(self.kind).filter(|spec| spec.layout == Layout::Response);
@@ -72,6 +80,20 @@ impl Batch {
             self.follows(column, response).map_err(|error| error.within(spec.name))?;
         }
         Ok(())
+    }
+
+    fn has(&self, spec: &Spec) -> bool {
+        self.column(spec.name).is_some()
+    }
+
+    fn check_required(&self, by: Need) -> Result<()> {
+        match Spec::all(self.kind).find(|spec| spec.need(self.kind) == by && !self.has(spec)) {
+            Some(spec) => {
+                let kind = self.kind.name();
+                Err(Error::data(format!("{}: required in a batch of {kind}, and not set", spec.name)))
+            }
+            None => Ok(()),
+        }
     }
 
     fn unmixed(&self) -> Result<()> {
@@ -280,6 +302,19 @@ mod tests {
         let batch = Batch::new(Kind::Preferences, 1).unwrap();
         let error = batch.check().unwrap_err();
         assert_eq!(error, Error::data("prompt: required in a batch of preferences, and not set"));
+
+        let mut batch = batch;
+        let error = batch.check_control().unwrap_err();
+        assert_eq!(error, Error::data("chosen_observation: required in a batch of preferences, and not set"));
+        for name in ["chosen_observation", "chosen_action", "rejected_observation", "rejected_action"] {
+            batch.set(name, Column::ragged_f32(&[[0.5, -1.0]])).unwrap();
+        }
+        batch.check_control().unwrap();
+        let unread = "chosen_observation: sessions of language models read no such column";
+        assert_eq!(batch.check().unwrap_err(), Error::data(unread));
+        batch.set("prompt", Column::texts(&["a"])).unwrap();
+        let unread = "prompt: sessions of control networks read no such column";
+        assert_eq!(batch.check_control().unwrap_err(), Error::data(unread));
 
         let mut batch = rollouts();
         batch.set("response", Column::ragged_i32(&[vec![4, 5], vec![7]])).unwrap();

@@ -3,7 +3,7 @@
 //! A column given by hand may be anything; one that a [`Batch`](super::Batch) accepted satisfies its entry in the table,
 //! and ragged ones then always carry their offsets. The row accessors are for accepted columns.
 
-use super::table::{Layout, Rule, Spec};
+use super::spec::{Layout, Rule, Spec};
 use super::Type;
 use crate::error::{Error, Result, Status};
 use std::ops::Range;

@@ -7,9 +7,11 @@
 mod batch;
 mod column;
 mod kind;
+mod spec;
 mod table;
 
 pub use batch::Batch;
 pub use column::{Column, Values};
 pub use kind::{Kind, Type};
-pub use table::{columns_schema, Layout, Rule, Spec, COLUMNS};
+pub use spec::{Layout, Need, Rule, Spec};
+pub use table::{columns_schema, COLUMNS};

@@ -2,103 +2,9 @@
 //!
 //! A new column is a new entry here and nothing else in this room; the schema that hosts read is made from it.
 
-use super::{Kind, Type, Values};
+use super::spec::{Layout, Need, Rule, Spec};
+use super::{Kind, Type};
 use serde_json::{json, Value};
-
-/// One column that a batch may have.
-pub struct Spec {
-    pub name: &'static str,
-    /// The kinds of batch that have it, and whether a batch of that kind must have it.
-    pub kinds: &'static [(Kind, bool)],
-    /// The types it may be given in.
-    pub types: &'static [Type],
-    pub layout: Layout,
-    pub rule: Rule,
-    pub meaning: &'static str,
-}
-
-/// How values belong to rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layout {
-    /// One value per row.
-    Row,
-    /// One or several numbers per row, as many in each.
-    Numbers,
-    /// Any number of values per row, told by `rows + 1` offsets.
-    Ragged,
-    /// Ragged, with as many values in each row as `response` has tokens.
-    Response,
-}
-
-/// What may stand in a column; floating-point values are finite and text is UTF-8 in any case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rule {
-    Any,
-    /// Text, or tokens of at least 0; a row of tokens is not empty.
-    Text,
-    /// The same, and a row of tokens may be empty.
-    OptionalText,
-    /// Numbers of at least 0.
-    NotNegative,
-    /// Numbers from 0 to 1.
-    Fraction,
-    /// Whole numbers from the first to the second.
-    Between(i32, i32),
-}
-
-impl Spec {
-    /// The entry of a column, by its name, where a kind of batch has it.
-    pub fn of(kind: Kind, name: &str) -> Option<&'static Spec> {
-        Spec::all(kind).find(|spec| spec.name == name)
-    }
-
-    /// The columns of a kind of batch.
-    pub fn all(kind: Kind) -> impl Iterator<Item = &'static Spec> {
-        COLUMNS.iter().filter(move |spec| spec.kinds.iter().any(|(has, _)| *has == kind))
-    }
-
-    /// Whether a batch of a kind must have it.
-    pub fn required(&self, kind: Kind) -> bool {
-        self.kinds.contains(&(kind, true))
-    }
-
-    /// Whether it holds text, or the tokens of one.
-    pub fn holds_text(&self) -> bool {
-        matches!(self.rule, Rule::Text | Rule::OptionalText)
-    }
-
-    /// The types it may be given in: rollouts hold the tokens that were sampled, never their text.
-    pub fn types(&self, kind: Kind) -> impl Iterator<Item = Type> + '_ {
-        self.types.iter().copied().filter(move |column| kind != Kind::Rollouts || *column != Type::Utf8)
-    }
-}
-
-impl Rule {
-    /// What is expected, for messages and the schema.
-    pub fn words(self) -> String {
-        match self {
-            Rule::Any => "any number".into(),
-            Rule::Text | Rule::OptionalText => "tokens of at least 0".into(),
-            Rule::NotNegative => "numbers of at least 0".into(),
-            Rule::Fraction => "numbers from 0 to 1".into(),
-            Rule::Between(low, high) => format!("whole numbers from {low} to {high}"),
-        }
-    }
-
-    /// The position of the first value that breaks it.
-    pub fn offender(self, values: &Values) -> Option<usize> {
-        match (self, values) {
-            (Rule::Text | Rule::OptionalText, Values::I32(tokens)) => tokens.iter().position(|token| *token < 0),
-            (Rule::NotNegative, Values::F32(numbers)) => numbers.iter().position(|number| *number < 0.0),
-            (Rule::Fraction, Values::F32(numbers)) => numbers.iter().position(|number| !(0.0..=1.0).contains(number)),
-            (Rule::Between(low, high), Values::I32(codes)) => codes.iter().position(|code| *code < low || *code > high),
-            (Rule::Between(low, high), Values::U8(codes)) => {
-                codes.iter().position(|code| i32::from(*code) < low || i32::from(*code) > high)
-            }
-            _ => None,
-        }
-    }
-}
 
 const TEXT: &[Type] = &[Type::Utf8, Type::I32];
 
@@ -107,11 +13,11 @@ pub const COLUMNS: &[Spec] = &[
     Spec {
         name: "prompt",
         kinds: &[
-            (Kind::Prompts, true),
-            (Kind::Preferences, true),
-            (Kind::Rollouts, true),
-            (Kind::Feedback, true),
-            (Kind::Rankings, true),
+            (Kind::Prompts, Need::Language),
+            (Kind::Preferences, Need::Language),
+            (Kind::Rollouts, Need::Language),
+            (Kind::Feedback, Need::Language),
+            (Kind::Rankings, Need::Language),
         ],
         types: TEXT,
         layout: Layout::Ragged,
@@ -120,7 +26,7 @@ pub const COLUMNS: &[Spec] = &[
     },
     Spec {
         name: "prompt",
-        kinds: &[(Kind::Demonstrations, false)],
+        kinds: &[(Kind::Demonstrations, Need::Nobody)],
         types: TEXT,
         layout: Layout::Ragged,
         rule: Rule::OptionalText,
@@ -128,7 +34,7 @@ pub const COLUMNS: &[Spec] = &[
     },
     Spec {
         name: "response",
-        kinds: &[(Kind::Demonstrations, true), (Kind::Rollouts, true), (Kind::Feedback, true), (Kind::Rankings, true)],
+        kinds: &[(Kind::Demonstrations, Need::Language), (Kind::Rollouts, Need::Language), (Kind::Feedback, Need::Language), (Kind::Rankings, Need::Language)],
         types: TEXT,
         layout: Layout::Ragged,
         rule: Rule::Text,
@@ -136,7 +42,7 @@ pub const COLUMNS: &[Spec] = &[
     },
     Spec {
         name: "chosen",
-        kinds: &[(Kind::Preferences, true)],
+        kinds: &[(Kind::Preferences, Need::Language)],
         types: TEXT,
         layout: Layout::Ragged,
         rule: Rule::Text,
@@ -144,15 +50,47 @@ pub const COLUMNS: &[Spec] = &[
     },
     Spec {
         name: "rejected",
-        kinds: &[(Kind::Preferences, true)],
+        kinds: &[(Kind::Preferences, Need::Language)],
         types: TEXT,
         layout: Layout::Ragged,
         rule: Rule::Text,
         meaning: "the response that was not",
     },
     Spec {
+        name: "chosen_observation",
+        kinds: &[(Kind::Preferences, Need::Control)],
+        types: &[Type::F32],
+        layout: Layout::Ragged,
+        rule: Rule::Any,
+        meaning: "of each step of the segment that was preferred what was observed, step after step",
+    },
+    Spec {
+        name: "chosen_action",
+        kinds: &[(Kind::Preferences, Need::Control)],
+        types: &[Type::F32],
+        layout: Layout::Ragged,
+        rule: Rule::Any,
+        meaning: "of each of its steps what was done, step after step; of a choice its number, from 0",
+    },
+    Spec {
+        name: "rejected_observation",
+        kinds: &[(Kind::Preferences, Need::Control)],
+        types: &[Type::F32],
+        layout: Layout::Ragged,
+        rule: Rule::Any,
+        meaning: "the observations of the segment that was not",
+    },
+    Spec {
+        name: "rejected_action",
+        kinds: &[(Kind::Preferences, Need::Control)],
+        types: &[Type::F32],
+        layout: Layout::Ragged,
+        rule: Rule::Any,
+        meaning: "the actions of the segment that was not",
+    },
+    Spec {
         name: "response_mask",
-        kinds: &[(Kind::Demonstrations, false), (Kind::Rollouts, false), (Kind::Feedback, false)],
+        kinds: &[(Kind::Demonstrations, Need::Nobody), (Kind::Rollouts, Need::Nobody), (Kind::Feedback, Need::Nobody)],
         types: &[Type::U8],
         layout: Layout::Response,
         rule: Rule::Between(0, 1),
@@ -160,7 +98,7 @@ pub const COLUMNS: &[Spec] = &[
     },
     Spec {
         name: "rollout_log_probs",
-        kinds: &[(Kind::Rollouts, false)],
+        kinds: &[(Kind::Rollouts, Need::Nobody)],
         types: &[Type::F32],
         layout: Layout::Response,
         rule: Rule::Any,
@@ -168,7 +106,7 @@ pub const COLUMNS: &[Spec] = &[
     },
     Spec {
         name: "token_reward",
-        kinds: &[(Kind::Rollouts, false)],
+        kinds: &[(Kind::Rollouts, Need::Nobody)],
         types: &[Type::F32],
         layout: Layout::Response,
         rule: Rule::Any,
@@ -176,7 +114,7 @@ pub const COLUMNS: &[Spec] = &[
     },
     Spec {
         name: "step_labels",
-        kinds: &[(Kind::Demonstrations, false)],
+        kinds: &[(Kind::Demonstrations, Need::Nobody)],
         types: &[Type::F32],
         layout: Layout::Response,
         rule: Rule::Fraction,
@@ -184,7 +122,7 @@ pub const COLUMNS: &[Spec] = &[
     },
     Spec {
         name: "reward",
-        kinds: &[(Kind::Rollouts, false)],
+        kinds: &[(Kind::Rollouts, Need::Nobody)],
         types: &[Type::F32],
         layout: Layout::Numbers,
         rule: Rule::Any,
@@ -192,7 +130,7 @@ pub const COLUMNS: &[Spec] = &[
     },
     Spec {
         name: "baseline",
-        kinds: &[(Kind::Rollouts, false)],
+        kinds: &[(Kind::Rollouts, Need::Nobody)],
         types: &[Type::F32],
         layout: Layout::Row,
         rule: Rule::Any,
@@ -200,7 +138,7 @@ pub const COLUMNS: &[Spec] = &[
     },
     Spec {
         name: "finish_reason",
-        kinds: &[(Kind::Rollouts, false)],
+        kinds: &[(Kind::Rollouts, Need::Nobody)],
         types: &[Type::I32],
         layout: Layout::Row,
         rule: Rule::Between(1, 4),
@@ -208,7 +146,7 @@ pub const COLUMNS: &[Spec] = &[
     },
     Spec {
         name: "policy_version",
-        kinds: &[(Kind::Rollouts, false)],
+        kinds: &[(Kind::Rollouts, Need::Nobody)],
         types: &[Type::U64],
         layout: Layout::Row,
         rule: Rule::Any,
@@ -216,7 +154,7 @@ pub const COLUMNS: &[Spec] = &[
     },
     Spec {
         name: "id",
-        kinds: &[(Kind::Rollouts, false)],
+        kinds: &[(Kind::Rollouts, Need::Nobody)],
         types: &[Type::U64],
         layout: Layout::Row,
         rule: Rule::Any,
@@ -224,7 +162,7 @@ pub const COLUMNS: &[Spec] = &[
     },
     Spec {
         name: "group",
-        kinds: &[(Kind::Preferences, false), (Kind::Rollouts, false), (Kind::Rankings, false)],
+        kinds: &[(Kind::Preferences, Need::Nobody), (Kind::Rollouts, Need::Nobody), (Kind::Rankings, Need::Nobody)],
         types: &[Type::U64],
         layout: Layout::Row,
         rule: Rule::Any,
@@ -232,7 +170,7 @@ pub const COLUMNS: &[Spec] = &[
     },
     Spec {
         name: "weight",
-        kinds: &[(Kind::Demonstrations, false), (Kind::Preferences, false)],
+        kinds: &[(Kind::Demonstrations, Need::Nobody), (Kind::Preferences, Need::Nobody)],
         types: &[Type::F32],
         layout: Layout::Numbers,
         rule: Rule::NotNegative,
@@ -240,7 +178,7 @@ pub const COLUMNS: &[Spec] = &[
     },
     Spec {
         name: "margin",
-        kinds: &[(Kind::Preferences, false)],
+        kinds: &[(Kind::Preferences, Need::Nobody)],
         types: &[Type::F32],
         layout: Layout::Numbers,
         rule: Rule::Any,
@@ -248,7 +186,7 @@ pub const COLUMNS: &[Spec] = &[
     },
     Spec {
         name: "probability",
-        kinds: &[(Kind::Preferences, false)],
+        kinds: &[(Kind::Preferences, Need::Nobody)],
         types: &[Type::F32],
         layout: Layout::Numbers,
         rule: Rule::Fraction,
@@ -256,7 +194,7 @@ pub const COLUMNS: &[Spec] = &[
     },
     Spec {
         name: "rank",
-        kinds: &[(Kind::Rankings, true)],
+        kinds: &[(Kind::Rankings, Need::Language)],
         types: &[Type::I32],
         layout: Layout::Row,
         rule: Rule::Between(1, 1_000_000),
@@ -264,7 +202,7 @@ pub const COLUMNS: &[Spec] = &[
     },
     Spec {
         name: "label",
-        kinds: &[(Kind::Feedback, true)],
+        kinds: &[(Kind::Feedback, Need::Language)],
         types: &[Type::I32],
         layout: Layout::Row,
         rule: Rule::Between(0, 1),
@@ -273,10 +211,10 @@ pub const COLUMNS: &[Spec] = &[
     Spec {
         name: "split",
         kinds: &[
-            (Kind::Demonstrations, false),
-            (Kind::Preferences, false),
-            (Kind::Feedback, false),
-            (Kind::Rankings, false),
+            (Kind::Demonstrations, Need::Nobody),
+            (Kind::Preferences, Need::Nobody),
+            (Kind::Feedback, Need::Nobody),
+            (Kind::Rankings, Need::Nobody),
         ],
         types: &[Type::I32],
         layout: Layout::Row,
@@ -304,7 +242,12 @@ fn describe(spec: &Spec, kind: Kind) -> Value {
     };
     json!({
         "name": spec.name,
-        "required": spec.required(kind),
+        "required": spec.need(kind) != Need::Nobody,
+        "required_by": match spec.need(kind) {
+            Need::Nobody => Value::Null,
+            Need::Language => json!("sessions of language models"),
+            Need::Control => json!("sessions of control networks"),
+        },
         "types": spec.types(kind).map(Type::name).collect::<Vec<_>>(),
         "layout": layout,
         "values": spec.rule.words(),
@@ -323,13 +266,16 @@ mod tests {
             let names: Vec<&str> = Spec::all(kind).map(|spec| spec.name).collect();
             assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len(), "{names:?}");
         }
-        let needed = |kind| Spec::all(kind).filter(move |s| s.required(kind)).map(|s| s.name).collect::<Vec<_>>();
+        let of = |kind, need| Spec::all(kind).filter(move |s| s.need(kind) == need).map(|s| s.name).collect::<Vec<_>>();
+        let needed = |kind| of(kind, Need::Language);
         assert_eq!(needed(Kind::Prompts), ["prompt"]);
         assert_eq!(needed(Kind::Demonstrations), ["response"]);
         assert_eq!(needed(Kind::Preferences), ["prompt", "chosen", "rejected"]);
         assert_eq!(needed(Kind::Rollouts), ["prompt", "response"]);
         assert_eq!(needed(Kind::Feedback), ["prompt", "response", "label"]);
         assert_eq!(needed(Kind::Rankings), ["prompt", "response", "rank"]);
+        let segments = ["chosen_observation", "chosen_action", "rejected_observation", "rejected_action"];
+        assert_eq!(of(Kind::Preferences, Need::Control), segments);
     }
 
     #[test]
