@@ -7,7 +7,7 @@
 //! E is the mean over the steps of a minibatch. Vₜ₊₁ is 0 behind a terminated step, and what `truncation` says behind a
 //! truncated one; behind a slot's last step it is the value of the observation that came next.
 
-use super::{Columns, Loss};
+use super::{Columns, Learner, Loss};
 use crate::error::{Error, Result};
 use crate::math;
 use crate::model::control::Evaluated;
@@ -67,8 +67,38 @@ pub struct Config {
     /// Largest magnitude of a normalised reward. Default: Stable-Baselines3.
     #[schemars(extend("exclusiveMinimum" = 0.0, "maximum" = 1.0e6))]
     pub reward_clip: f64,
+    /// Demonstrations that are imitated beside; null = none.
+    pub cloning: Option<Imitation>,
     /// What computes the update.
     pub learner: Learner,
+}
+
+/// c · E[−log π(a|o)] on pushed demonstrations, added to the loss of each optimiser step; c falls on a straight line to 0.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Imitation {
+    /// c in the first update. Raising it holds the policy to the expert.
+    #[schemars(range(min = 0.0, max = 1000.0))]
+    pub coef: f64,
+    /// Updates after which c is 0.
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub decay_updates: u32,
+    /// Demonstrations of one optimiser step, drawn by the seed with replacement.
+    #[schemars(range(min = 1, max = 65536))]
+    pub batch_size: u32,
+}
+
+impl Default for Imitation {
+    fn default() -> Self {
+        Imitation { coef: 0.1, decay_updates: 100, batch_size: 64 }
+    }
+}
+
+impl Imitation {
+    /// c in an update, the first of which is 0.
+    pub fn coef(&self, update: u64) -> f64 {
+        self.coef * (1.0 - update as f64 / f64::from(self.decay_updates)).max(0.0)
+    }
 }
 
 impl Default for Config {
@@ -91,6 +121,7 @@ impl Default for Config {
             target_kl: 0.0,
             normalize_rewards: false,
             reward_clip: 10.0,
+            cloning: None,
             learner: Learner::Auto,
         }
     }
@@ -161,17 +192,6 @@ pub enum ValueClip {
     Maximum,
     /// The clipped one (Stable-Baselines3).
     Clipped,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Learner {
-    /// The fused one where no hidden layer and no observation is wider than 512 and there is no core, else libtorch.
-    Auto,
-    /// Forward, loss, backward and optimiser in plain Rust.
-    Fused,
-    /// libtorch's operators and its autograd.
-    Libtorch,
 }
 
 pub struct ControlPpo {

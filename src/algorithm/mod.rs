@@ -6,12 +6,14 @@
 
 mod admission;
 mod best_of_n;
+pub mod cloning;
 mod columns;
 pub mod control_ppo;
 mod cpo;
 mod dpo;
 mod grpo;
 mod kto;
+mod learner;
 mod off_policy;
 mod online_dpo;
 mod ppo;
@@ -19,6 +21,7 @@ mod reference;
 mod reinforce;
 mod reward;
 mod rollouts;
+pub mod sac;
 mod sft;
 
 pub use admission::{Admission, EqualGroups};
@@ -29,11 +32,13 @@ pub use cpo::Cpo;
 pub use dpo::Dpo;
 pub use grpo::Grpo;
 pub use kto::Kto;
+pub use learner::Learner;
 pub use online_dpo::OnlineDpo;
 pub use ppo::Ppo;
 pub use reference::{ReferenceLogProbs, ReferenceUpdate};
 pub use reinforce::Reinforce;
 pub use reward::Reward;
+pub use sac::Sac;
 pub use sft::Sft;
 
 use crate::data::Kind;
@@ -69,6 +74,10 @@ pub enum Config {
     BestOfN(best_of_n::Config),
     /// Proximal policy optimisation of a control policy on what its actors did.
     ControlPpo(control_ppo::Config),
+    /// Behaviour cloning of a control policy from demonstrations.
+    Cloning(cloning::Config),
+    /// Soft actor-critic of a control policy with continuous actions, on a replay of what its actors did.
+    Sac(sac::Config),
 }
 
 impl Default for Config {
@@ -88,7 +97,10 @@ impl Config {
             Config::Cpo(config) => config.check(),
             Config::Reward(config) => config.check(),
             Config::Kto(config) => config.check(),
-            Config::Sft(_) | Config::OnlineDpo(_) | Config::BestOfN(_) | Config::ControlPpo(_) => Ok(()),
+            Config::Sac(config) => config.check(),
+            Config::Sft(_) | Config::OnlineDpo(_) | Config::BestOfN(_) | Config::ControlPpo(_) | Config::Cloning(_) => {
+                Ok(())
+            }
         }
     }
 
@@ -105,15 +117,15 @@ impl Config {
             Config::Reinforce(config) => Box::new(Reinforce::new(config.clone())),
             Config::OnlineDpo(config) => Box::new(OnlineDpo::new(config.clone())),
             Config::BestOfN(config) => Box::new(BestOfN::new(config.clone())),
-            Config::ControlPpo(_) => {
-                return Err(Error::state("algorithm: expected one that trains a language model, got control_ppo"))
+            Config::ControlPpo(_) | Config::Sac(_) | Config::Cloning(_) => {
+                return Err(Error::state("algorithm: expected one that trains a language model"))
             }
         })
     }
 
     /// Whether it trains a control network.
     pub fn is_control(&self) -> bool {
-        matches!(self, Config::ControlPpo(_))
+        matches!(self, Config::ControlPpo(_) | Config::Sac(_) | Config::Cloning(_))
     }
 }
 

@@ -132,6 +132,40 @@ pub(super) fn backward<V: Vector>(
     }
 }
 
+/// One tile back through a chain whose weights stay: writes the gradient at its first input, `[rows, inputs]`, to `to`.
+///
+/// * `slopes`, `spare`: as for [`backward`].
+#[inline(always)]
+pub(super) fn inward<V: Vector>(
+    (layers, kept): (&[Layer], &[Kept]),
+    rows: usize,
+    slopes: &mut [f32],
+    spare: &mut [f32],
+    to: &mut [f32],
+) {
+    let (mut slopes, mut spare) = (slopes, spare);
+    for (place, layer) in layers.iter().enumerate().rev() {
+        let next = if place == 0 { &mut *to } else { &mut *spare };
+        let next = &mut next[..rows * layer.inputs];
+        Product {
+            a: slopes,
+            a_row: layer.outputs,
+            a_column: 1,
+            b: &kept[place].transposed,
+            c: next,
+            start: Start::Zero,
+            rows,
+            depth: layer.outputs,
+            columns: layer.inputs,
+        }
+        .compute::<V>();
+        if place > 0 {
+            through_activation::<V>(&layers[place - 1], &kept[place - 1], rows, next);
+            std::mem::swap(&mut slopes, &mut spare);
+        }
+    }
+}
+
 /// slopes ← slopes · f' of the layer whose results they stand at.
 #[inline(always)]
 pub(super) fn through_activation<V: Vector>(layer: &Layer, kept: &Kept, rows: usize, slopes: &mut [f32]) {

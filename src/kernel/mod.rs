@@ -2,9 +2,9 @@
 //!
 //! Owns the multilayer perceptron over flat weights ([`network`]), its recurrent cores ([`recurrent`]), its action distributions ([`distribution`]), the fused
 //! forward, loss and backward of one minibatch ([`learner`]), AdamW ([`adam`]), advantages over linked steps
-//! ([`advantage`]) and counter-based random numbers ([`random`]). Refuses tensors, allocation after construction, and
-//! shapes that do not fit: these are the caller's to check, and here they panic. The instruction set is chosen once, at run
-//! time; on one machine the same input gives the same bits, whatever rows stand beside a row.
+//! ([`advantage`]), soft actor-critic ([`soft`]) and counter-based random numbers ([`random`]). Refuses tensors, allocation
+//! after construction, and shapes that do not fit: these are the caller's to check, and here they panic. The instruction
+//! set is chosen once, at run time; on one machine the same input gives the same bits, whatever rows stand beside a row.
 
 mod activation;
 pub mod adam;
@@ -22,6 +22,7 @@ mod product;
 pub mod random;
 pub mod recurrent;
 mod simd;
+pub mod soft;
 mod softmax;
 #[cfg(test)]
 mod tests;
@@ -38,4 +39,5 @@ pub use learner::{Batch, Measured, Rule, Tape, ValueClip};
 pub use network::{Head, Layer, Network, Scratch};
 pub use random::Key;
 pub use recurrent::{Cell, Core, Cores, Steps};
+pub use soft::{SoftBatch, SoftNetworks, SoftRule, SoftTape};
 pub use whiten::whiten;

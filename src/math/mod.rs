@@ -23,6 +23,7 @@ pub mod reduction;
 pub mod response;
 pub mod reward;
 pub mod selection;
+pub mod soft;
 pub mod surrogate;
 pub mod value;
 
@@ -52,5 +53,6 @@ pub use response::{
 };
 pub use reward::{average, bradley_terry_loss, calibration_error, centering_penalty, correlation, ranked_pairs};
 pub use selection::{tolerable_tokens, uncertain_tokens};
+pub use soft::{soft_policy_loss, soft_target};
 pub use surrogate::{capped, gated_policy_loss, geometric_policy_loss, variational_policy_loss};
 pub use value::{value_clip_fraction, value_loss};

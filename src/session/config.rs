@@ -45,12 +45,14 @@ impl Default for Config {
 
 /// What a session that trains a control policy has where the host says nothing else.
 const CONTROL: &str = r#"{"optimizer": {"learning_rate": 3e-4, "epsilon": 1e-5, "max_grad_norm": 0.5}}"#;
+const SAC: &str = r#"{"optimizer": {"learning_rate": 3e-4, "max_grad_norm": 0.0}}"#;
 
 impl Config {
     /// A configuration read from JSON; what is left out has the defaults of the kind of session.
     pub fn parse(text: Option<&[u8]>) -> Result<Config> {
         config::parse_over(text, |value| match value["algorithm"]["type"].as_str() {
-            Some("control_ppo") => CONTROL,
+            Some("control_ppo" | "cloning") => CONTROL,
+            Some("sac") => SAC,
             _ => "{}",
         })
     }
@@ -83,7 +85,9 @@ impl Config {
             | algorithm::Config::Reinforce(_)
             | algorithm::Config::OnlineDpo(_)
             | algorithm::Config::BestOfN(_)
-            | algorithm::Config::ControlPpo(_) => false,
+            | algorithm::Config::ControlPpo(_)
+            | algorithm::Config::Sac(_)
+            | algorithm::Config::Cloning(_) => false,
         }
     }
 }

@@ -2,10 +2,13 @@
 
 mod bad_input;
 mod cartpole;
+mod cloning;
 mod distributions;
 mod hosts;
 mod learning;
+mod pendulum;
 mod recall;
 mod recurrent;
+mod sac;
 mod settings;
 mod state;

@@ -3,7 +3,9 @@
 //! Owns the spec with the layout of its records, the published policy that actors read, and the network's form in
 //! libtorch; its form in plain Rust is built from the same layout for `kernel`. Knows no loss and no environment.
 
+mod critic;
 mod distribution;
+mod even;
 mod flat;
 mod network;
 mod policy;
@@ -12,6 +14,7 @@ mod recurrence;
 mod spec;
 mod statistics;
 
+pub use critic::{Critics, Twins};
 pub use distribution::Evaluated;
 pub use network::Network;
 pub use policy::{Policy, Published};

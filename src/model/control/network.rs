@@ -11,9 +11,9 @@ use std::sync::Arc;
 use tch::Tensor;
 
 /// y = xW + b.
-struct Dense {
-    weight: Tensor,
-    bias: Tensor,
+pub(super) struct Dense {
+    pub weight: Tensor,
+    pub bias: Tensor,
 }
 
 /// The layers of a policy and its values, bound to flat weights.
@@ -113,12 +113,7 @@ impl Network {
             x = if index == active { recall(x)? } else { x };
             x = layer.bias.f_addmm(&x, &layer.weight)?; // [B, out]
             if index < active {
-                x = match self.spec.config.activation {
-                    Activation::Tanh => x.f_tanh()?,
-                    Activation::Relu => x.f_relu()?,
-                    Activation::Elu => x.f_elu()?,
-                    Activation::Silu => x.f_silu()?,
-                };
+                x = activate(&x, self.spec.config.activation)?;
             }
         }
         match layers.len() == active {
@@ -126,4 +121,14 @@ impl Network {
             false => Ok(x),
         }
     }
+}
+
+/// What stands behind a hidden layer, element by element.
+pub(super) fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
+    Ok(match activation {
+        Activation::Tanh => x.f_tanh()?,
+        Activation::Relu => x.f_relu()?,
+        Activation::Elu => x.f_elu()?,
+        Activation::Silu => x.f_silu()?,
+    })
 }

@@ -145,6 +145,11 @@ impl Policy {
         self.published.lock().clone()
     }
 
+    /// What these statistics make of observations, if the spec asks for it.
+    pub fn normalizer(&self, statistics: &Statistics) -> Normalizer {
+        normalizer(&self.spec, statistics)
+    }
+
     /// The version of what is published.
     pub fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
@@ -241,7 +246,7 @@ fn spread(spec: &Spec, layout: &Layout, data: &Tensor) -> Result<()> {
 }
 
 /// Fills a matrix with orthonormal rows or columns, whichever are fewer, times `gain`.
-fn orthogonal(matrix: &Tensor, gain: f64, generator: &mut torch::Generator) -> Result<()> {
+pub(super) fn orthogonal(matrix: &Tensor, gain: f64, generator: &mut torch::Generator) -> Result<()> {
     let (rows, columns) = matrix.size2()?;
     let (long, short) = (rows.max(columns), rows.min(columns));
     let drawn = Tensor::f_zeros([long, short], (Kind::Float, Device::Cpu))?;

@@ -84,6 +84,34 @@ impl Spec {
         Ok(())
     }
 
+    /// An action as a host tells it in numbers, of a discrete branch the index, as [A]; `legal` as the observation said.
+    pub fn record_action(&self, numbers: &[f32], legal: &[u8], action: &mut [f32]) -> Result<()> {
+        let mut record = Vec::with_capacity(self.action_bytes);
+        let mut rest = numbers.iter();
+        for branch in &self.branches {
+            for number in rest.by_ref().take(branch.numbers()) {
+                match branch {
+                    Branch::Discrete { .. } if number.fract() == 0.0 => {
+                        record.extend((*number as i32).to_ne_bytes());
+                    }
+                    Branch::Discrete { .. } => record.extend((-1i32).to_ne_bytes()),
+                    Branch::Continuous(own) if own.distribution != Distribution::Normal => {
+                        if *number < own.low || *number > own.high {
+                            let (low, high) = (own.low, own.high);
+                            return Err(Error::data(format!("action: expected from {low} to {high}, got {number}")));
+                        }
+                        record.extend(number.to_ne_bytes());
+                    }
+                    Branch::Continuous(_) => record.extend(number.to_ne_bytes()),
+                }
+            }
+        }
+        self.read_action(&record, legal, action).map_err(|error| {
+            let message = error.message.replacen("actions:", "action:", 1);
+            Error::new(error.status, message)
+        })
+    }
+
     /// Whether numbers [A] are an action that these legal choices, all where there are none, allow.
     pub fn is_action(&self, action: &[f32], legal: &[u8]) -> bool {
         let (mut numbers, mut first) = (action.iter(), 0);

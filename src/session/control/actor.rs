@@ -5,12 +5,14 @@
 //! is kept beside what the slot did.
 
 use super::recording::{Episode, Recording, MOST_SLOTS, MOST_STEPS};
-use super::{ControlSession, Seat};
+use super::seat::Seat;
+use super::ControlSession;
 use crate::algorithm::control_ppo::Truncation;
 use crate::error::{Error, Result, Status};
 use crate::kernel::{Decisions, Draw, Key, Likelihoods, Scratch, Steps};
 use crate::model::control::{Policy, Published, Spec};
 use parking_lot::{Mutex, MutexGuard};
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
 /// What a host asks of `act`.
@@ -112,7 +114,8 @@ impl Actor {
         desk.read(&spec, slots, observations, how.given.then_some(&*actions))?;
         let mut recording = self.seat.recording.lock();
         self.check_turn(&recording, slots, how)?;
-        desk.choose(&self.policy, slots, how, &recording, self.stream(how))?;
+        let evenly = self.session.explores.load(Ordering::Acquire);
+        desk.choose(&self.policy, slots, how, evenly, &recording, self.stream(how))?;
         let longest = self.session.method.sequence_length();
         for (row, slot) in slots.iter().enumerate() {
             let action = &desk.actions[row * actions_width..(row + 1) * actions_width];
@@ -275,8 +278,17 @@ impl Desk {
         }
     }
 
-    /// Fills in actions, unless they were given, and their log-probabilities.
-    fn choose(&mut self, policy: &Policy, slots: &[u32], how: Act, recording: &Recording, stream: Key) -> Result<()> {
+    /// Fills in actions, unless they were given, and their log-probabilities; `evenly`: those that are drawn are not the
+    /// policy's.
+    fn choose(
+        &mut self,
+        policy: &Policy,
+        slots: &[u32],
+        how: Act,
+        evenly: bool,
+        recording: &Recording,
+        stream: Key,
+    ) -> Result<()> {
         let Desk { published, observations, normalized, legal, actions, log_probs, keys, scratch, decisions, .. } =
             self;
         let (network, weights, outputs) = (policy.network(), published.weights.as_slice(), &mut self.outputs);
@@ -310,6 +322,7 @@ impl Desk {
             let draw = if how.greedy { Draw::Greedy } else { Draw::Sampled(keys) };
             let taken = Decisions { actions, log_probs };
             match recurrent {
+                _ if evenly && !how.greedy => policy.spec().draw_evenly(keys, taken.actions, taken.log_probs),
                 true => network.sample(weights, outputs, masks, draw, scratch, taken),
                 false => network.act(weights, normalized, masks, draw, scratch, taken),
             }

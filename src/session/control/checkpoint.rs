@@ -149,6 +149,7 @@ impl Checkpoint {
         policy.raise_version(self.state.policy_version);
         course.publish()?;
         (core.updates, core.optimizer_steps) = (self.state.updates, self.state.optimizer_steps);
+        session.explores.store(session.method.explores() && core.updates == 0, Ordering::Release);
         let mut recordings = session.recordings.lock();
         while recordings.len() < self.recordings.len() {
             recordings.push((Arc::new(Mutex::new(Recording::new(spec))), Weak::new()));

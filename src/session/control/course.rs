@@ -5,6 +5,7 @@
 
 use super::arena::Moments;
 use super::recording::Recording;
+use crate::data::Batch;
 use crate::error::{Error, Result, Status};
 use serde::de::DeserializeOwned;
 use serde::Serialize;
@@ -14,6 +15,16 @@ use std::collections::BTreeMap;
 pub(super) trait Course: Send {
     /// Makes what was learned what every reader sees; returns its version.
     fn publish(&mut self) -> Result<u64>;
+
+    /// Takes all rows of the batch or none; returns the id of the first.
+    fn push(&mut self, _batch: &Batch) -> Result<u64> {
+        Err(Error::state(
+            "push: expected a session whose method learns from batches; this one learns from what actors do",
+        ))
+    }
+
+    /// Drops what it remembers of steps and batches, after `made` optimiser steps.
+    fn clear(&mut self, _made: u64) {}
 
     /// All that decides its future.
     fn save(&mut self) -> Result<Saved>;

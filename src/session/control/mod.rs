@@ -5,10 +5,15 @@
 mod actor;
 mod arena;
 pub(super) mod checkpoint;
+mod cloning;
 mod course;
+mod demonstrations;
+mod ended;
 mod ppo;
 mod recording;
 mod rollout;
+mod sac;
+mod seat;
 mod sequence;
 mod states;
 #[cfg(test)]
@@ -23,28 +28,35 @@ use super::plan::{Output, Plan, Whole};
 use super::shell::{check_unfinished, Shell};
 use super::{Config, Job, Learner, Role, Runtime};
 use crate::algorithm::control_ppo::Truncation;
-use crate::algorithm::{self, ControlPpo};
+use crate::algorithm::{self, ControlPpo, Sac};
 use crate::data::Batch;
 use crate::error::{Error, Result, Status};
 use crate::model::control::{Policy, Spec};
 use crate::model::AnyModel;
+use cloning::Imitator;
 use course::Course;
 use parking_lot::Mutex;
 use ppo::Ppo;
-use recording::Recording;
+use sac::ActorCritic;
+use seat::Shared;
 use std::ops::Deref;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 
 /// The method that the configuration names.
 enum Method {
     Ppo(Arc<ControlPpo>),
+    Sac(Arc<Sac>),
+    Cloning(Arc<algorithm::cloning::Config>),
 }
 
 impl Method {
     fn of(config: &algorithm::Config) -> Option<Method> {
         match config {
             algorithm::Config::ControlPpo(config) => Some(Method::Ppo(Arc::new(ControlPpo::new(config.clone())))),
+            algorithm::Config::Sac(config) => Some(Method::Sac(Arc::new(Sac::new(config.clone())))),
+            algorithm::Config::Cloning(config) => Some(Method::Cloning(Arc::new(config.clone()))),
             _ => None,
         }
     }
@@ -53,12 +65,24 @@ impl Method {
     fn discount(&self) -> f64 {
         match self {
             Method::Ppo(algorithm) => algorithm.config().discount,
+            Method::Sac(algorithm) => algorithm.config().discount,
+            Method::Cloning(_) => 1.0,
         }
     }
 
     fn truncation(&self) -> Truncation {
         match self {
             Method::Ppo(algorithm) => algorithm.config().truncation,
+            Method::Sac(_) => Truncation::Exact,
+            Method::Cloning(_) => Truncation::Ignore,
+        }
+    }
+
+    /// Whether actors draw evenly between the bounds of their actions until the first update is complete.
+    fn explores(&self) -> bool {
+        match self {
+            Method::Ppo(_) | Method::Cloning(_) => false,
+            Method::Sac(algorithm) => algorithm.config().learning_starts > 0,
         }
     }
 
@@ -66,20 +90,31 @@ impl Method {
     fn sequence_length(&self) -> u32 {
         match self {
             Method::Ppo(algorithm) => algorithm.config().sequence_length(),
+            Method::Sac(_) | Method::Cloning(_) => u32::MAX,
         }
     }
 
     /// What it keeps from now on.
-    fn course(&self, policy: &Arc<Policy>) -> Result<AnyCourse> {
+    fn course(&self, policy: &Arc<Policy>, seed: u64) -> Result<AnyCourse> {
         match self {
             Method::Ppo(algorithm) => Ok(AnyCourse::Ppo(Ppo::new(policy, algorithm)?)),
+            Method::Sac(algorithm) => Ok(AnyCourse::Sac(ActorCritic::new(policy, algorithm, seed)?)),
+            Method::Cloning(config) => Ok(AnyCourse::Cloning(Imitator::new(policy, config, seed)?)),
         }
     }
 
     /// The next update; `None` while it lacks data.
-    fn plan(&self, session: &Arc<ControlSession>, updates: u64) -> Option<Box<dyn Plan>> {
+    fn plan(&self, session: &Arc<ControlSession>, core: &mut Core) -> Result<Option<Box<dyn Plan>>> {
         match self {
-            Method::Ppo(algorithm) => Ppo::plan(session, algorithm, updates, &session.all_recordings()),
+            Method::Ppo(algorithm) => {
+                let updates = core.updates;
+                Ok(core.ppo()?.plan(session, algorithm, updates))
+            }
+            Method::Sac(_) => {
+                let made = core.optimizer_steps;
+                Ok(core.sac()?.plan(session, made))
+            }
+            Method::Cloning(_) => Ok(core.imitator()?.plan(session)),
         }
     }
 }
@@ -87,6 +122,8 @@ impl Method {
 /// What the session's method keeps.
 enum AnyCourse {
     Ppo(Ppo),
+    Sac(ActorCritic),
+    Cloning(Imitator),
 }
 
 /// The learner's state.
@@ -101,12 +138,29 @@ impl Core {
     fn course(&mut self) -> Result<&mut dyn Course> {
         match self.course.as_mut().ok_or_else(no_policy)? {
             AnyCourse::Ppo(course) => Ok(course),
+            AnyCourse::Sac(course) => Ok(course),
+            AnyCourse::Cloning(course) => Ok(course),
         }
     }
 
     fn ppo(&mut self) -> Result<&mut Ppo> {
         match self.course.as_mut().ok_or_else(no_policy)? {
             AnyCourse::Ppo(course) => Ok(course),
+            _ => Err(another_method()),
+        }
+    }
+
+    fn sac(&mut self) -> Result<&mut ActorCritic> {
+        match self.course.as_mut().ok_or_else(no_policy)? {
+            AnyCourse::Sac(course) => Ok(course),
+            _ => Err(another_method()),
+        }
+    }
+
+    fn imitator(&mut self) -> Result<&mut Imitator> {
+        match self.course.as_mut().ok_or_else(no_policy)? {
+            AnyCourse::Cloning(course) => Ok(course),
+            _ => Err(another_method()),
         }
     }
 }
@@ -115,23 +169,17 @@ fn no_policy() -> Error {
     Error::state("session: it has no policy yet; set one for the role policy")
 }
 
-/// A recording that an actor writes and updates read.
-type Shared = Arc<Mutex<Recording>>;
-
-/// What an actor holds of its session.
-struct Seat {
-    recording: Shared,
-    /// Among those of the session: what the draws are numbered by.
-    place: u64,
-    _held: Arc<()>,
+fn another_method() -> Error {
+    Error::new(Status::Internal, "session: its course is another method's")
 }
 
-impl Seat {
-    /// The place of all seats that are not the session's.
-    const APART: u64 = (1 << 31) - 1;
-
-    fn is_apart(&self) -> bool {
-        self.place == Seat::APART
+/// Refuses recurrent policies where a method learns from single steps.
+fn without_core(spec: &Spec, method: &str) -> Result<()> {
+    match spec.state {
+        0 => Ok(()),
+        _ => Err(Error::config(format!(
+            "/core: expected none, since {method} learns from single steps, got a recurrent policy"
+        ))),
     }
 }
 
@@ -140,6 +188,8 @@ pub struct ControlSession {
     method: Method,
     core: Mutex<Core>,
     policy: Mutex<Option<Arc<Policy>>>,
+    /// Whether actors draw evenly between the bounds of their actions.
+    explores: AtomicBool,
     /// One for each actor that there was, with what that actor holds while it lives; an actor that goes leaves its own to the
     /// next one that comes.
     recordings: Mutex<Vec<(Shared, Weak<()>)>>,
@@ -170,6 +220,7 @@ impl ControlSession {
         }
         Ok(Arc::new(ControlSession {
             shell,
+            explores: AtomicBool::new(method.explores()),
             method,
             core: Mutex::default(),
             policy: Mutex::default(),
@@ -180,29 +231,6 @@ impl ControlSession {
     /// The policy in training.
     fn policy(&self) -> Result<Arc<Policy>> {
         self.policy.lock().clone().ok_or_else(no_policy)
-    }
-
-    fn all_recordings(&self) -> Vec<Shared> {
-        self.recordings.lock().iter().map(|(recording, _)| recording.clone()).collect()
-    }
-
-    /// A seat beside those that the session has: what is done there stays there.
-    fn seat_apart(&self, spec: &Spec) -> Seat {
-        let recording = Arc::new(Mutex::new(Recording::new(spec)));
-        Seat { recording, place: Seat::APART, _held: Arc::default() }
-    }
-
-    /// A seat for a new actor: the first that nobody holds, or a new one.
-    fn seat(&self, spec: &Spec) -> Seat {
-        let mut all = self.recordings.lock();
-        let free = all.iter().position(|(_, holder)| holder.strong_count() == 0);
-        let place = free.unwrap_or(all.len());
-        if place == all.len() {
-            all.push((Arc::new(Mutex::new(Recording::new(spec))), Weak::new()));
-        }
-        let held = Arc::new(());
-        all[place].1 = Arc::downgrade(&held);
-        Seat { recording: all[place].0.clone(), place: place as u64, _held: held }
     }
 }
 
@@ -220,7 +248,7 @@ impl Learner for ControlSession {
                 return Err(Error::state("model: the session has its policy already"));
             }
             policy.acquire_trainer()?;
-            let course = self.method.course(&policy).inspect_err(|_| policy.release_trainer())?;
+            let course = self.method.course(&policy, self.config.seed).inspect_err(|_| policy.release_trainer())?;
             self.core.lock().course = Some(course);
             *self.policy.lock() = Some(policy);
             Ok(())
@@ -240,10 +268,8 @@ impl Learner for ControlSession {
         Ok(self.policy()?.spec().layout().to_string())
     }
 
-    fn push(&self, _batch: &Batch) -> Result<u64> {
-        Err(Error::state(
-            "push: expected a session whose method learns from batches; this one learns from what actors do",
-        ))
+    fn push(&self, batch: &Batch) -> Result<u64> {
+        self.core.lock().course()?.push(batch)
     }
 
     fn clear(&self) -> Result<()> {
@@ -253,6 +279,11 @@ impl Learner for ControlSession {
                 let used: Vec<bool> = (0..recording.len()).map(|step| recording.is_finished(step)).collect();
                 let (ended, open) = (recording.ended, recording.open());
                 recording.forget(&used, ended, &open);
+            }
+            let mut core = self.core.lock();
+            let made = core.optimizer_steps;
+            if let Ok(course) = core.course() {
+                course.clear(made);
             }
             Ok(())
         })
@@ -264,7 +295,7 @@ impl Learner for ControlSession {
         check_unfinished(&updating, "update")?;
         let mut core = self.core.lock();
         core.course()?;
-        let Some(plan) = self.method.plan(&self, core.updates) else { return Ok(None) };
+        let Some(plan) = self.method.plan(&self, &mut core)? else { return Ok(None) };
         let job = Job::new(&self.runtime, plan);
         *updating = Arc::downgrade(&job);
         Ok(Some(job))

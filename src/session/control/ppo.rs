@@ -1,13 +1,15 @@
 //! What proximal policy optimisation keeps between the updates of a control session.
 
 use super::course::{Course, Saved};
+use super::demonstrations::Demonstrations;
 use super::recording::Recording;
 use super::rollout::Rollout;
 use super::trainee::Trainee;
 use super::update::Update;
-use super::{ControlSession, Shared};
+use super::{without_core, ControlSession};
 use crate::algorithm::ControlPpo;
-use crate::error::Result;
+use crate::data::Batch;
+use crate::error::{Error, Result};
 use crate::model::control::{Policy, Statistics};
 use crate::session::plan::Plan;
 use serde::{Deserialize, Serialize};
@@ -18,6 +20,9 @@ pub(super) struct Ppo {
     /// Of observations and of discounted rewards, as of the last finished update.
     pub statistics: Statistics,
     pub reward_statistics: Statistics,
+    /// What it imitates beside, where its settings say so.
+    pub shown: Option<Demonstrations>,
+    pushed: u64,
 }
 
 /// What a checkpoint says beside the tensors.
@@ -26,28 +31,35 @@ struct State {
     steps: u64,
     statistics: Statistics,
     reward_statistics: Statistics,
+    pushed: u64,
 }
 
 impl Ppo {
     pub fn new(policy: &Arc<Policy>, algorithm: &ControlPpo) -> Result<Ppo> {
         algorithm.config().check_policy(policy.spec().state > 0)?;
+        if algorithm.config().cloning.is_some() {
+            without_core(policy.spec(), "cloning")?;
+        }
         Ok(Ppo {
             trainee: Trainee::new(policy, algorithm.config().learner)?,
             statistics: policy.published().statistics.clone(),
             reward_statistics: Statistics::new(1),
+            shown: algorithm.config().cloning.as_ref().map(|_| Demonstrations::default()),
+            pushed: 0,
         })
     }
 
     /// An update on all finished steps; `None` while there are too few.
     pub fn plan(
+        &self,
         session: &Arc<ControlSession>,
         algorithm: &Arc<ControlPpo>,
         updates: u64,
-        recordings: &[Shared],
     ) -> Option<Box<dyn Plan>> {
-        let config = algorithm.config();
-        let rollout = Rollout::gather(recordings, config.rollout_steps as usize, config.truncation)?;
-        Some(Box::new(Update::new(session, algorithm, updates, rollout)))
+        let (config, recordings) = (algorithm.config(), session.all_recordings());
+        let rollout = Rollout::gather(&recordings, config.rollout_steps as usize, config.truncation)?;
+        let shown = self.shown.as_ref().map_or(0, Demonstrations::rows);
+        Some(Box::new(Update::new(session, algorithm, updates, rollout).beside(shown)))
     }
 }
 
@@ -57,24 +69,53 @@ impl Course for Ppo {
         Ok(self.trainee.policy.publish(weights, self.statistics.clone()))
     }
 
+    fn push(&mut self, batch: &Batch) -> Result<u64> {
+        let Some(shown) = &mut self.shown else {
+            return Err(Error::state(
+                "push: expected a session that has cloning among its settings; this one learns from what \
+                                     actors do",
+            ));
+        };
+        shown.push(self.trainee.policy.spec(), batch)?;
+        self.pushed += batch.rows();
+        Ok(self.pushed - batch.rows())
+    }
+
+    fn clear(&mut self, _made: u64) {
+        if let Some(shown) = &mut self.shown {
+            shown.clear();
+        }
+    }
+
     fn save(&mut self) -> Result<Saved> {
         let mut saved = Saved::default();
         let steps = saved.put("policy", self.trainee.arena.moments()?);
         let (statistics, reward_statistics) = (self.statistics.clone(), self.reward_statistics.clone());
-        saved.tell(&State { steps, statistics, reward_statistics })?;
+        if let Some(shown) = &self.shown {
+            shown.save(&mut saved);
+        }
+        saved.tell(&State { steps, statistics, reward_statistics, pushed: self.pushed })?;
         Ok(saved)
     }
 
     fn check(&self, saved: &Saved) -> Result<()> {
         let state: State = saved.told()?;
-        let sound = state.statistics.sound(self.trainee.policy.spec().inputs) && state.reward_statistics.sound(1);
+        let shown = self.shown.is_none() || Demonstrations::saved(saved, self.trainee.policy.spec())?.is_some();
+        let sound = shown
+            && state.pushed < 1 << 62
+            && state.statistics.sound(self.trainee.policy.spec().inputs)
+            && state.reward_statistics.sound(1);
         saved.sound(sound && self.trainee.arena.fits(&saved.moments("policy", state.steps)?))
     }
 
     fn load(&mut self, saved: &Saved) -> Result<()> {
         let state: State = saved.told()?;
         self.trainee.arena.set_moments(&saved.moments("policy", state.steps)?)?;
+        if let Some(shown) = &mut self.shown {
+            *shown = Demonstrations::saved(saved, self.trainee.policy.spec())?.unwrap_or_default();
+        }
         (self.statistics, self.reward_statistics) = (state.statistics, state.reward_statistics);
+        self.pushed = state.pushed;
         Ok(())
     }
 

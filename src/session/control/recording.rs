@@ -5,6 +5,7 @@
 
 mod sound;
 
+use super::ended::Ended;
 use super::states::{Begins, States};
 use crate::error::{Error, Result, Status};
 use crate::model::control::Spec;
@@ -112,14 +113,6 @@ pub(super) struct Recording {
     /// What a recurrent policy remembers.
     #[serde(default)]
     pub states: States,
-}
-
-/// Episodes that ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Ended {
-    pub episodes: u64,
-    pub returns: f64,
-    pub lengths: u64,
 }
 
 impl Recording {

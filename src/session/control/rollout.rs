@@ -1,6 +1,7 @@
 //! The steps of one update, gathered from the recordings of all actors.
 
-use super::recording::{Ended, Episode, Recording};
+use super::ended::Ended;
+use super::recording::{Episode, Recording};
 use super::sequence::Sequences;
 use super::states::Begins;
 use crate::algorithm::control_ppo::{self, Truncation};
@@ -113,9 +114,7 @@ impl Rollout {
             self.rewards.push(source.rewards[step]);
             self.discounted.push(source.discounted[step]);
         }
-        self.ended.episodes += source.ended.episodes;
-        self.ended.returns += source.ended.returns;
-        self.ended.lengths += source.ended.lengths;
+        self.ended.add(source.ended);
         self.string(source, &place);
     }
 

@@ -151,7 +151,7 @@ impl Golden {
 }
 
 fn algorithm(session: &ControlSession) -> &Arc<ControlPpo> {
-    let Method::Ppo(algorithm) = &session.method;
+    let Method::Ppo(algorithm) = &session.method else { panic!("a session of PPO") };
     algorithm
 }
 

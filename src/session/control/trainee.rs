@@ -1,17 +1,15 @@
 //! A control policy in training: flat parameters, gradients and moments, and the two ways to learn from a minibatch.
 
 use super::arena::{Arena, Arithmetic};
+use super::demonstrations::Demonstrations;
 use super::sequence::Packed;
-use crate::algorithm::{control_ppo, Columns, ControlPpo};
+use crate::algorithm::{cloning, control_ppo, Columns, ControlPpo, Learner};
 use crate::error::{Error, Result, Status};
 use crate::kernel;
-use crate::model::control::{Evaluated, Network, Policy, Unroll};
+use crate::model::control::{Evaluated, Network, Normalizer, Policy, Unroll};
 use crate::torch::floats;
 use std::sync::Arc;
 use tch::{no_grad_guard, Kind, Tensor};
-
-/// The widest layer that the fused learner takes by itself.
-const FUSED_WIDTH: usize = 512;
 
 /// B gathered steps; what stands in each is in `Rollout`.
 #[derive(Default)]
@@ -39,13 +37,10 @@ pub(super) struct Trainee {
 
 impl Trainee {
     /// Copies the published weights into an arena of the session's own.
-    pub fn new(policy: &Arc<Policy>, learner: control_ppo::Learner) -> Result<Trainee> {
+    pub fn new(policy: &Arc<Policy>, learner: Learner) -> Result<Trainee> {
         let widest = policy.spec().config.hidden.iter().map(|width| *width as usize).max().unwrap_or(0);
-        let fused = match learner {
-            control_ppo::Learner::Auto => policy.spec().state == 0 && widest.max(policy.spec().inputs) <= FUSED_WIDTH,
-            control_ppo::Learner::Fused => true,
-            control_ppo::Learner::Libtorch => false,
-        };
+        let recurrent = policy.spec().state > 0;
+        let fused = learner.is_fused(widest.max(policy.spec().inputs)) && !(recurrent && learner == Learner::Auto);
         let arithmetic = if fused { Arithmetic::Kernel } else { Arithmetic::Libtorch };
         let arena = Arena::new(policy.layout(), &policy.published().weights, arithmetic)?;
         let bind = || Network::bind_trainable(policy.spec(), policy.layout(), &arena.parameters, &arena.gradients);
@@ -95,6 +90,72 @@ impl Trainee {
         Ok(values)
     }
 
+    /// These rows of demonstrations, as the network reads them.
+    pub fn shown(
+        &self,
+        all: &Demonstrations,
+        rows: impl Iterator<Item = usize> + Clone,
+        normalizer: &Normalizer,
+    ) -> Demonstrations {
+        let mut shown = Demonstrations::default();
+        shown.gather(all, rows);
+        normalizer.apply(&mut shown.observations);
+        shown
+    }
+
+    /// Adds `coef` times the gradient of the loss of demonstrated actions; returns that loss and the entropy there, nats.
+    pub fn imitate(&mut self, shown: &Demonstrations, coef: f64) -> Result<[f64; 2]> {
+        let Some(network) = &self.network else { return self.imitate_fused(shown, coef) };
+        let spec = self.policy.spec();
+        let legal = mask(&shown.legal, spec.choices)?;
+        let (observations, actions) =
+            (matrix(&shown.observations, spec.inputs)?, matrix(&shown.actions, spec.actions)?);
+        let said = network.evaluate(&observations, &actions, legal.as_ref(), None)?;
+        let mut columns = Columns::new(shown.rows() as i64);
+        columns.insert("weight", Tensor::f_from_slice(&shown.weights)?);
+        let loss = cloning::loss(&said, &columns)?;
+        (&loss.total * coef).f_backward()?;
+        Ok([loss.total.f_double_value(&[])?, said.entropies.f_mean(None)?.f_double_value(&[])?])
+    }
+
+    /// The slope of a probability's ratio to itself is that of its logarithm, so that the loss of a minibatch does.
+    fn imitate_fused(&mut self, shown: &Demonstrations, coef: f64) -> Result<[f64; 2]> {
+        let (rows, network) = (shown.rows(), self.policy.network().clone());
+        let (weights, gradients) = self.arena.slices()?;
+        let (mut outputs, mut log_probs, mut entropies) =
+            (vec![0.0; rows * network.width()], vec![0.0; rows], vec![0.0; rows]);
+        let masks = (!shown.legal.is_empty()).then_some(shown.legal.as_slice());
+        network.policy(weights, &shown.observations, &mut self.scratch, &mut outputs);
+        let likelihoods = kernel::Likelihoods { log_probs: &mut log_probs, entropies: &mut entropies };
+        network.evaluate(weights, &outputs, masks, &shown.actions, &mut self.scratch, likelihoods);
+        let total: f64 = shown.weights.iter().map(|weight| f64::from(*weight)).sum();
+        let share = if total > 0.0 { total.recip() } else { 0.0 };
+        let advantage = |weight: &f32| (f64::from(*weight) * share * coef * rows as f64) as f32;
+        let (advantages, zeros) = (shown.weights.iter().map(advantage).collect::<Vec<_>>(), vec![0.0; rows]);
+        let steps = kernel::Batch {
+            observations: &shown.observations,
+            masks,
+            actions: &shown.actions,
+            log_probs: &log_probs,
+            advantages: &advantages,
+            values: &zeros,
+            returns: &zeros,
+        };
+        let alone = kernel::Rule {
+            clip_low: 0.5,
+            clip_high: 0.5,
+            value_clip: kernel::ValueClip::None,
+            value_coef: 0.0,
+            value_factor: 0.5,
+            entropy_coef: 0.0,
+        };
+        network.learn(weights, gradients, &steps, &alone, &mut self.tape);
+        let terms =
+            shown.weights.iter().zip(&log_probs).map(|(weight, log_prob)| f64::from(*weight) * f64::from(*log_prob));
+        let entropy = entropies.iter().map(|entropy| f64::from(*entropy)).sum::<f64>() / rows as f64;
+        Ok([-terms.sum::<f64>() * share, entropy])
+    }
+
     /// Leaves the gradient of a minibatch's loss in the arena; returns what was measured.
     pub fn learn(&mut self, batch: &Minibatch, algorithm: &ControlPpo) -> Result<Vec<(&'static str, f64)>> {
         self.arena.zero_gradients()?;
@@ -134,10 +195,7 @@ fn through_libtorch(
     algorithm: &ControlPpo,
 ) -> Result<Vec<(&'static str, f64)>> {
     let spec = policy.spec();
-    let legal = match batch.legal.is_empty() {
-        true => None,
-        false => Some(Tensor::f_from_slice(&batch.legal)?.f_view([-1, spec.choices as i64])?.f_to_kind(Kind::Bool)?),
-    };
+    let legal = mask(&batch.legal, spec.choices)?;
     let (observations, actions) = (matrix(&batch.observations, spec.inputs)?, matrix(&batch.actions, spec.actions)?);
     let recurrent = !batch.counts.is_empty();
     let unroll = recurrent.then(|| Unroll::new(&batch.counts, &batch.states, spec.state)).transpose()?;
@@ -170,6 +228,14 @@ fn rule(config: &control_ppo::Config) -> kernel::Rule {
         value_coef: config.value_coef,
         value_factor: 0.5,
         entropy_coef: config.entropy_coef,
+    }
+}
+
+/// Legal choices, bool [B, choices], where there are masks.
+fn mask(legal: &[u8], choices: usize) -> Result<Option<Tensor>> {
+    match legal.is_empty() {
+        true => Ok(None),
+        false => Ok(Some(Tensor::f_from_slice(legal)?.f_view([-1, choices as i64])?.f_to_kind(Kind::Bool)?)),
     }
 }
 

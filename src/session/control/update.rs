@@ -2,6 +2,7 @@
 
 use super::ppo::Ppo;
 use super::rollout::Rollout;
+use super::sac::drawn;
 use super::sequence::Packed;
 use super::trainee::Minibatch;
 use super::{ControlSession, Core};
@@ -32,6 +33,8 @@ pub(super) struct Update {
     orders: Vec<Vec<usize>>,
     prepared: Option<Prepared>,
     batch: Minibatch,
+    /// Demonstrations that it may imitate: the first ones.
+    shown: usize,
     /// Minibatches that were stepped.
     done: usize,
     measured: Measurements,
@@ -52,9 +55,15 @@ impl Update {
             orders,
             prepared: None,
             batch: Minibatch::default(),
+            shown: 0,
             done: 0,
             measured: Measurements::default(),
         }
+    }
+
+    /// The same plan, beside which the first `shown` demonstrations may be imitated.
+    pub fn beside(self, shown: usize) -> Update {
+        Update { shown, ..self }
     }
 
     /// The same plan with minibatches and values of the caller's.
@@ -146,16 +155,31 @@ impl Update {
             kl = if name == "policy/approx_kl" { value } else { kl };
             self.measured.note(name, value);
         }
+        self.imitate(core.ppo()?, steps, updates)?;
         if self.algorithm.stops(kl) {
             self.orders.truncate(self.done);
             return Ok(());
         }
-        let optimizer = &session.config.optimizer;
+        let (optimizer, trainee) = (&session.config.optimizer, &mut core.ppo()?.trainee);
         let stepped = trainee.arena.step(optimizer, optimizer.rate(steps, updates), session.writing())?;
         core.optimizer_steps += 1;
         self.done += 1;
         self.measured.note("gradient/norm", stepped.gradient_norm);
         self.measured.note("optimizer/learning_rate", stepped.learning_rate);
+        Ok(())
+    }
+
+    /// Adds the gradient of the demonstrations that are imitated beside, while they count.
+    fn imitate(&mut self, ppo: &mut Ppo, step: u64, update: u64) -> Result<()> {
+        let (Some(imitation), Some(all)) = (&self.algorithm.config().cloning, &ppo.shown) else { return Ok(()) };
+        let coef = imitation.coef(update);
+        if coef == 0.0 || self.shown == 0 {
+            return Ok(());
+        }
+        let rows = drawn(self.session.config.seed, step, imitation.batch_size as usize, self.shown);
+        let shown = ppo.trainee.shown(all, rows.into_iter(), &ppo.trainee.policy.published().normalizer);
+        let [loss, _] = ppo.trainee.imitate(&shown, coef)?;
+        self.measured.note("loss/demonstrations", loss);
         Ok(())
     }
 
@@ -169,12 +193,7 @@ impl Update {
         self.rollout.taken.iter().for_each(|taken| taken.forget());
         self.measured.note("policy/version", version as f64);
         self.measured.note("steps/trained", self.rollout.rows() as f64);
-        let ended = self.rollout.ended;
-        if ended.episodes > 0 {
-            self.measured.note("episode/count", ended.episodes as f64);
-            self.measured.note("episode/return", ended.returns / ended.episodes as f64);
-            self.measured.note("episode/length", ended.lengths as f64 / ended.episodes as f64);
-        }
+        self.rollout.ended.note(&mut self.measured);
         self.session.record(core.updates, core.optimizer_steps, self.measured.values());
         Ok(())
     }
