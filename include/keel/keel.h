@@ -404,8 +404,8 @@ KEEL_API uint64_t KEEL_CALL keel_live_handles(void);
 
 // The JSON Schema of a configuration: names, types, ranges, defaults, meanings.
 //
-// kind: "runtime", "load", "create", "control" for the config of a control network, "generate", "session", or "columns"
-// for the table of columns of a batch. buffer:
+// kind: "runtime", "load", "create", "control" for the config of a control network, "control_reward" for that of a
+// reward network of control, "generate", "session", or "columns" for the table of columns of a batch. buffer:
 // room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL, nullable. error:
 // nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_config_schema(const char *kind, size_t kind_length, char *buffer, size_t capacity,
@@ -679,8 +679,9 @@ KEEL_API keel_status KEEL_CALL keel_session_update(keel_session session, keel_jo
 KEEL_API keel_status KEEL_CALL keel_session_generate(keel_session session, keel_batch prompts, const char *json,
     size_t json_length, keel_job *job, struct keel_error *error);
 
-// Makes a job that measures the policy on the rows of split KEEL_SPLIT_EVALUATION; its numbers appear in
-// keel_session_metrics and as an event.
+// Makes a job that measures the model in training on the rows of split KEEL_SPLIT_EVALUATION; its numbers appear in
+// keel_session_metrics and as an event. Of a reward model of control the finished job has a batch, keel_job_batch: in
+// the column probability, for each row in the order of pushing, how probable each member calls the preference.
 //
 // session: borrowed. job: out, the caller ends it with keel_job_destroy; 0 with KEEL_NEED_DATA. error: nullable.
 // Threads: any; waits for the slice that another job of the session runs. Status: KEEL_NEED_DATA: no such rows;

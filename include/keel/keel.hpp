@@ -453,8 +453,8 @@ inline uint64_t live_handles() { return keel_live_handles(); }
 inline Result<std::string> build_info() {
   return detail::text([](auto... out) { return keel_build_info(out...); });
 }
-// The JSON Schema of one configuration: runtime, load, create, control, generate, session,
-// columns.
+// The JSON Schema of one configuration: runtime, load, create, control, control_reward,
+// generate, session, columns.
 inline Result<std::string> config_schema(std::string_view kind) {
   return detail::text([&](auto... out) { return keel_config_schema(kind.data(), kind.size(), out...); });
 }

@@ -7,7 +7,7 @@ use super::status::{keel_error, keel_status};
 use super::text::{self, Out};
 use crate::config;
 use crate::error::{Error, Result};
-use crate::model::control::Policy;
+use crate::model::control::{Policy, RewardModel};
 use crate::model::{AnyModel, Model, Tokenizer};
 use crate::session::{Job, Runtime};
 use std::ffi::c_char;
@@ -31,19 +31,28 @@ impl Noun for Policy {
     const KIND: &'static str = "a control network";
 }
 
-/// The model of either kind behind its handle.
+impl Noun for RewardModel {
+    const TYPE: Type = Type::Model;
+    const KIND: &'static str = "a reward network of control";
+}
+
+/// The model of any kind behind its handle.
 pub(super) fn find(model: keel_model) -> Result<AnyModel> {
+    if let Ok(reward) = handle::get::<RewardModel>("model", model) {
+        return Ok(AnyModel::Reward(reward));
+    }
     Ok(match handle::either::<Model, Policy>("model", model)? {
         Either::First(model) => AnyModel::Language(model),
         Either::Second(policy) => AnyModel::Control(policy),
     })
 }
 
-/// A new handle for a model of either kind.
+/// A new handle for a model of any kind.
 pub(super) fn insert(model: AnyModel) -> Result<keel_model> {
     match model {
         AnyModel::Language(model) => handle::insert(model),
         AnyModel::Control(policy) => handle::insert(policy),
+        AnyModel::Reward(reward) => handle::insert(reward),
     }
 }
 
@@ -114,6 +123,7 @@ pub unsafe extern "C" fn keel_model_save(
         match find(model)? {
             AnyModel::Language(model) => model.save(path),
             AnyModel::Control(policy) => policy.save(path),
+            AnyModel::Reward(reward) => reward.save(path),
         }
     })
 }
@@ -134,6 +144,7 @@ pub unsafe extern "C" fn keel_model_info(
         let info = match find(model)? {
             AnyModel::Language(model) => model.info(),
             AnyModel::Control(policy) => policy.info(),
+            AnyModel::Reward(reward) => reward.info(),
         };
         text::write(&info.to_string(), buffer, capacity, needed)
     })

@@ -131,8 +131,8 @@ pub unsafe extern "C" fn keel_live_handles() -> u64 {
 
 /// The JSON Schema of a configuration: names, types, ranges, defaults, meanings.
 ///
-/// kind: "runtime", "load", "create", "control" for the config of a control network, "generate", "session", or "columns"
-/// for the table of columns of a batch. buffer:
+/// kind: "runtime", "load", "create", "control" for the config of a control network, "control_reward" for that of a
+/// reward network of control, "generate", "session", or "columns" for the table of columns of a batch. buffer:
 /// room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL, nullable. error:
 /// nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
 #[no_mangle]
@@ -178,11 +178,12 @@ fn schema(kind: &str) -> Result<Value> {
         "load" => Ok(config::schema::<config::Load>()),
         "create" => Ok(config::schema::<config::Create>()),
         "control" => Ok(config::schema::<config::Control>()),
+        "control_reward" => Ok(config::schema::<config::ControlReward>()),
         "generate" => Ok(config::schema::<config::Generate>()),
         "session" => Ok(config::schema::<session::Config>()),
         "columns" => Ok(data::columns_schema()),
         other => Err(Error::argument(format!(
-            "kind: expected runtime, load, create, control, generate, session or columns, got {other:?}"
+            "kind: expected runtime, load, create, control, control_reward, generate, session or columns, got {other:?}"
         ))),
     }
 }

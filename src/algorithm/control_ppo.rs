@@ -69,6 +69,11 @@ pub struct Config {
     pub reward_clip: f64,
     /// Demonstrations that are imitated beside; null = none.
     pub cloning: Option<Imitation>,
+    /// How the rewards of a reward model, where the session has one, are brought to mean 0 and deviation 1.
+    pub learned_reward: LearnedScope,
+    /// How much of the host's reward is added to that of a reward model. Default: none.
+    #[schemars(range(min = 0.0, max = 1.0e6))]
+    pub host_reward_coef: f64,
     /// What computes the update.
     pub learner: Learner,
 }
@@ -122,6 +127,8 @@ impl Default for Config {
             normalize_rewards: false,
             reward_clip: 10.0,
             cloning: None,
+            learned_reward: LearnedScope::Running,
+            host_reward_coef: 0.0,
             learner: Learner::Auto,
         }
     }
@@ -192,6 +199,17 @@ pub enum ValueClip {
     Maximum,
     /// The clipped one (Stable-Baselines3).
     Clipped,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LearnedScope {
+    /// By all that this reward model said so far (Christiano 2017).
+    Running,
+    /// By what it said of the steps of the update.
+    Rollout,
+    /// Not at all.
+    Off,
 }
 
 pub struct ControlPpo {

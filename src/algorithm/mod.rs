@@ -9,6 +9,7 @@ mod best_of_n;
 pub mod cloning;
 mod columns;
 pub mod control_ppo;
+pub mod control_reward;
 mod cpo;
 mod dpo;
 mod grpo;
@@ -28,6 +29,7 @@ pub use admission::{Admission, EqualGroups};
 pub use best_of_n::BestOfN;
 pub use columns::Columns;
 pub use control_ppo::ControlPpo;
+pub use control_reward::ControlReward;
 pub use cpo::Cpo;
 pub use dpo::Dpo;
 pub use grpo::Grpo;
@@ -78,6 +80,8 @@ pub enum Config {
     Cloning(cloning::Config),
     /// Soft actor-critic of a control policy with continuous actions, on a replay of what its actors did.
     Sac(sac::Config),
+    /// A reward model of control from preferred segments of trajectories.
+    ControlReward(control_reward::Config),
 }
 
 impl Default for Config {
@@ -98,9 +102,12 @@ impl Config {
             Config::Reward(config) => config.check(),
             Config::Kto(config) => config.check(),
             Config::Sac(config) => config.check(),
-            Config::Sft(_) | Config::OnlineDpo(_) | Config::BestOfN(_) | Config::ControlPpo(_) | Config::Cloning(_) => {
-                Ok(())
-            }
+            Config::Sft(_)
+            | Config::OnlineDpo(_)
+            | Config::BestOfN(_)
+            | Config::ControlPpo(_)
+            | Config::Cloning(_)
+            | Config::ControlReward(_) => Ok(()),
         }
     }
 
@@ -117,7 +124,7 @@ impl Config {
             Config::Reinforce(config) => Box::new(Reinforce::new(config.clone())),
             Config::OnlineDpo(config) => Box::new(OnlineDpo::new(config.clone())),
             Config::BestOfN(config) => Box::new(BestOfN::new(config.clone())),
-            Config::ControlPpo(_) | Config::Sac(_) | Config::Cloning(_) => {
+            Config::ControlPpo(_) | Config::Sac(_) | Config::Cloning(_) | Config::ControlReward(_) => {
                 return Err(Error::state("algorithm: expected one that trains a language model"))
             }
         })
@@ -125,7 +132,7 @@ impl Config {
 
     /// Whether it trains a control network.
     pub fn is_control(&self) -> bool {
-        matches!(self, Config::ControlPpo(_) | Config::Sac(_) | Config::Cloning(_))
+        matches!(self, Config::ControlPpo(_) | Config::Sac(_) | Config::Cloning(_) | Config::ControlReward(_))
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod actor;
 mod control;
+mod control_reward;
 mod create;
 mod device;
 mod expect;
@@ -20,6 +21,7 @@ mod validate;
 
 pub use actor::Actor;
 pub use control::{Action, Activation, Control, Core, Deviation, Distribution, Observation, ValueNetwork};
+pub use control_reward::ControlReward;
 pub use create::{Create, Initialization};
 pub use device::{device, device_schema, DeviceName};
 pub use generate::Generate;

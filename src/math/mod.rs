@@ -51,7 +51,9 @@ pub use reduction::{sequence_mean_token_mean, sequence_mean_token_sum, sum_over_
 pub use response::{
     jensen_shannon_reward, length_desensitized, log_odds, policy_weight, power_reward, response_log_ratio,
 };
-pub use reward::{average, bradley_terry_loss, calibration_error, centering_penalty, correlation, ranked_pairs};
+pub use reward::{
+    average, bradley_terry_loss, calibration_error, centering_penalty, correlation, noisy_preference_loss, ranked_pairs,
+};
 pub use selection::{tolerable_tokens, uncertain_tokens};
 pub use soft::{soft_policy_loss, soft_target};
 pub use surrogate::{capped, gated_policy_loss, geometric_policy_loss, variational_policy_loss};

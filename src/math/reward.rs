@@ -32,6 +32,36 @@ pub fn bradley_terry_loss(chosen: &Tensor, rejected: &Tensor, margin: &Tensor, p
     &probability * right + (1.0 - &probability) * wrong
 }
 
+/// The cross-entropy of pairs whose labels are given by chance now and then.
+///
+/// ```text
+/// P_b = (1 − ε) · σ(x_b) + ε / 2
+/// L_b = −p_b · log P_b − (1 − p_b) · log(1 − P_b)
+/// ```
+///
+/// * `difference`: x, `[B]` or `[B, K]`, reward units, that of the preferred one less that of the other; carries the
+///   gradient.
+/// * `probability`: p, of a shape that broadcasts to it, in [0, 1]: how surely the preferred one is better; constant.
+/// * `noise`: ε in [0, 1): the share of labels that say nothing.
+///
+/// Returns L, the shape of x, nats, > 0 (**no reduction**).
+///
+/// Degenerate: x = 0 gives ln 2 for any ε; ε = 0 is `bradley_terry_loss` without margin; ε > 0 bounds L by
+/// −log(ε / 2); large |x| stays finite; NaN passes on.
+///
+/// Source: Christiano et al. 2017 (arXiv 1706.03741), section 2.2.3, with its 10 % of random responses.
+pub fn noisy_preference_loss(difference: &Tensor, probability: &Tensor, noise: f64) -> Tensor {
+    let chance = |x: &Tensor| match noise > 0.0 {
+        true => {
+            let sure = x.log_sigmoid() + (1.0 - noise).ln();
+            sure.logaddexp(&sure.full_like((0.5 * noise).ln()))
+        }
+        false => x.log_sigmoid(),
+    };
+    let probability = probability.detach();
+    -(&probability * chance(difference)) - (1.0 - &probability) * chance(&-difference)
+}
+
 /// The price of scores whose origin drifts, which pairs alone leave free.
 ///
 /// ```text

@@ -29,18 +29,23 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
 
-/// A model of either kind, as a host holds it.
+/// A model of any kind, as a host holds it.
 #[derive(Clone)]
 pub enum AnyModel {
     Language(Arc<Model>),
     Control(Arc<control::Policy>),
+    Reward(Arc<control::RewardModel>),
 }
 
 impl AnyModel {
     /// Loads a directory: of a control network if its config says so, else of a language model.
     pub fn load(path: &Path, config: &config::Load) -> Result<AnyModel> {
-        Ok(match control::Spec::is_one(&weights::config(path)?) {
+        let described = weights::config(path)?;
+        Ok(match control::Spec::is_one(&described) {
             true => AnyModel::Control(Arc::new(control::Policy::load(path, config)?)),
+            false if control::RewardSpec::is_one(&described) => {
+                AnyModel::Reward(Arc::new(control::RewardModel::load(path, config)?))
+            }
             false => AnyModel::Language(Arc::new(Model::load(path, config)?)),
         })
     }
@@ -49,6 +54,9 @@ impl AnyModel {
     pub fn create(config: &config::Create) -> Result<AnyModel> {
         Ok(match control::Spec::is_one(&config.config) {
             true => AnyModel::Control(Arc::new(control::Policy::create(config)?)),
+            false if control::RewardSpec::is_one(&config.config) => {
+                AnyModel::Reward(Arc::new(control::RewardModel::create(config)?))
+            }
             false => AnyModel::Language(Arc::new(Model::create(config)?)),
         })
     }

@@ -47,12 +47,16 @@ impl Default for Config {
 const CONTROL: &str = r#"{"optimizer": {"learning_rate": 3e-4, "epsilon": 1e-5, "max_grad_norm": 0.5}}"#;
 const SAC: &str = r#"{"optimizer": {"learning_rate": 3e-4, "max_grad_norm": 0.0}}"#;
 
+/// The same of one that trains a reward model of control.
+const CONTROL_REWARD: &str = r#"{"optimizer": {"learning_rate": 1e-3, "max_grad_norm": 0.0}}"#;
+
 impl Config {
     /// A configuration read from JSON; what is left out has the defaults of the kind of session.
     pub fn parse(text: Option<&[u8]>) -> Result<Config> {
         config::parse_over(text, |value| match value["algorithm"]["type"].as_str() {
             Some("control_ppo" | "cloning") => CONTROL,
             Some("sac") => SAC,
+            Some("control_reward") => CONTROL_REWARD,
             _ => "{}",
         })
     }
@@ -87,7 +91,8 @@ impl Config {
             | algorithm::Config::BestOfN(_)
             | algorithm::Config::ControlPpo(_)
             | algorithm::Config::Sac(_)
-            | algorithm::Config::Cloning(_) => false,
+            | algorithm::Config::Cloning(_)
+            | algorithm::Config::ControlReward(_) => false,
         }
     }
 }

@@ -35,6 +35,9 @@ pub trait Learner: Send + Sync {
     /// Plans the next update; `None` means that more data is needed.
     fn update(self: Arc<Self>) -> Result<Option<Arc<Job>>>;
 
+    /// Plans an evaluation of the rows marked for it; `None` means that there are none.
+    fn evaluate(self: Arc<Self>) -> Result<Option<Arc<Job>>>;
+
     fn save(self: Arc<Self>, path: PathBuf) -> Result<Arc<Job>>;
 
     fn restore(self: Arc<Self>, path: PathBuf) -> Result<Arc<Job>>;
@@ -99,7 +102,9 @@ impl Learner for Session {
     fn set_model(&self, role: Role, model: AnyModel) -> Result<()> {
         match model {
             AnyModel::Language(model) => Session::set_model(self, role, model),
-            AnyModel::Control(_) => Err(Error::state("model: expected a language model in this session")),
+            AnyModel::Control(_) | AnyModel::Reward(_) => {
+                Err(Error::state("model: expected a language model in this session"))
+            }
         }
     }
 
@@ -121,6 +126,10 @@ impl Learner for Session {
 
     fn update(self: Arc<Self>) -> Result<Option<Arc<Job>>> {
         Session::update(&self)
+    }
+
+    fn evaluate(self: Arc<Self>) -> Result<Option<Arc<Job>>> {
+        Session::evaluate(&self)
     }
 
     fn save(self: Arc<Self>, path: PathBuf) -> Result<Arc<Job>> {

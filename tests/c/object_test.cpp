@@ -72,7 +72,7 @@ TEST(Schema, ExistsForEveryConfiguration) {
   }
   Caught caught;
   EXPECT_EQ(keel_config_schema("modle", 5, nullptr, 0, nullptr, caught), KEEL_E_INVALID_ARGUMENT);
-  EXPECT_EQ(caught.message(), "kind: expected runtime, load, create, control, generate, session or columns, got \"modle\"");
+  EXPECT_EQ(caught.message(), "kind: expected runtime, load, create, control, control_reward, generate, session or columns, got \"modle\"");
 }
 
 TEST(Model, EncodesAndDecodes) {

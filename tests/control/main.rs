@@ -7,6 +7,7 @@ mod distributions;
 mod hosts;
 mod learning;
 mod pendulum;
+mod preferences;
 mod recall;
 mod recurrent;
 mod sac;

@@ -55,8 +55,9 @@ pub unsafe extern "C" fn keel_session_generate(
     })
 }
 
-/// Makes a job that measures the policy on the rows of split KEEL_SPLIT_EVALUATION; its numbers appear in
-/// keel_session_metrics and as an event.
+/// Makes a job that measures the model in training on the rows of split KEEL_SPLIT_EVALUATION; its numbers appear in
+/// keel_session_metrics and as an event. Of a reward model of control the finished job has a batch, keel_job_batch: in
+/// the column probability, for each row in the order of pushing, how probable each member calls the preference.
 ///
 /// session: borrowed. job: out, the caller ends it with keel_job_destroy; 0 with KEEL_NEED_DATA. error: nullable.
 /// Threads: any; waits for the slice that another job of the session runs. Status: KEEL_NEED_DATA: no such rows;
@@ -69,7 +70,7 @@ pub unsafe extern "C" fn keel_session_evaluate(
 ) -> keel_status {
     guard!(error, {
         let job = Out::required("job", job)?;
-        write(&job, find_one::<Session>(session)?.evaluate()?)
+        write(&job, find(session)?.evaluate()?)
     })
 }
 

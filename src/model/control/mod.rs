@@ -11,6 +11,9 @@ mod network;
 mod policy;
 mod record;
 mod recurrence;
+mod reward;
+mod reward_network;
+mod reward_spec;
 mod spec;
 mod statistics;
 
@@ -19,5 +22,8 @@ pub use distribution::Evaluated;
 pub use network::Network;
 pub use policy::{Policy, Published};
 pub use recurrence::Unroll;
+pub use reward::{RewardModel, Rewarding};
+pub use reward_network::RewardNetwork;
+pub use reward_spec::RewardSpec;
 pub use spec::{as_format, Branch, Continuous, Spec};
 pub use statistics::{Normalizer, Statistics};

@@ -40,18 +40,7 @@ impl Policy {
     /// A policy with orthogonal weights of the gains of its spec (Saxe 2014), biases 0 and the deviation that the spec says.
     pub fn create(config: &config::Create) -> Result<Policy> {
         let spec = Spec::parse(&config.config).map_err(|error| error.within("config"))?;
-        if config.tokenizer.is_some() {
-            return Err(Error::config("/tokenizer: expected none, since a control network reads no text"));
-        }
-        if config.dtype != config::Dtype::Float32 {
-            return Err(Error::config("/dtype: expected float32, the only one of control networks"));
-        }
-        if config.initialization != config::Initialization::default() {
-            return Err(Error::config("/initialization: expected none, since the gains of a control network decide"));
-        }
-        if config.device != "cpu" {
-            return Err(Error::new(Status::Unsupported, "/device: expected cpu, where control networks lie"));
-        }
+        check_created(config)?;
         let parameters = spec.parameters();
         let layout = Layout::new(&parameters);
         let data = Tensor::f_zeros([layout.len], (Kind::Float, Device::Cpu))?;
@@ -74,12 +63,7 @@ impl Policy {
 
     /// Loads what `save` wrote.
     pub fn load(path: &Path, config: &config::Load) -> Result<Policy> {
-        if config.dtype == config::Dtype::Bfloat16 {
-            return Err(Error::config("/dtype: expected float32 or auto, since a control network has no other"));
-        }
-        if config.device != "cpu" {
-            return Err(Error::new(Status::Unsupported, "/device: expected cpu, where control networks lie"));
-        }
+        check_loaded(config)?;
         let mut description = weights::config(path)?;
         let place = path.join("config.json");
         let statistics = description.as_object_mut().and_then(|map| map.remove("statistics"));
@@ -107,11 +91,7 @@ impl Policy {
         if weights.len() as i64 != layout.len || !statistics.sound(spec.inputs) {
             return Err(Error::new(Status::Format, "the weights or the statistics of the observations are damaged"));
         }
-        if let Some(place) = weights.iter().position(|weight| !weight.is_finite()) {
-            let slot = layout.slots.iter().rev().find(|slot| slot.offset as usize <= place);
-            let (name, found) = (slot.map_or("", |slot| slot.name.as_str()), weights[place]);
-            return Err(Error::new(Status::Format, format!("tensor \"{name}\": expected finite numbers, got {found}")));
-        }
+        check_weights(&layout, &weights)?;
         let network = Arc::new(super::flat::network(&spec, &layout));
         network
             .check(weights.len())
@@ -245,6 +225,50 @@ fn spread(spec: &Spec, layout: &Layout, data: &Tensor) -> Result<()> {
     Ok(())
 }
 
+/// Refuses what no control network can be created with.
+pub(super) fn check_created(config: &config::Create) -> Result<()> {
+    if config.tokenizer.is_some() {
+        return Err(Error::config("/tokenizer: expected none, since a control network reads no text"));
+    }
+    if config.dtype != config::Dtype::Float32 {
+        return Err(Error::config("/dtype: expected float32, the only one of control networks"));
+    }
+    if config.initialization != config::Initialization::default() {
+        return Err(Error::config("/initialization: expected none, since the gains of a control network decide"));
+    }
+    check_device(&config.device)
+}
+
+/// Refuses what no control network can be loaded as.
+pub(super) fn check_loaded(config: &config::Load) -> Result<()> {
+    if config.dtype == config::Dtype::Bfloat16 {
+        return Err(Error::config("/dtype: expected float32 or auto, since a control network has no other"));
+    }
+    check_device(&config.device)
+}
+
+fn check_device(device: &str) -> Result<()> {
+    match device {
+        "cpu" => Ok(()),
+        _ => Err(Error::new(Status::Unsupported, "/device: expected cpu, where control networks lie")),
+    }
+}
+
+/// Refuses flat weights that a layout has no place for, or that are no numbers.
+pub(super) fn check_weights(layout: &Layout, weights: &[f32]) -> Result<()> {
+    if weights.len() as i64 != layout.len {
+        return Err(Error::new(Status::Format, "the weights are damaged"));
+    }
+    match weights.iter().position(|weight| !weight.is_finite()) {
+        Some(place) => {
+            let slot = layout.slots.iter().rev().find(|slot| slot.offset as usize <= place);
+            let (name, found) = (slot.map_or("", |slot| slot.name.as_str()), weights[place]);
+            Err(Error::new(Status::Format, format!("tensor \"{name}\": expected finite numbers, got {found}")))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Fills a matrix with orthonormal rows or columns, whichever are fewer, times `gain`.
 pub(super) fn orthogonal(matrix: &Tensor, gain: f64, generator: &mut torch::Generator) -> Result<()> {
     let (rows, columns) = matrix.size2()?;
@@ -258,7 +282,7 @@ pub(super) fn orthogonal(matrix: &Tensor, gain: f64, generator: &mut torch::Gene
     Ok(())
 }
 
-fn floats(data: &Tensor) -> Result<Vec<f32>> {
+pub(super) fn floats(data: &Tensor) -> Result<Vec<f32>> {
     let mut weights = vec![0f32; data.numel()];
     data.f_copy_data(&mut weights, data.numel())?;
     Ok(weights)

@@ -49,6 +49,20 @@ impl Spec {
         }
     }
 
+    /// Recorded actions [B, A] as hosts get them, in place.
+    pub fn hand_out(&self, actions: &mut [f32]) {
+        for action in actions.chunks_exact_mut(self.actions.max(1)) {
+            let mut numbers = action.iter_mut();
+            for branch in &self.branches {
+                for number in numbers.by_ref().take(branch.numbers()) {
+                    if let Branch::Continuous(own) = branch {
+                        *number = own.hand_out(*number);
+                    }
+                }
+            }
+        }
+    }
+
     /// An action record that the host chose, as [A]; `legal` as the observation said.
     pub fn read_action(&self, record: &[u8], legal: &[u8], action: &mut [f32]) -> Result<()> {
         let mut sources = record.chunks_exact(4).map(|bytes| [bytes[0], bytes[1], bytes[2], bytes[3]]);

@@ -9,7 +9,7 @@ use serde_json::{json, Value};
 use std::collections::HashSet;
 
 /// Larger networks are refused: what one number of a spec asks for is bounded.
-const MOST_PARAMETERS: i64 = 1 << 28;
+pub(super) const MOST_PARAMETERS: i64 = 1 << 28;
 
 /// A part of the action: a discrete branch or some continuous dimensions.
 #[derive(Clone, Debug, PartialEq)]

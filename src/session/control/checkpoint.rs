@@ -4,10 +4,11 @@
 
 use super::course::Saved;
 use super::recording::Recording;
+use super::trained::Trained;
 use super::ControlSession;
 use crate::config as settings;
 use crate::error::{Error, Result, Status};
-use crate::model::control::{as_format, Policy, Spec, Statistics};
+use crate::model::control::Spec;
 use crate::session::checkpoint::{finite, write_whole};
 use crate::session::record::Values;
 use crate::session::Config;
@@ -53,16 +54,16 @@ impl Checkpoint {
         let recordings =
             session.recordings.lock().iter().map(|(recording, _)| recording.lock().clone()).collect::<Vec<_>>();
         let (updates, optimizer_steps) = (core.updates, core.optimizer_steps);
+        let trained = session.trained()?;
         let saved = core.course()?.save()?;
-        let policy = session.policy()?;
         let state = State {
             format: FORMAT,
             keel: env!("CARGO_PKG_VERSION").to_string(),
             config: session.config.clone(),
-            policy: Value::from(policy.spec().as_ref()),
+            policy: trained.description(),
             updates,
             optimizer_steps,
-            policy_version: policy.version(),
+            policy_version: trained.version(),
             metrics: finite(&session.record.lock().values),
             course: saved.state.clone(),
         };
@@ -126,30 +127,40 @@ impl Checkpoint {
         self.state.config.clone()
     }
 
-    /// The policy that was saved, as it stood in training; `apply` brings its statistics.
-    pub fn policy(&self) -> Result<Policy> {
-        let spec = Spec::parse(&self.state.policy).map_err(as_format)?;
-        let statistics = Statistics::new(spec.inputs);
-        Policy::assemble(spec, self.saved.tensor("policy.parameters")?.clone(), statistics)
+    /// The model that was saved, as it stood in training; `apply` brings its statistics.
+    pub(super) fn trained(&self) -> Result<Trained> {
+        Trained::assemble(&self.state.policy, |name| self.saved.tensor(&format!("{name}.parameters")).cloned())
     }
 
     /// Writes the checkpoint into the session; everything that can be wrong is found before the first write.
     pub fn apply(&self, session: &ControlSession) -> Result<()> {
         let mut core = session.core.lock();
-        let policy = session.policy()?;
-        if Value::from(policy.spec().as_ref()) != self.state.policy {
-            return Err(Error::shape("checkpoint: its policy has another spec than the session's"));
+        let trained = session.trained()?;
+        if trained.description() != self.state.policy {
+            return Err(Error::shape("checkpoint: its model has another spec than the session's"));
         }
-        let (spec, course) = (policy.spec(), core.course()?);
+        let course = core.course()?;
         course.check(&self.saved)?;
         if !self.recordings.iter().all(|recording| course.accepts(recording)) {
             return Err(Error::new(Status::Format, "checkpoint: its recordings are damaged"));
         }
         course.load(&self.saved)?;
-        policy.raise_version(self.state.policy_version);
+        trained.raise_version(self.state.policy_version);
         course.publish()?;
         (core.updates, core.optimizer_steps) = (self.state.updates, self.state.optimizer_steps);
         session.explores.store(session.method.explores() && core.updates == 0, Ordering::Release);
+        if let Trained::Policy(policy) = &trained {
+            self.apply_recordings(session, policy.spec());
+        }
+        let mut record = session.record.lock();
+        record.values = self.state.metrics.clone();
+        (record.updates, record.optimizer_steps) = (core.updates, core.optimizer_steps);
+        session.writing().store(false, Ordering::SeqCst);
+        session.poisoned.store(false, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn apply_recordings(&self, session: &ControlSession, spec: &Spec) {
         let mut recordings = session.recordings.lock();
         while recordings.len() < self.recordings.len() {
             recordings.push((Arc::new(Mutex::new(Recording::new(spec))), Weak::new()));
@@ -159,12 +170,6 @@ impl Checkpoint {
             *recording = self.recordings.get(place).cloned().unwrap_or_else(|| Recording::new(spec));
             recording.count();
         }
-        let mut record = session.record.lock();
-        record.values = self.state.metrics.clone();
-        (record.updates, record.optimizer_steps) = (core.updates, core.optimizer_steps);
-        session.writing().store(false, Ordering::SeqCst);
-        session.poisoned.store(false, Ordering::SeqCst);
-        Ok(())
     }
 }
 

@@ -9,7 +9,12 @@ mod cloning;
 mod course;
 mod demonstrations;
 mod ended;
+mod judge;
+mod judging;
+mod method;
+mod pairs;
 mod ppo;
+mod preference;
 mod recording;
 mod rollout;
 mod sac;
@@ -18,112 +23,42 @@ mod sequence;
 mod states;
 #[cfg(test)]
 mod tests;
+mod trained;
 mod trainee;
 mod update;
 
 pub use actor::{Act, Actor};
 pub use recording::Episode;
 
-use super::plan::{Output, Plan, Whole};
+use super::plan::{Output, Whole};
 use super::shell::{check_unfinished, Shell};
 use super::{Config, Job, Learner, Role, Runtime};
-use crate::algorithm::control_ppo::Truncation;
-use crate::algorithm::{self, ControlPpo, Sac};
 use crate::data::Batch;
 use crate::error::{Error, Result, Status};
 use crate::model::control::{Policy, Spec};
 use crate::model::AnyModel;
 use cloning::Imitator;
 use course::Course;
+use judging::Judging;
+use method::Method;
+use pairs::Pairs;
 use parking_lot::Mutex;
 use ppo::Ppo;
+use preference::PreferenceEvaluation;
 use sac::ActorCritic;
 use seat::Shared;
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
-
-/// The method that the configuration names.
-enum Method {
-    Ppo(Arc<ControlPpo>),
-    Sac(Arc<Sac>),
-    Cloning(Arc<algorithm::cloning::Config>),
-}
-
-impl Method {
-    fn of(config: &algorithm::Config) -> Option<Method> {
-        match config {
-            algorithm::Config::ControlPpo(config) => Some(Method::Ppo(Arc::new(ControlPpo::new(config.clone())))),
-            algorithm::Config::Sac(config) => Some(Method::Sac(Arc::new(Sac::new(config.clone())))),
-            algorithm::Config::Cloning(config) => Some(Method::Cloning(Arc::new(config.clone()))),
-            _ => None,
-        }
-    }
-
-    /// γ.
-    fn discount(&self) -> f64 {
-        match self {
-            Method::Ppo(algorithm) => algorithm.config().discount,
-            Method::Sac(algorithm) => algorithm.config().discount,
-            Method::Cloning(_) => 1.0,
-        }
-    }
-
-    fn truncation(&self) -> Truncation {
-        match self {
-            Method::Ppo(algorithm) => algorithm.config().truncation,
-            Method::Sac(_) => Truncation::Exact,
-            Method::Cloning(_) => Truncation::Ignore,
-        }
-    }
-
-    /// Whether actors draw evenly between the bounds of their actions until the first update is complete.
-    fn explores(&self) -> bool {
-        match self {
-            Method::Ppo(_) | Method::Cloning(_) => false,
-            Method::Sac(algorithm) => algorithm.config().learning_starts > 0,
-        }
-    }
-
-    /// Steps of the longest sequence that a recurrent policy learns from.
-    fn sequence_length(&self) -> u32 {
-        match self {
-            Method::Ppo(algorithm) => algorithm.config().sequence_length(),
-            Method::Sac(_) | Method::Cloning(_) => u32::MAX,
-        }
-    }
-
-    /// What it keeps from now on.
-    fn course(&self, policy: &Arc<Policy>, seed: u64) -> Result<AnyCourse> {
-        match self {
-            Method::Ppo(algorithm) => Ok(AnyCourse::Ppo(Ppo::new(policy, algorithm)?)),
-            Method::Sac(algorithm) => Ok(AnyCourse::Sac(ActorCritic::new(policy, algorithm, seed)?)),
-            Method::Cloning(config) => Ok(AnyCourse::Cloning(Imitator::new(policy, config, seed)?)),
-        }
-    }
-
-    /// The next update; `None` while it lacks data.
-    fn plan(&self, session: &Arc<ControlSession>, core: &mut Core) -> Result<Option<Box<dyn Plan>>> {
-        match self {
-            Method::Ppo(algorithm) => {
-                let updates = core.updates;
-                Ok(core.ppo()?.plan(session, algorithm, updates))
-            }
-            Method::Sac(_) => {
-                let made = core.optimizer_steps;
-                Ok(core.sac()?.plan(session, made))
-            }
-            Method::Cloning(_) => Ok(core.imitator()?.plan(session)),
-        }
-    }
-}
+use trained::Trained;
 
 /// What the session's method keeps.
 enum AnyCourse {
-    Ppo(Ppo),
-    Sac(ActorCritic),
-    Cloning(Imitator),
+    Ppo(Box<Ppo>),
+    Sac(Box<ActorCritic>),
+    Cloning(Box<Imitator>),
+    Judging(Judging),
 }
 
 /// The learner's state.
@@ -137,9 +72,10 @@ struct Core {
 impl Core {
     fn course(&mut self) -> Result<&mut dyn Course> {
         match self.course.as_mut().ok_or_else(no_policy)? {
-            AnyCourse::Ppo(course) => Ok(course),
-            AnyCourse::Sac(course) => Ok(course),
-            AnyCourse::Cloning(course) => Ok(course),
+            AnyCourse::Ppo(course) => Ok(course.as_mut()),
+            AnyCourse::Sac(course) => Ok(course.as_mut()),
+            AnyCourse::Cloning(course) => Ok(course.as_mut()),
+            AnyCourse::Judging(course) => Ok(course),
         }
     }
 
@@ -163,10 +99,21 @@ impl Core {
             _ => Err(another_method()),
         }
     }
+
+    fn judging(&mut self) -> Result<&mut Judging> {
+        match self.course.as_mut().ok_or_else(no_model)? {
+            AnyCourse::Judging(course) => Ok(course),
+            _ => Err(another_method()),
+        }
+    }
 }
 
 fn no_policy() -> Error {
     Error::state("session: it has no policy yet; set one for the role policy")
+}
+
+fn no_model() -> Error {
+    Error::state("session: it has no reward model yet; set one for the role reward")
 }
 
 fn another_method() -> Error {
@@ -187,7 +134,7 @@ pub struct ControlSession {
     shell: Shell,
     method: Method,
     core: Mutex<Core>,
-    policy: Mutex<Option<Arc<Policy>>>,
+    trained: Mutex<Option<Trained>>,
     /// Whether actors draw evenly between the bounds of their actions.
     explores: AtomicBool,
     /// One for each actor that there was, with what that actor holds while it lives; an actor that goes leaves its own to the
@@ -223,14 +170,32 @@ impl ControlSession {
             explores: AtomicBool::new(method.explores()),
             method,
             core: Mutex::default(),
-            policy: Mutex::default(),
+            trained: Mutex::default(),
             recordings: Mutex::default(),
         }))
     }
 
     /// The policy in training.
     fn policy(&self) -> Result<Arc<Policy>> {
-        self.policy.lock().clone().ok_or_else(no_policy)
+        match (self.trained.lock().as_ref(), self.method.role()) {
+            (Some(Trained::Policy(policy)), _) => Ok(policy.clone()),
+            (_, Role::Policy) => Err(no_policy()),
+            _ => Err(Error::state("session: expected one that trains a policy; this one trains a reward model")),
+        }
+    }
+
+    /// The model in training.
+    fn trained(&self) -> Result<Trained> {
+        let missing = || if self.method.role() == Role::Policy { no_policy() } else { no_model() };
+        self.trained.lock().clone().ok_or_else(missing)
+    }
+
+    /// The pairs that were pushed, where the method learns from them.
+    fn pairs(&self) -> Option<&Mutex<Pairs>> {
+        match &self.method {
+            Method::Reward(_, pairs) => Some(pairs),
+            _ => None,
+        }
     }
 }
 
@@ -240,28 +205,33 @@ impl Learner for ControlSession {
     }
 
     fn set_model(&self, role: Role, model: AnyModel) -> Result<()> {
-        let (Role::Policy, AnyModel::Control(policy)) = (role, model) else {
-            return Err(Error::state("model: expected a control network for the role policy in this session"));
-        };
+        if role != self.method.role() {
+            return self.set_judge(role, model);
+        }
+        let trained = Trained::new(role, model)?;
         self.while_idle("set_model", || {
-            if self.policy.lock().is_some() {
-                return Err(Error::state("model: the session has its policy already"));
+            if self.trained.lock().is_some() {
+                return Err(Error::state("model: the session has its model in training already"));
             }
-            policy.acquire_trainer()?;
-            let course = self.method.course(&policy, self.config.seed).inspect_err(|_| policy.release_trainer())?;
+            trained.acquire()?;
+            let course = self.method.course(&trained, self.config.seed).inspect_err(|_| trained.release())?;
             self.core.lock().course = Some(course);
-            *self.policy.lock() = Some(policy);
+            *self.trained.lock() = Some(trained);
             Ok(())
         })
     }
 
     fn model(&self, role: Role) -> Option<AnyModel> {
-        let policy = self.policy.lock().clone().filter(|_| role == Role::Policy);
-        policy.map(AnyModel::Control)
+        if role == self.method.role() {
+            return self.trained.lock().as_ref().map(Trained::model);
+        }
+        let mut core = self.core.lock();
+        let judge = core.ppo().ok()?.judge.as_ref().filter(|_| role == Role::Reward);
+        judge.map(|judge| AnyModel::Reward(judge.model.clone()))
     }
 
     fn metrics_json(&self) -> String {
-        self.measured_json(self.policy.lock().as_ref().map_or(0, |policy| policy.version()))
+        self.measured_json(self.trained.lock().as_ref().map_or(0, Trained::version))
     }
 
     fn layout_json(&self) -> Result<String> {
@@ -269,11 +239,16 @@ impl Learner for ControlSession {
     }
 
     fn push(&self, batch: &Batch) -> Result<u64> {
+        if let Some(pairs) = self.pairs() {
+            let Trained::Reward(model) = self.trained()? else { return Err(no_model()) };
+            return pairs.lock().push(batch, model.spec());
+        }
         self.core.lock().course()?.push(batch)
     }
 
     fn clear(&self) -> Result<()> {
         self.while_idle("clear", || {
+            self.pairs().into_iter().for_each(|pairs| pairs.lock().clear());
             for (recording, _) in self.recordings.lock().iter() {
                 let mut recording = recording.lock();
                 let used: Vec<bool> = (0..recording.len()).map(|step| recording.is_finished(step)).collect();
@@ -294,11 +269,21 @@ impl Learner for ControlSession {
         let mut updating = self.updating.lock();
         check_unfinished(&updating, "update")?;
         let mut core = self.core.lock();
-        core.course()?;
+        self.trained()?;
         let Some(plan) = self.method.plan(&self, &mut core)? else { return Ok(None) };
         let job = Job::new(&self.runtime, plan);
         *updating = Arc::downgrade(&job);
         Ok(Some(job))
+    }
+
+    fn evaluate(self: Arc<Self>) -> Result<Option<Arc<Job>>> {
+        let Method::Reward(algorithm, pairs) = &self.method else {
+            return Err(Error::state("evaluate: expected a session whose method learns from batches"));
+        };
+        self.trained()?;
+        let rows = pairs.lock().evaluation();
+        let plan = || PreferenceEvaluation::new(&self, algorithm, rows.clone());
+        Ok((!rows.is_empty()).then(|| Job::new(&self.runtime, Box::new(plan()))))
     }
 
     fn save(self: Arc<Self>, path: PathBuf) -> Result<Arc<Job>> {
@@ -337,10 +322,11 @@ impl Learner for ControlSession {
 }
 
 impl ControlSession {
-    /// A saved session with its policy, as a new session.
+    /// A saved session with its models, as a new session.
     pub(super) fn open(runtime: &Arc<Runtime>, checkpoint: checkpoint::Checkpoint) -> Result<Arc<ControlSession>> {
         let session = ControlSession::create(runtime, checkpoint.config())?;
-        session.set_model(Role::Policy, AnyModel::Control(Arc::new(checkpoint.policy()?)))?;
+        let trained = checkpoint.trained()?;
+        session.set_model(trained.role(), trained.model())?;
         checkpoint.apply(&session)?;
         Ok(session)
     }
@@ -348,8 +334,8 @@ impl ControlSession {
 
 impl Drop for ControlSession {
     fn drop(&mut self) {
-        if let Some(policy) = self.policy.get_mut().take() {
-            policy.release_trainer();
+        if let Some(trained) = self.trained.get_mut().take() {
+            trained.release();
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::course::{Course, Saved};
 use super::demonstrations::Demonstrations;
+use super::judge::{Judge, JudgeState};
 use super::recording::Recording;
 use super::rollout::Rollout;
 use super::trainee::Trainee;
@@ -23,6 +24,8 @@ pub(super) struct Ppo {
     /// What it imitates beside, where its settings say so.
     pub shown: Option<Demonstrations>,
     pushed: u64,
+    /// What judges the steps, unless the host's rewards count.
+    pub judge: Option<Judge>,
 }
 
 /// What a checkpoint says beside the tensors.
@@ -32,6 +35,8 @@ struct State {
     statistics: Statistics,
     reward_statistics: Statistics,
     pushed: u64,
+    #[serde(default)]
+    judge: Option<JudgeState>,
 }
 
 impl Ppo {
@@ -46,6 +51,7 @@ impl Ppo {
             reward_statistics: Statistics::new(1),
             shown: algorithm.config().cloning.as_ref().map(|_| Demonstrations::default()),
             pushed: 0,
+            judge: None,
         })
     }
 
@@ -60,6 +66,13 @@ impl Ppo {
         let rollout = Rollout::gather(&recordings, config.rollout_steps as usize, config.truncation)?;
         let shown = self.shown.as_ref().map_or(0, Demonstrations::rows);
         Some(Box::new(Update::new(session, algorithm, updates, rollout).beside(shown)))
+    }
+}
+
+impl Ppo {
+    fn judge_of(&self, state: &State, saved: &Saved) -> Result<Option<Judge>> {
+        let policy = self.trainee.policy.spec();
+        state.judge.as_ref().map(|judge| Judge::restore(judge, saved, policy)).transpose()
     }
 }
 
@@ -94,7 +107,8 @@ impl Course for Ppo {
         if let Some(shown) = &self.shown {
             shown.save(&mut saved);
         }
-        saved.tell(&State { steps, statistics, reward_statistics, pushed: self.pushed })?;
+        let judge = self.judge.as_ref().map(|judge| judge.save(&mut saved));
+        saved.tell(&State { steps, statistics, reward_statistics, pushed: self.pushed, judge })?;
         Ok(saved)
     }
 
@@ -105,6 +119,7 @@ impl Course for Ppo {
             && state.pushed < 1 << 62
             && state.statistics.sound(self.trainee.policy.spec().inputs)
             && state.reward_statistics.sound(1);
+        self.judge_of(&state, saved)?;
         saved.sound(sound && self.trainee.arena.fits(&saved.moments("policy", state.steps)?))
     }
 
@@ -114,6 +129,7 @@ impl Course for Ppo {
         if let Some(shown) = &mut self.shown {
             *shown = Demonstrations::saved(saved, self.trainee.policy.spec())?.unwrap_or_default();
         }
+        self.judge = self.judge_of(&state, saved)?;
         (self.statistics, self.reward_statistics) = (state.statistics, state.reward_statistics);
         self.pushed = state.pushed;
         Ok(())

@@ -6,6 +6,7 @@ use super::recording::Episode;
 use super::rollout::Rollout;
 use super::update::Update;
 use super::*;
+use crate::algorithm::ControlPpo;
 use crate::config as settings;
 use crate::kernel::{Likelihoods, Scratch};
 use crate::model::arena::Layout;

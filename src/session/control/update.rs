@@ -24,6 +24,8 @@ struct Prepared {
     returns: Vec<f32>,
     statistics: Statistics,
     reward_statistics: Statistics,
+    /// Of what the reward model said, where there is one.
+    judged: Option<Statistics>,
 }
 
 pub(super) struct Update {
@@ -69,7 +71,7 @@ impl Update {
     /// The same plan with minibatches and values of the caller's.
     #[cfg(test)]
     pub fn given(mut self, ppo: &Ppo, orders: Vec<Vec<usize>>, values: Vec<f32>) -> Update {
-        self.estimate(values, ppo.statistics.clone(), ppo.reward_statistics.clone());
+        self.estimate(values, ppo.statistics.clone(), ppo.reward_statistics.clone(), None);
         self.ordered(orders)
     }
 
@@ -84,6 +86,10 @@ impl Update {
         let config = algorithm.config();
         let (mut statistics, mut reward_statistics) = (ppo.statistics.clone(), ppo.reward_statistics.clone());
         let policy = ppo.trainee.policy.clone();
+        let mut judged = ppo.judge.as_ref().map(|judge| judge.statistics.clone());
+        if let (Some(judge), Some(judged)) = (&ppo.judge, &mut judged) {
+            judge.rewards(&mut self.rollout, policy.spec(), judged, config)?;
+        }
         if policy.spec().config.normalize_observations {
             self.rollout.normalize(&mut statistics, &policy.published().normalizer);
         }
@@ -96,12 +102,18 @@ impl Update {
             0 => trainee.values(&rollout.observations)?,
             _ => trainee.values_along(&rollout.observations, &rollout.sequences.whole(rollout.rows()))?,
         };
-        self.estimate(values, statistics, reward_statistics);
+        self.estimate(values, statistics, reward_statistics, judged);
         Ok(())
     }
 
     /// Advantages and returns from the values of all states.
-    fn estimate(&mut self, values: Vec<f32>, statistics: Statistics, reward_statistics: Statistics) {
+    fn estimate(
+        &mut self,
+        values: Vec<f32>,
+        statistics: Statistics,
+        reward_statistics: Statistics,
+        judged: Option<Statistics>,
+    ) {
         let algorithm = self.algorithm.clone();
         let config = algorithm.config();
         let (mut advantages, returns) = self.rollout.advantages(&values, config);
@@ -111,7 +123,7 @@ impl Update {
         if config.advantages == Scope::Batch {
             kernel::whiten(&mut advantages);
         }
-        self.prepared = Some(Prepared { values, advantages, returns, statistics, reward_statistics });
+        self.prepared = Some(Prepared { values, advantages, returns, statistics, reward_statistics, judged });
     }
 
     /// Gathers the rows of a minibatch, into memory that the last one left.
@@ -187,6 +199,9 @@ impl Update {
         if let Some(prepared) = self.prepared.take() {
             let ppo = core.ppo()?;
             (ppo.statistics, ppo.reward_statistics) = (prepared.statistics, prepared.reward_statistics);
+            if let (Some(judge), Some(judged)) = (&mut ppo.judge, prepared.judged) {
+                judge.statistics = judged;
+            }
         }
         let version = core.course()?.publish()?;
         core.updates += 1;

@@ -1,0 +1,116 @@
+//! The method of a control session: what each of them answers in its own way.
+
+use super::cloning::Imitator;
+use super::judging::Judging;
+use super::pairs::Pairs;
+use super::ppo::Ppo;
+use super::preference::PreferenceUpdate;
+use super::sac::ActorCritic;
+use super::trained::Trained;
+use super::{AnyCourse, ControlSession, Core};
+use crate::algorithm::control_ppo::Truncation;
+use crate::algorithm::{self, ControlPpo, ControlReward, Sac};
+use crate::error::{Error, Result};
+use crate::session::plan::Plan;
+use crate::session::Role;
+use parking_lot::Mutex;
+use std::sync::Arc;
+
+/// The method that the configuration names.
+pub(super) enum Method {
+    Ppo(Arc<ControlPpo>),
+    Sac(Arc<Sac>),
+    Cloning(Arc<algorithm::cloning::Config>),
+    /// With the pairs that were pushed, beside the core: pushing never waits for the learner.
+    Reward(Arc<ControlReward>, Arc<Mutex<Pairs>>),
+}
+
+impl Method {
+    pub fn of(config: &algorithm::Config) -> Option<Method> {
+        match config {
+            algorithm::Config::ControlPpo(config) => Some(Method::Ppo(Arc::new(ControlPpo::new(config.clone())))),
+            algorithm::Config::Sac(config) => Some(Method::Sac(Arc::new(Sac::new(config.clone())))),
+            algorithm::Config::Cloning(config) => Some(Method::Cloning(Arc::new(config.clone()))),
+            algorithm::Config::ControlReward(config) => {
+                Some(Method::Reward(Arc::new(ControlReward::new(config.clone())), Arc::default()))
+            }
+            _ => None,
+        }
+    }
+
+    /// The role of the model in training.
+    pub fn role(&self) -> Role {
+        match self {
+            Method::Ppo(_) | Method::Sac(_) | Method::Cloning(_) => Role::Policy,
+            Method::Reward(..) => Role::Reward,
+        }
+    }
+
+    /// γ.
+    pub fn discount(&self) -> f64 {
+        match self {
+            Method::Ppo(algorithm) => algorithm.config().discount,
+            Method::Sac(algorithm) => algorithm.config().discount,
+            Method::Cloning(_) | Method::Reward(..) => 1.0,
+        }
+    }
+
+    pub fn truncation(&self) -> Truncation {
+        match self {
+            Method::Ppo(algorithm) => algorithm.config().truncation,
+            Method::Sac(_) => Truncation::Exact,
+            Method::Cloning(_) | Method::Reward(..) => Truncation::Ignore,
+        }
+    }
+
+    /// Whether actors draw evenly between the bounds of their actions until the first update is complete.
+    pub fn explores(&self) -> bool {
+        match self {
+            Method::Ppo(_) | Method::Cloning(_) | Method::Reward(..) => false,
+            Method::Sac(algorithm) => algorithm.config().learning_starts > 0,
+        }
+    }
+
+    /// Steps of the longest sequence that a recurrent policy learns from.
+    pub fn sequence_length(&self) -> u32 {
+        match self {
+            Method::Ppo(algorithm) => algorithm.config().sequence_length(),
+            Method::Sac(_) | Method::Cloning(_) | Method::Reward(..) => u32::MAX,
+        }
+    }
+
+    /// What it keeps from now on.
+    pub fn course(&self, trained: &Trained, seed: u64) -> Result<AnyCourse> {
+        Ok(match (self, trained) {
+            (Method::Ppo(algorithm), Trained::Policy(policy)) => AnyCourse::Ppo(Box::new(Ppo::new(policy, algorithm)?)),
+            (Method::Sac(algorithm), Trained::Policy(policy)) => {
+                AnyCourse::Sac(Box::new(ActorCritic::new(policy, algorithm, seed)?))
+            }
+            (Method::Cloning(config), Trained::Policy(policy)) => {
+                AnyCourse::Cloning(Box::new(Imitator::new(policy, config, seed)?))
+            }
+            (Method::Reward(_, pairs), Trained::Reward(model)) => AnyCourse::Judging(Judging::new(model, pairs)?),
+            _ => return Err(Error::state("model: this session's algorithm trains another kind of model")),
+        })
+    }
+
+    /// The next update; `None` while it lacks data.
+    pub fn plan(&self, session: &Arc<ControlSession>, core: &mut Core) -> Result<Option<Box<dyn Plan>>> {
+        match self {
+            Method::Ppo(algorithm) => {
+                let updates = core.updates;
+                Ok(core.ppo()?.plan(session, algorithm, updates))
+            }
+            Method::Sac(_) => {
+                let made = core.optimizer_steps;
+                Ok(core.sac()?.plan(session, made))
+            }
+            Method::Cloning(_) => Ok(core.imitator()?.plan(session)),
+            Method::Reward(algorithm, pairs) => {
+                let selection = pairs.lock().select(algorithm.regime(), session.config.seed);
+                let plan = |selection| Box::new(PreferenceUpdate::new(session, algorithm, selection)) as Box<dyn Plan>;
+                Ok(selection.map(plan))
+            }
+        }
+    }
+}
