@@ -108,4 +108,22 @@ TEST_F(Acting, WhatIsNotRecordedIsNotLearnedFrom) {
   EXPECT_TRUE(report->needs_data());
 }
 
+TEST_F(Acting, AnActorThatDoesNotRecordLeavesNothing) {
+  const auto watcher = keel::Actor::create(*session_, R"({"recorded": false})");
+  ASSERT_TRUE(watcher) << watcher.error().message;
+  const std::vector<Seen> seen(slots_.size(), anywhere);
+  std::vector<Chosen> chosen(2);
+  for (int step = 0; step < 8; ++step) {
+    ASSERT_EQ(status(watcher->act(slots_, seen, chosen, KEEL_ACT_GREEDY)), KEEL_OK);
+    EXPECT_EQ(status(watcher->act(slots_, seen, chosen, KEEL_ACT_GREEDY)), KEEL_E_STATE) << "these were not observed";
+    const std::vector<int32_t> ended{KEEL_EPISODE_RUNNING, KEEL_EPISODE_TERMINATED};
+    ASSERT_EQ(status(watcher->observe(slots_, rewards_, ended, std::vector<Seen>())), KEEL_OK);
+  }
+  const auto report = session_->step();
+  ASSERT_TRUE(report);
+  EXPECT_TRUE(report->needs_data());
+  EXPECT_EQ(keel::Actor::create(*session_, R"({"recorded": 1})").error().status, KEEL_E_CONFIG);
+  EXPECT_EQ(keel::Actor::create(*session_, R"({"record": false})").error().status, KEEL_E_CONFIG);
+}
+
 }  // namespace
