@@ -46,7 +46,7 @@ pub struct Control {
     #[serde(default = "initial_deviation")]
     #[schemars(range(min = 1.0e-6, max = 1000.0))]
     pub initial_deviation: f64,
-    /// Whether observations are brought to mean 0 and deviation 1 by what was seen in training, before the network.
+    /// Whether vectors are brought to mean 0 and deviation 1 by what was seen in training, before the network.
     #[serde(default)]
     pub normalize_observations: bool,
     /// Largest magnitude of a normalised observation. Default: Stable-Baselines3.
@@ -74,12 +74,72 @@ pub enum Observation {
         #[schemars(range(min = 1, max = 65536))]
         size: u32,
     },
+    /// height · width · channels u8, row by row, channels last; divided by 255, then through convolutions with a ReLU behind
+    /// each.
+    Image {
+        #[schemars(length(min = 1))]
+        name: String,
+        #[schemars(range(min = 1, max = 1024))]
+        height: u32,
+        #[schemars(range(min = 1, max = 1024))]
+        width: u32,
+        #[schemars(range(min = 1, max = 64))]
+        channels: u32,
+        /// The convolutions, first to last. Absent: those of Mnih 2015 where both sides have 36 pixels, otherwise the one of
+        /// Young 2019.
+        #[serde(default)]
+        #[schemars(extend("minItems" = 1, "maxItems" = 8))]
+        filters: Option<Vec<Filter>>,
+    },
+    /// A uint32_t, how many entities are there, then room for `capacity` entities of `size` f32 each; what stands behind
+    /// those that are there is not read. Their order does not count: they are pooled by attention.
+    Set {
+        #[schemars(length(min = 1))]
+        name: String,
+        #[schemars(range(min = 1, max = 4096))]
+        capacity: u32,
+        #[schemars(range(min = 1, max = 4096))]
+        size: u32,
+        /// Width of an entity's embedding, one layer with the network's activation.
+        #[serde(default = "set_width")]
+        #[schemars(range(min = 1, max = 1024))]
+        width: u32,
+        /// Means of all embeddings, each weighted by a softmax of its own.
+        #[serde(default = "set_heads")]
+        #[schemars(range(min = 1, max = 64))]
+        heads: u32,
+    },
     /// One u8 for each choice of a discrete action: 1 = legal, 0 = never taken.
     Mask {
         /// Name of the action.
         #[schemars(length(min = 1))]
         action: String,
     },
+}
+
+impl Observation {
+    /// Its own name, or that of the action which it masks.
+    pub fn name(&self) -> &str {
+        match self {
+            Observation::Vector { name, .. } | Observation::Image { name, .. } | Observation::Set { name, .. } => name,
+            Observation::Mask { action } => action,
+        }
+    }
+}
+
+/// A convolution without padding.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Filter {
+    /// Channels of its result.
+    #[schemars(range(min = 1, max = 1024))]
+    pub channels: u32,
+    /// Its height and width, in pixels.
+    #[schemars(range(min = 1, max = 16))]
+    pub kernel: u32,
+    /// Pixels from place to place.
+    #[schemars(range(min = 1, max = 16))]
+    pub stride: u32,
 }
 
 /// A part of the action record.
@@ -195,6 +255,14 @@ fn value_gain() -> f64 {
 
 fn initial_deviation() -> f64 {
     1.0
+}
+
+fn set_width() -> u32 {
+    64
+}
+
+fn set_heads() -> u32 {
+    4
 }
 
 fn observation_clip() -> f32 {

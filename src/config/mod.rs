@@ -20,7 +20,7 @@ mod strict;
 mod validate;
 
 pub use actor::Actor;
-pub use control::{Action, Activation, Control, Core, Deviation, Distribution, Observation, ValueNetwork};
+pub use control::{Action, Activation, Control, Core, Deviation, Distribution, Filter, Observation, ValueNetwork};
 pub use control_reward::ControlReward;
 pub use create::{Create, Initialization};
 pub use device::{device, device_schema, DeviceName};

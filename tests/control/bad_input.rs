@@ -115,6 +115,28 @@ fn specs_that_cannot_be_are_refused() {
         ),
         (json!({"observations": [{"type": "mask", "action": "push"}]}), "/observations: expected a vector"),
         (
+            json!({"observations": [{"type": "image", "name": "i", "height": 2, "width": 9, "channels": 1}]}),
+            "/observations/0/filters/0: expected a kernel within 2×9, got 3×3",
+        ),
+        (
+            json!({"observations": [{"type": "image", "name": "i", "height": 9, "width": 0, "channels": 1}]}),
+            "/observations/0/width",
+        ),
+        (
+            json!({"observations": [{"type": "image", "name": "i", "height": 9, "width": 9, "channels": 1, "filters": []}]}),
+            "/observations/0/filters",
+        ),
+        (
+            json!({"observations": [{"type": "image", "name": "i", "height": 1024, "width": 1024, "channels": 64}]}),
+            "/observations/0/filters/0: expected at most 16777216 numbers",
+        ),
+        (json!({"observations": [{"type": "set", "name": "s", "capacity": 0, "size": 1}]}), "/observations/0/capacity"),
+        (
+            json!({"observations": [{"type": "vector", "name": "o", "size": 1},
+                                    {"type": "set", "name": "o", "capacity": 1, "size": 1}]}),
+            "/observations/1/name: \"o\" appears twice",
+        ),
+        (
             json!({"observations": [{"type": "vector", "name": "o", "size": 1}, {"type": "mask", "action": "pull"}]}),
             "/observations/1/action: expected a discrete action, got \"pull\"",
         ),

@@ -1,5 +1,6 @@
 //! The network's form in plain Rust, over the same flat weights.
 
+use super::groups::{Group, Window};
 use super::recurrence::{Cell, CHAINS};
 use super::spec::{Branch, Continuous, Spec};
 use crate::config::{Activation, Deviation, Distribution};
@@ -9,12 +10,7 @@ use crate::model::arena::Layout;
 /// The layers of a spec in the places of its layout.
 pub(super) fn network(spec: &Spec, layout: &Layout) -> kernel::Network {
     let offset = |name: &str| layout.find(name).map_or(0, |slot| layout.slots[slot].offset as usize);
-    let active = match spec.config.activation {
-        Activation::Tanh => kernel::Activation::Tanh,
-        Activation::Relu => kernel::Activation::Relu,
-        Activation::Elu => kernel::Activation::Elu,
-        Activation::Silu => kernel::Activation::Silu,
-    };
+    let active = active(spec);
     let [trunk, policy, value] = spec.chains().map(|(chain, layers)| {
         let count = layers.len();
         let layer = |(index, (inputs, outputs)): (usize, (usize, usize))| kernel::Layer {
@@ -48,7 +44,57 @@ pub(super) fn network(spec: &Spec, layout: &Layout) -> kernel::Network {
         Branch::Continuous(own) => continuous(own),
     };
     let heads = spec.branches.iter().map(head).collect();
-    kernel::Network { inputs: spec.inputs, trunk, policy, value, cores, heads, log_deviation: offset("log_deviation") }
+    kernel::Network {
+        inputs: spec.features,
+        trunk,
+        policy,
+        value,
+        cores,
+        heads,
+        log_deviation: offset("log_deviation"),
+    }
+}
+
+fn active(spec: &Spec) -> kernel::Activation {
+    match spec.config.activation {
+        Activation::Tanh => kernel::Activation::Tanh,
+        Activation::Relu => kernel::Activation::Relu,
+        Activation::Elu => kernel::Activation::Elu,
+        Activation::Silu => kernel::Activation::Silu,
+    }
+}
+
+/// The encoders of a spec in the places of its layout; none where there are vectors alone.
+pub(super) fn encoder(spec: &Spec, layout: &Layout) -> Option<kernel::Encoder> {
+    let mut parts = Vec::new();
+    for (index, group) in spec.groups.iter().enumerate() {
+        let offset = |name: &str| {
+            layout.find(&format!("encoder.{index}.{name}")).map_or(0, |slot| layout.slots[slot].offset as usize)
+        };
+        match group {
+            Group::Vector { .. } | Group::Mask { .. } => {}
+            Group::Image { input, layers, .. } => {
+                let of = |(place, window): (usize, &Window)| kernel::Convolution {
+                    from: window.from,
+                    to: window.to,
+                    kernel: window.kernel,
+                    stride: window.stride,
+                    weight: offset(&format!("{place}.weight")),
+                    bias: offset(&format!("{place}.bias")),
+                };
+                let layers = layers.iter().enumerate().map(of).collect();
+                parts.push(kernel::Encoding::Image { input: *input, layers });
+            }
+            Group::Set { input, set, .. } => {
+                let (weight, bias) = (offset("embed.weight"), offset("embed.bias"));
+                let (inputs, outputs, activation) = (set.size, set.width, active(spec));
+                let embed = kernel::Layer { inputs, outputs, weight, bias, activation };
+                let (scores, heads, capacity) = (offset("scores.weight"), set.heads, set.capacity);
+                parts.push(kernel::Encoding::Set { input: *input, capacity, embed, scores, heads });
+            }
+        }
+    }
+    (!parts.is_empty()).then_some(kernel::Encoder { inputs: spec.inputs, vectors: spec.vectors, parts })
 }
 
 fn continuous(own: &Continuous) -> kernel::Head {

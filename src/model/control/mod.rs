@@ -5,8 +5,10 @@
 
 mod critic;
 mod distribution;
+mod encoder;
 mod even;
 mod flat;
+mod groups;
 mod network;
 mod policy;
 mod record;

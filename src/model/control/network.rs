@@ -1,6 +1,7 @@
 //! A control network in libtorch: the form that any device, any loss and every parity test can use.
 
 use super::distribution::{handed_out, judge, reparameterized, Evaluated};
+use super::encoder::Encoder;
 use super::recurrence::{BoundCore, Unroll, CHAINS};
 use super::spec::Spec;
 use crate::config::Activation;
@@ -19,6 +20,7 @@ pub(super) struct Dense {
 /// The layers of a policy and its values, bound to flat weights.
 pub struct Network {
     spec: Arc<Spec>,
+    encoder: Option<Encoder>,
     trunk: Vec<Dense>,
     policy: Vec<Dense>,
     value: Vec<Dense>,
@@ -53,7 +55,8 @@ impl Network {
         for ((bound, core), chain) in cores.iter_mut().zip(spec.cores).zip(CHAINS) {
             *bound = core.map(|core| BoundCore::bind(core, chain, &leaf)).transpose()?;
         }
-        Ok(Network { spec: spec.clone(), trunk: trunk?, policy: policy?, value: value?, cores, log_deviation })
+        let encoder = Encoder::bind(spec, &leaf)?;
+        Ok(Network { spec: spec.clone(), encoder, trunk: trunk?, policy: policy?, value: value?, cores, log_deviation })
     }
 
     /// Outputs [B, W] and values [B] of normalised observations [B, O]; of a recurrent network the rows are what `unroll`
@@ -66,12 +69,20 @@ impl Network {
             ));
         }
         let [trunk, policy, value] = &self.cores;
-        let x = observations.shallow_clone();
-        let hidden = self.chain(&self.trunk, x, self.trunk.len(), trunk.as_ref().zip(unroll))?;
+        let features = self.encode(observations)?;
+        let hidden = self.chain(&self.trunk, features, self.trunk.len(), trunk.as_ref().zip(unroll))?;
         let own = |layers: &[Dense], core: &Option<BoundCore>| {
             self.chain(layers, hidden.shallow_clone(), layers.len() - 1, core.as_ref().zip(unroll))
         };
         Ok((own(&self.policy, policy)?, own(&self.value, value)?.f_squeeze_dim(1)?))
+    }
+
+    /// Features [B, F], which the first layer reads: vectors as they are, images and sets encoded.
+    pub fn encode(&self, observations: &Tensor) -> Result<Tensor> {
+        match &self.encoder {
+            Some(encoder) => encoder.encode(observations),
+            None => Ok(observations.shallow_clone()),
+        }
     }
 
     /// What it says of `observations` [B, O] and `actions` [B, A]; `legal` bool [B, choices] where there are masks,

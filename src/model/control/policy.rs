@@ -30,6 +30,7 @@ pub struct Policy {
     spec: Arc<Spec>,
     layout: Arc<Layout>,
     network: Arc<kernel::Network>,
+    encoder: Option<kernel::Encoder>,
     published: Mutex<Arc<Published>>,
     /// The version of what is published, for those who only want to know whether it is theirs.
     version: AtomicU64,
@@ -57,7 +58,7 @@ impl Policy {
             }
         }
         spread(&spec, &layout, &data)?;
-        let statistics = Statistics::new(spec.inputs);
+        let statistics = Statistics::new(spec.vectors);
         Policy::assemble(spec, floats(&data)?, statistics)
     }
 
@@ -70,7 +71,7 @@ impl Policy {
         let spec = Spec::parse(&description).map_err(|error| as_format(error).within(place.display()))?;
         let statistics = match statistics {
             Some(value) => serde_json::from_value(value).map_err(|error| Error::format(&place, error))?,
-            None => Statistics::new(spec.inputs),
+            None => Statistics::new(spec.vectors),
         };
         let data = weights::read_flat(path, &Layout::new(&spec.parameters()))?;
         Policy::assemble(spec, floats(&data)?, statistics).map_err(|error| error.within(path.display()))
@@ -88,7 +89,7 @@ impl Policy {
     /// A policy of this spec, with these flat weights and statistics.
     pub fn assemble(spec: Spec, weights: Vec<f32>, statistics: Statistics) -> Result<Policy> {
         let layout = Layout::new(&spec.parameters());
-        if weights.len() as i64 != layout.len || !statistics.sound(spec.inputs) {
+        if weights.len() as i64 != layout.len || !statistics.sound(spec.vectors) {
             return Err(Error::new(Status::Format, "the weights or the statistics of the observations are damaged"));
         }
         check_weights(&layout, &weights)?;
@@ -96,12 +97,14 @@ impl Policy {
         network
             .check(weights.len())
             .map_err(|what| Error::new(Status::Internal, format!("control network: {what}")))?;
+        let encoder = super::flat::encoder(&spec, &layout);
         let normalizer = normalizer(&spec, &statistics);
         let published = Arc::new(Published { version: 0, weights, statistics, normalizer });
         Ok(Policy {
             spec: Arc::new(spec),
             layout: Arc::new(layout),
             network,
+            encoder,
             published: Mutex::new(published),
             version: AtomicU64::new(0),
             trained: AtomicBool::new(false),
@@ -119,6 +122,11 @@ impl Policy {
     /// Its form in plain Rust, over flat weights.
     pub fn network(&self) -> &Arc<kernel::Network> {
         &self.network
+    }
+
+    /// What brings observations to the features that the network reads, where images or sets are among them.
+    pub fn encoder(&self) -> Option<&kernel::Encoder> {
+        self.encoder.as_ref()
     }
 
     pub fn published(&self) -> Arc<Published> {

@@ -1,6 +1,7 @@
 //! Records: plain C structs of one slot, into the numbers that the network reads and back.
 
-use super::spec::{Branch, Continuous, Group, Spec};
+use super::groups::{Group, Set};
+use super::spec::{Branch, Continuous, Spec};
 use crate::config::Distribution;
 use crate::error::{Error, Result, Status};
 use crate::kernel::EDGE;
@@ -8,7 +9,7 @@ use crate::kernel::EDGE;
 impl Spec {
     /// One observation record into inputs [O] and, where they are wanted, legal choices [choices], which stay as they are
     /// where there is no mask. What is not finite, no mask or without a legal choice is refused; then both targets are
-    /// undefined. Does not allocate unless it refuses.
+    /// undefined. A set of more than its capacity is refused too. Does not allocate unless it refuses.
     pub fn read_observation(&self, record: &[u8], inputs: &mut [f32], mut legal: Option<&mut [u8]>) -> Result<()> {
         for (index, group) in self.groups.iter().enumerate() {
             match *group {
@@ -29,9 +30,44 @@ impl Spec {
                     }
                     legal[choice..choice + count].copy_from_slice(bytes);
                 }
+                Group::Image { offset, input, .. } => {
+                    let count = group.inputs();
+                    for (target, byte) in inputs[input..input + count].iter_mut().zip(&record[offset..offset + count]) {
+                        *target = f32::from(*byte) / 255.0;
+                    }
+                }
+                Group::Set { offset, input, set } => {
+                    let (record, inputs) = (&record[offset..], &mut inputs[input..input + group.inputs()]);
+                    self.read_set(index, set, record, inputs)?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// A set into its count and its entities; zeros stand for those that are not there.
+    fn read_set(&self, index: usize, set: Set, record: &[u8], inputs: &mut [f32]) -> Result<()> {
+        let (head, entities) = record.split_at(4);
+        let count = u32::from_ne_bytes([head[0], head[1], head[2], head[3]]);
+        let within = usize::try_from(count).ok().filter(|count| *count <= set.capacity);
+        let Some(there) = within else { return Err(self.too_many(index, set.capacity, count)) };
+        let (first, numbers) = inputs.split_at_mut(1);
+        first[0] = count as f32;
+        let (there, rest) = numbers.split_at_mut(there * set.size);
+        for (place, (target, bytes)) in there.iter_mut().zip(entities.chunks_exact(4)).enumerate() {
+            *target = f32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+            if !target.is_finite() {
+                return Err(self.not_finite(index, place, *target));
+            }
+        }
+        rest.fill(0.0);
+        Ok(())
+    }
+
+    /// Whether numbers [O] can have been read from a record.
+    pub fn is_observation(&self, observation: &[f32]) -> bool {
+        observation.iter().all(|number| number.is_finite())
+            && self.groups.iter().all(|group| group.is_sound(observation))
     }
 
     /// An action [A] as a record; continuous dimensions within their bounds, squashed and scaled where they are.
@@ -149,16 +185,19 @@ impl Spec {
     }
 
     fn group_name(&self, index: usize) -> &str {
-        match &self.config.observations[index] {
-            crate::config::Observation::Vector { name, .. } => name,
-            crate::config::Observation::Mask { action } => action,
-        }
+        self.config.observations[index].name()
     }
 
     #[cold]
     fn not_finite(&self, group: usize, place: usize, found: f32) -> Error {
         let name = self.group_name(group);
         Error::new(Status::NonFinite, format!("observations: {name}[{place}]: expected a finite number, got {found}"))
+    }
+
+    #[cold]
+    fn too_many(&self, group: usize, capacity: usize, found: u32) -> Error {
+        let name = self.group_name(group);
+        Error::data(format!("observations: {name}: expected at most {capacity} entities, got {found}"))
     }
 
     #[cold]
@@ -201,6 +240,38 @@ impl Continuous {
         match self.distribution {
             Distribution::Beta => number > 0.0 && number < 1.0,
             _ => number.is_finite(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Deviation;
+
+    fn of(distribution: Distribution) -> Continuous {
+        Continuous { size: 1, low: -0.5, high: 3.0, distribution, deviation: Deviation::Parameter }
+    }
+
+    #[test]
+    fn what_a_host_chose_is_handed_out_again() {
+        for distribution in [Distribution::Normal, Distribution::Squashed, Distribution::Beta] {
+            let own = of(distribution);
+            for number in [-0.5f32, -0.49, 0.0, 1.25, 2.99, 3.0] {
+                let recorded = own.take_in(number);
+                assert!(own.holds(recorded));
+                assert!((own.hand_out(recorded) - number).abs() < 4e-6, "{distribution:?}: {number} → {recorded}");
+            }
+        }
+        // by hand: 2.125 is half of the scale above the middle
+        assert!((of(Distribution::Squashed).take_in(2.125) - 0.549_306_1).abs() < 1e-6);
+        assert!((of(Distribution::Beta).take_in(2.125) - 0.75).abs() < 1e-6);
+        let edge = of(Distribution::Squashed).take_in(f32::MAX);
+        assert!((edge - 7.254_329).abs() < 1e-4, "atanh(1 − 1e-6), not {edge}");
+        assert!(!of(Distribution::Beta).holds(1.0) && !of(Distribution::Squashed).holds(f32::INFINITY));
+        for far in [f32::MIN, -9.0, 9.0, f32::MAX] {
+            let within = |distribution| (-0.5..=3.0).contains(&of(distribution).hand_out(far));
+            assert!(within(Distribution::Normal) && within(Distribution::Squashed));
         }
     }
 }

@@ -1,7 +1,8 @@
 //! What a control network reads and writes: its spec, checked, with everything that follows from it.
 
+use super::groups::{described, groups, Group};
 use super::recurrence::{Core, CHAINS};
-use crate::config::{Action, Control, Deviation, Distribution, Observation, ValueNetwork};
+use crate::config::{Action, Control, Deviation, Distribution, ValueNetwork};
 use crate::error::{Error, Result, Status};
 use crate::kernel;
 use crate::model::arena::{Parameter, Part};
@@ -67,15 +68,6 @@ impl Branch {
     }
 }
 
-/// A group of the observation record, and where it lies.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Group {
-    /// `count` f32 from byte `offset` on, which are the network's inputs from `input` on.
-    Vector { offset: usize, count: usize, input: usize },
-    /// `count` u8 from byte `offset` on, the legal choices from `choice` on.
-    Mask { offset: usize, count: usize, choice: usize },
-}
-
 /// A control network before it has weights.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spec {
@@ -85,8 +77,12 @@ pub struct Spec {
     /// Bytes of an observation record and of an action record.
     pub observation_bytes: usize,
     pub action_bytes: usize,
-    /// O, the numbers that the network reads.
+    /// O, the numbers that are kept of an observation.
     pub inputs: usize,
+    /// Those of vectors, which come first.
+    pub vectors: usize,
+    /// The numbers that the first layer reads: O, unless there are images or sets.
+    pub features: usize,
     /// A, the numbers of an action.
     pub actions: usize,
     /// Logits, means and what else describes distributions.
@@ -111,14 +107,17 @@ impl Spec {
         let total = |of: fn(&Branch) -> usize| branches.iter().map(of).sum::<usize>();
         let actions = total(Branch::numbers);
         let masked = groups.iter().any(|group| matches!(group, Group::Mask { .. }));
-        let inputs = groups.iter().map(|group| if let Group::Vector { count, .. } = group { *count } else { 0 }).sum();
-        let (cores, state) = Core::of(&config, inputs);
+        let vectors = groups.iter().map(|group| if let Group::Vector { count, .. } = group { *count } else { 0 }).sum();
+        let features = groups.iter().map(Group::features).sum();
+        let (cores, state) = Core::of(&config, features);
         let spec = Spec {
             cores,
             state,
             observation_bytes,
             action_bytes: 4 * actions,
-            inputs,
+            inputs: groups.iter().map(Group::inputs).sum(),
+            vectors,
+            features,
             actions,
             outputs: total(Branch::outputs),
             choices: total(|branch| if let Branch::Discrete { choices } = branch { *choices } else { 0 }),
@@ -128,8 +127,8 @@ impl Spec {
             groups,
             config,
         };
-        if inputs == 0 {
-            return Err(Error::config("/observations: expected a vector, got masks alone"));
+        if spec.features == 0 {
+            return Err(Error::config("/observations: expected a vector, an image or a set, got masks alone"));
         }
         let elements: i64 = spec.parameters().iter().map(|parameter| parameter.shape.iter().product::<i64>()).sum();
         if elements > MOST_PARAMETERS {
@@ -141,7 +140,7 @@ impl Spec {
 
     /// The layers of each chain as (inputs, outputs): the shared ones, the policy's, the value's.
     pub fn chains(&self) -> [(&'static str, Vec<(usize, usize)>); 3] {
-        let mut widths = vec![self.inputs];
+        let mut widths = vec![self.features];
         widths.extend(self.config.hidden.iter().map(|width| *width as usize));
         let core = self.cores.iter().flatten().next().map(|core| core.size);
         let last = core.unwrap_or(widths[widths.len() - 1]);
@@ -157,7 +156,7 @@ impl Spec {
 
     /// Every parameter; a matrix is [inputs, outputs], so that y = xW + b.
     pub fn parameters(&self) -> Vec<Parameter> {
-        let mut parameters = Vec::new();
+        let mut parameters = self.encoded();
         for ((chain, layers), core) in self.chains().into_iter().zip(&self.cores) {
             for (index, (inputs, outputs)) in layers.into_iter().enumerate() {
                 let (inputs, outputs) = (inputs as i64, outputs as i64);
@@ -173,19 +172,20 @@ impl Spec {
         parameters
     }
 
+    /// The parameters that encode images and sets.
+    fn encoded(&self) -> Vec<Parameter> {
+        self.groups.iter().enumerate().flat_map(|(index, group)| group.parameters(index)).collect()
+    }
+
+    /// Whether images or sets are encoded.
+    pub fn is_encoded(&self) -> bool {
+        self.groups.iter().any(Group::is_encoded)
+    }
+
     /// Where each group of a record lies, for hosts that assert their structs.
     pub fn layout(&self) -> Value {
-        let observations =
-            self.config.observations.iter().zip(&self.groups).map(|(observation, group)| match (observation, group) {
-                (Observation::Vector { name, .. }, Group::Vector { offset, count, .. }) => {
-                    json!({"name": name, "type": "f32", "count": count, "offset": offset})
-                }
-                (Observation::Mask { action }, Group::Mask { offset, count, .. }) => {
-                    json!({"name": action, "type": "u8", "count": count, "offset": offset, "mask": true})
-                }
-                _ => Value::Null,
-            });
-        let observations: Vec<Value> = observations.collect();
+        let pairs = self.config.observations.iter().zip(&self.groups);
+        let observations: Vec<Value> = pairs.map(|(observation, group)| described(observation, group)).collect();
         let mut offset = 0;
         let actions = self.config.actions.iter().zip(&self.branches).map(|(action, branch)| {
             let (name, kind) = match action {
@@ -264,51 +264,6 @@ fn continuous(action: &Action, config: &Control) -> std::result::Result<Continuo
         ));
     }
     Ok(Continuous { size: *size as usize, low, high, distribution: *distribution, deviation })
-}
-
-/// The groups in their places, each at its natural alignment, and the size of the whole record.
-fn groups(config: &Control, branches: &[Branch]) -> Result<(Vec<Group>, usize)> {
-    let (mut names, mut groups) = (HashSet::new(), Vec::new());
-    let (mut offset, mut input, mut alignment) = (0usize, 0, 1);
-    for (index, observation) in config.observations.iter().enumerate() {
-        let place = |field: &str| format!("/observations/{index}/{field}");
-        match observation {
-            Observation::Vector { name, size } => {
-                if !names.insert(("vector", name)) {
-                    return Err(Error::config(format!("{}: {name:?} appears twice", place("name"))));
-                }
-                let count = *size as usize;
-                offset = offset.next_multiple_of(4);
-                groups.push(Group::Vector { offset, count, input });
-                (offset, input, alignment) = (offset + 4 * count, input + count, 4);
-            }
-            Observation::Mask { action } => {
-                if !names.insert(("mask", action)) {
-                    return Err(Error::config(format!("{}: {action:?} has two masks", place("action"))));
-                }
-                let (choice, count) = choices_of(config, branches, action).ok_or_else(|| {
-                    Error::config(format!("{}: expected a discrete action, got {action:?}", place("action")))
-                })?;
-                groups.push(Group::Mask { offset, count, choice });
-                offset += count;
-            }
-        }
-    }
-    Ok((groups, offset.next_multiple_of(alignment)))
-}
-
-/// The first choice of a discrete action among those of all, and how many it has.
-fn choices_of(config: &Control, branches: &[Branch], wanted: &str) -> Option<(usize, usize)> {
-    let mut first = 0;
-    for (action, branch) in config.actions.iter().zip(branches) {
-        if let (Action::Discrete { name, .. }, Branch::Discrete { choices }) = (action, branch) {
-            if name == wanted {
-                return Some((first, *choices));
-            }
-            first += choices;
-        }
-    }
-    None
 }
 
 impl From<&Spec> for Value {

@@ -84,12 +84,12 @@ impl Normalizer {
         }
     }
 
-    /// Normalises rows in place.
-    pub fn apply(&self, rows: &mut [f32]) {
+    /// Normalises the first numbers, as many as there are moments, of rows of `width`, in place.
+    pub fn apply(&self, rows: &mut [f32], width: usize) {
         if self.shifts.is_empty() {
             return;
         }
-        for row in rows.chunks_exact_mut(self.shifts.len()) {
+        for row in rows.chunks_exact_mut(width) {
             for ((number, shift), scale) in row.iter_mut().zip(&self.shifts).zip(&self.scales) {
                 *number = ((*number - shift) * scale).clamp(-self.clip, self.clip);
             }
@@ -121,12 +121,12 @@ mod tests {
     fn what_was_seen_is_normal_and_outliers_are_clipped() {
         let mut statistics = Statistics::new(1);
         let mut row = [30.0f32];
-        Normalizer::new(&statistics, 10.0).apply(&mut row);
+        Normalizer::new(&statistics, 10.0).apply(&mut row, 1);
         assert_eq!(row, [30.0]);
         statistics.merge([[1.0f32].as_slice(), &[5.0]].into_iter());
         let normalizer = Normalizer::new(&statistics, 10.0);
         let mut rows = [5.0f32, 3.0, 1e9];
-        normalizer.apply(&mut rows);
+        normalizer.apply(&mut rows, 1);
         assert_eq!(rows, [1.0, 0.0, 10.0]);
     }
 }

@@ -9,7 +9,7 @@ use super::seat::Seat;
 use super::ControlSession;
 use crate::algorithm::control_ppo::Truncation;
 use crate::error::{Error, Result, Status};
-use crate::kernel::{Decisions, Draw, Key, Likelihoods, Scratch, Steps};
+use crate::kernel::{Decisions, Draw, EncoderScratch, Key, Likelihoods, Scratch, Steps};
 use crate::model::control::{Policy, Published, Spec};
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::atomic::Ordering;
@@ -40,6 +40,9 @@ struct Desk {
     states: Vec<f32>,
     keys: Vec<Key>,
     scratch: Scratch,
+    /// What the network reads of observations that are encoded, and memory for that.
+    features: Vec<f32>,
+    encoding: Option<EncoderScratch>,
     /// The call that saw a slot last, to find one that is there twice.
     seen: Vec<u64>,
     call: u64,
@@ -81,6 +84,8 @@ impl Actor {
             states: Vec::new(),
             keys: Vec::new(),
             scratch: Scratch::new(policy.network()),
+            features: Vec::new(),
+            encoding: policy.encoder().map(EncoderScratch::new),
             seen: Vec::new(),
             call: 0,
             decisions: 0,
@@ -289,13 +294,18 @@ impl Desk {
         recording: &Recording,
         stream: Key,
     ) -> Result<()> {
-        let Desk { published, observations, normalized, legal, actions, log_probs, keys, scratch, decisions, .. } =
-            self;
+        let Desk { published, observations, normalized, features, encoding, legal, actions, log_probs, .. } = self;
+        let (keys, scratch, decisions) = (&mut self.keys, &mut self.scratch, self.decisions);
         let (network, weights, outputs) = (policy.network(), published.weights.as_slice(), &mut self.outputs);
         let recurrent = policy.spec().state > 0;
         normalized.clear();
         normalized.extend_from_slice(observations);
-        published.normalizer.apply(normalized);
+        published.normalizer.apply(normalized, policy.spec().inputs);
+        if let (Some(encoder), Some(encoding)) = (policy.encoder(), encoding) {
+            features.resize(slots.len() * policy.spec().features, 0.0);
+            encoder.encode(weights, normalized, encoding, features);
+            std::mem::swap(normalized, features);
+        }
         let masks = policy.spec().masked.then_some(legal.as_slice());
         if recurrent {
             for (state, slot) in self.states.chunks_exact_mut(policy.spec().state).zip(slots) {
@@ -316,7 +326,7 @@ impl Desk {
             keys.clear();
             let draws = |slot: &u32| recording.slots.get(*slot as usize).map_or(0, |slot| slot.draws);
             let traceless = stream.stream >> 63 == 1;
-            let counter = |slot: &u32| if traceless { *decisions } else { draws(slot) };
+            let counter = |slot: &u32| if traceless { decisions } else { draws(slot) };
             let key = |slot: &u32| Key { stream: stream.stream | u64::from(*slot), counter: counter(slot), ..stream };
             keys.extend(slots.iter().map(key));
             let draw = if how.greedy { Draw::Greedy } else { Draw::Sampled(keys) };

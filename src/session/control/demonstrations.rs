@@ -36,6 +36,9 @@ impl Demonstrations {
             return Err(Error::state(format!("push: expected a batch of demonstrations, got one of {found}")));
         }
         batch.check_control()?;
+        if spec.is_encoded() {
+            return Err(Error::state("push: expected a policy of vectors; no images and no sets are demonstrated"));
+        }
         if let Some((name, _)) = batch.columns().find(|(name, _)| !COLUMNS.contains(name)) {
             return Err(Error::data(format!("{name}: no column of demonstrations for a control policy")));
         }

@@ -123,6 +123,11 @@ fn another_method() -> Error {
 /// Refuses recurrent policies where a method learns from single steps.
 fn without_core(spec: &Spec, method: &str) -> Result<()> {
     match spec.state {
+        0 if spec.is_encoded() => {
+            let message =
+                format!("/observations: expected vectors and masks, since {method} reads no images and no sets");
+            Err(Error::config(message))
+        }
         0 => Ok(()),
         _ => Err(Error::config(format!(
             "/core: expected none, since {method} learns from single steps, got a recurrent policy"

@@ -117,7 +117,7 @@ impl Course for Ppo {
         let shown = self.shown.is_none() || Demonstrations::saved(saved, self.trainee.policy.spec())?.is_some();
         let sound = shown
             && state.pushed < 1 << 62
-            && state.statistics.sound(self.trainee.policy.spec().inputs)
+            && state.statistics.sound(self.trainee.policy.spec().vectors)
             && state.reward_statistics.sound(1);
         self.judge_of(&state, saved)?;
         saved.sound(sound && self.trainee.arena.fits(&saved.moments("policy", state.steps)?))

@@ -141,9 +141,10 @@ impl Rollout {
 
     /// Merges what was observed into `statistics`, then brings it to what the network reads.
     pub fn normalize(&mut self, statistics: &mut Statistics, normalizer: &Normalizer) {
-        let (rows, width) = (self.rows(), statistics.means.len());
-        statistics.merge(self.observations[..rows * width].chunks_exact(width));
-        normalizer.apply(&mut self.observations);
+        let (vectors, width) = (statistics.means.len(), self.observations.len() / self.states().max(1));
+        let rows = self.observations.chunks_exact(width).take(self.rows());
+        statistics.merge(rows.map(|row| &row[..vectors]));
+        normalizer.apply(&mut self.observations, width);
     }
 
     /// Divides the rewards by the deviation of their discounted sums, this rollout's among them.

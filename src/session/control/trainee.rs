@@ -11,6 +11,9 @@ use crate::torch::floats;
 use std::sync::Arc;
 use tch::{no_grad_guard, Kind, Tensor};
 
+/// Rows of encoded observations that pass at once: what convolutions keep of one is large.
+const ENCODED_ROWS: usize = 256;
+
 /// B gathered steps; what stands in each is in `Rollout`.
 #[derive(Default)]
 pub(super) struct Minibatch {
@@ -39,8 +42,13 @@ impl Trainee {
     /// Copies the published weights into an arena of the session's own.
     pub fn new(policy: &Arc<Policy>, learner: Learner) -> Result<Trainee> {
         let widest = policy.spec().config.hidden.iter().map(|width| *width as usize).max().unwrap_or(0);
-        let recurrent = policy.spec().state > 0;
-        let fused = learner.is_fused(widest.max(policy.spec().inputs)) && !(recurrent && learner == Learner::Auto);
+        let spec = policy.spec();
+        if learner == Learner::Fused && spec.is_encoded() {
+            let message = "/algorithm/learner: expected auto or libtorch, since fused learns no images and no sets";
+            return Err(Error::config(message));
+        }
+        let fused = learner.is_fused(widest.max(spec.features))
+            && !(learner == Learner::Auto && (spec.state > 0 || spec.is_encoded()));
         let arithmetic = if fused { Arithmetic::Kernel } else { Arithmetic::Libtorch };
         let arena = Arena::new(policy.layout(), &policy.published().weights, arithmetic)?;
         let bind = || Network::bind_trainable(policy.spec(), policy.layout(), &arena.parameters, &arena.gradients);
@@ -61,8 +69,11 @@ impl Trainee {
         match &self.network {
             Some(network) => {
                 let _no_grad = no_grad_guard();
-                let (_, said) = network.forward(&matrix(observations, width)?, None)?;
-                said.f_copy_data(&mut values, rows)?;
+                let some = if self.policy.spec().is_encoded() { ENCODED_ROWS } else { rows };
+                for (observations, values) in observations.chunks(some * width).zip(values.chunks_mut(some)) {
+                    let (_, said) = network.forward(&matrix(observations, width)?, None)?;
+                    said.f_copy_data(values, values.len())?;
+                }
             }
             None => {
                 let (network, weights) = (self.policy.network(), floats(&mut self.arena.parameters)?);
@@ -99,7 +110,7 @@ impl Trainee {
     ) -> Demonstrations {
         let mut shown = Demonstrations::default();
         shown.gather(all, rows);
-        normalizer.apply(&mut shown.observations);
+        normalizer.apply(&mut shown.observations, self.policy.spec().inputs);
         shown
     }
 

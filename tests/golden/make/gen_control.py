@@ -1,8 +1,11 @@
-"""Distributions of continuous actions, from torch.distributions in float64.
+"""Distributions of continuous actions, from torch.distributions, and encoders of observations, in float64.
 
   control/distributions.json   per case: outputs of the network [B, W], log deviations that are parameters, numbers as they are
                                recorded [B, A], low, high; log-probabilities and entropies [B], and the slopes of
                                Σ (log π + 0.3 H) at outputs and log deviations.
+  control/encoders.json        observations [B, O] as they are kept, parameters in keel's order, features [B, F], and the
+                               slopes of Σ features² at the parameters. Images pass torch's conv2d; each set is pooled
+                               entity by entity.
 A squashed entropy has no closed form: its E log |d tanh| is Simpson's rule on 20 001 points within 12 deviations.
 """
 import json
@@ -68,8 +71,45 @@ def case(distribution, state, seed):
     }
 
 
+def encoders(seed):
+    """A vector of 2, an image of 9×7×2 through 3 filters 3×3 by 2 and 4 filters 2×2, a set of 4×3, 5 wide, 2 heads."""
+    g = torch.Generator().manual_seed(seed)
+    draw = lambda *shape: (torch.randn(*shape, generator=g) * 0.7).requires_grad_(True)  # noqa: E731
+    rows, counts = 5, [0, 1, 4, 2, 3]
+    filters = [(draw(3, 2, 3, 3), draw(3), 2), (draw(4, 3, 2, 2), draw(4), 1)]
+    embed, bias, scores = draw(3, 5), draw(5), draw(5, 2)
+    vectors = torch.randn(rows, 2, generator=g)
+    pixels = torch.randint(0, 256, (rows, 9, 7, 2), generator=g) / 255
+    entities = torch.randn(rows, 4, 3, generator=g) * (torch.arange(4) < torch.tensor(counts)[:, None])[:, :, None]
+    x = pixels.permute(0, 3, 1, 2)
+    for weight, own, stride in filters:
+        x = torch.relu(torch.nn.functional.conv2d(x, weight, own, stride=stride))
+    sets = []
+    for row, count in enumerate(counts):
+        pooled = torch.zeros(2, 5)
+        if count:
+            hidden = torch.stack([torch.tanh(entity @ embed + bias) for entity in entities[row, :count]])
+            pooled = torch.stack([torch.softmax(hidden @ scores[:, head], 0) @ hidden for head in range(2)])
+        sets.append(torch.cat([pooled.flatten(), torch.tensor([count / 4])]))
+    features = torch.cat([vectors, x.permute(0, 2, 3, 1).flatten(1), torch.stack(sets)], 1)
+    features.square().sum().backward()
+    observations = torch.cat([vectors, pixels.flatten(1), torch.tensor(counts)[:, None], entities.flatten(1)], 1)
+    flat = lambda tensor: tensor.detach().flatten().tolist()  # noqa: E731
+    by_window = lambda weight: weight.permute(2, 3, 1, 0)  # noqa: E731
+    parameters = {f"encoder.1.{i}.{part}": tensor for i, (weight, own, _) in enumerate(filters)
+                  for part, tensor in (("weight", by_window(weight)), ("bias", own))}
+    slopes = {f"encoder.1.{i}.{part}": tensor for i, (weight, own, _) in enumerate(filters)
+              for part, tensor in (("weight", by_window(weight.grad)), ("bias", own.grad))}
+    for name, tensor in (("embed.weight", embed), ("embed.bias", bias), ("scores.weight", scores)):
+        parameters[f"encoder.2.{name}"], slopes[f"encoder.2.{name}"] = tensor, tensor.grad
+    return {"observations": flat(observations), "features": flat(features),
+            "parameters": {name: flat(tensor) for name, tensor in parameters.items()},
+            "slopes": {name: flat(tensor) for name, tensor in slopes.items()}}
+
+
 if __name__ == "__main__":
     OUT.mkdir(parents=True, exist_ok=True)
     cases = [case("normal", False, 1), case("normal", True, 2), case("squashed", False, 3), case("squashed", True, 4),
              case("beta", False, 5)]
     (OUT / "distributions.json").write_text(json.dumps(cases, indent=1) + "\n")
+    (OUT / "encoders.json").write_text(json.dumps(encoders(6), indent=1) + "\n")

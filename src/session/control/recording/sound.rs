@@ -24,9 +24,10 @@ impl Recording {
             && (0..steps).all(|step| spec.is_action(self.action(step), self.legal(step)))
             && self.ended.episodes.max(self.ended.lengths) < MOST_COUNTED
             && self.ended.returns.is_finite()
-            && [&self.observations, &self.actions, &self.log_probs, &self.rewards, &self.discounted, &self.finals]
+            && [&self.observations, &self.finals]
                 .into_iter()
-                .all(|all| finite(all))
+                .all(|all| all.chunks(self.inputs).all(|row| spec.is_observation(row)))
+            && [&self.actions, &self.log_probs, &self.rewards, &self.discounted].into_iter().all(|all| finite(all))
     }
 
     /// Steps that are the next of none.

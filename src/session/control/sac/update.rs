@@ -55,8 +55,9 @@ impl Update {
         let (count, seed) = (course.algorithm.config().batch_size as usize, self.session.config.seed);
         course.replay.gather(&drawn(seed, step, count, course.replay.len()), &mut self.batch);
         let normalizer = self.normalizer.get_or_insert_with(|| course.policy.normalizer(&course.statistics));
-        normalizer.apply(&mut self.batch.observations);
-        normalizer.apply(&mut self.batch.nexts);
+        let width = course.policy.spec().inputs;
+        normalizer.apply(&mut self.batch.observations, width);
+        normalizer.apply(&mut self.batch.nexts, width);
     }
 
     /// Standard normal numbers [B, A], a function of the session's seed and the optimiser step.
