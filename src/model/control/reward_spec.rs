@@ -26,6 +26,9 @@ impl RewardSpec {
         let records: Control =
             serde_json::from_value(records).map_err(|error| Error::config(format!("the configuration: {error}")))?;
         let records = Spec::new(records)?;
+        if records.is_encoded() {
+            return Err(Error::config("/observations: expected vectors, which alone a reward network reads"));
+        }
         let numbers = |branch: &Branch| match branch {
             Branch::Discrete { choices } => *choices,
             Branch::Continuous(own) => own.size,
@@ -115,7 +118,7 @@ impl RewardSpec {
     /// Steps as the network reads them, [N, F]: observations [N, O] and actions [N, A] as they are handed out.
     pub fn encode(&self, normalizer: &Normalizer, observations: &[f32], actions: &[f32]) -> Vec<f32> {
         let mut read = observations.to_vec();
-        normalizer.apply(&mut read);
+        normalizer.apply(&mut read, self.inputs());
         let steps = read.chunks_exact(self.inputs()).zip(actions.chunks_exact(self.actions()));
         let mut features = Vec::with_capacity(observations.len() / self.inputs().max(1) * self.features);
         for (observation, action) in steps {

@@ -86,7 +86,7 @@ impl Trained {
             }
             false => {
                 let spec = Spec::parse(description).map_err(as_format)?;
-                let statistics = Statistics::new(spec.inputs);
+                let statistics = Statistics::new(spec.vectors);
                 Trained::Policy(Arc::new(Policy::assemble(spec, weights("policy")?, statistics)?))
             }
         })
