@@ -51,7 +51,7 @@ mod tests {
     fn a_row_counts_as_much_as_it_weighs() {
         let row = |numbers: &[f32]| Tensor::from_slice(numbers);
         let log_probs = row(&[-1.0, -2.0, -6.0]).set_requires_grad(true);
-        let said = Evaluated { log_probs, entropies: row(&[0.5, 1.0, 1.5]), values: row(&[0.0; 3]) };
+        let said = Evaluated { log_probs, entropies: row(&[0.5, 1.0, 1.5]), values: row(&[0.0; 3]), beyond: None };
         let mut columns = Columns::new(3);
         columns.insert("weight", row(&[1.0, 0.5, 0.0]));
         let loss = loss(&said, &columns).unwrap();

@@ -105,9 +105,9 @@ impl Config {
             Config::Sft(_)
             | Config::OnlineDpo(_)
             | Config::BestOfN(_)
-            | Config::ControlPpo(_)
             | Config::Cloning(_)
             | Config::ControlReward(_) => Ok(()),
+            Config::ControlPpo(config) => config.check(),
         }
     }
 

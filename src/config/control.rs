@@ -1,5 +1,6 @@
 //! A control network: what it observes, what it decides, how it is built.
 
+use super::preset::Preset;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +11,10 @@ use serde::{Deserialize, Serialize};
 pub struct Control {
     /// Tells it from a language model.
     pub model_type: ControlType,
+    /// Whose settings stand where nothing is said below; what is resolved has the numbers instead.
+    #[serde(default, skip_serializing)]
+    #[schemars(extend("default" = null))]
+    pub preset: Option<Preset>,
     /// What is observed, in the order of the observation record.
     #[schemars(extend("minItems" = 1, "maxItems" = 64))]
     pub observations: Vec<Observation>,
@@ -29,7 +34,10 @@ pub struct Control {
     /// Whether values have hidden layers, and a core, of their own.
     #[serde(default)]
     pub value: ValueNetwork,
-    /// Gain of the orthogonal draw of hidden layers. Default: √2 (Engstrom 2020).
+    /// How weights are drawn before training; biases are 0.
+    #[serde(default)]
+    pub initialization: Draw,
+    /// Gain of the draw of hidden layers. Default: √2 (Engstrom 2020).
     #[serde(default = "hidden_gain")]
     #[schemars(range(min = 0.0, max = 1000.0))]
     pub hidden_gain: f64,
@@ -225,6 +233,17 @@ pub enum Core {
         #[schemars(range(min = 1, max = 4096))]
         size: u32,
     },
+}
+
+/// How the matrices of a control network are drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Draw {
+    /// Orthonormal rows or columns, whichever are fewer, times the gain (Saxe 2014).
+    #[default]
+    Orthogonal,
+    /// Normal, with the deviation gain / √inputs: that of torch's own linear layers at a gain of 1/√3.
+    FanIn,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

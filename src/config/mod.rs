@@ -15,18 +15,22 @@ mod generate;
 mod load;
 mod optimizer;
 mod pointer;
+mod preset;
 mod runtime;
 mod strict;
 mod validate;
 
 pub use actor::Actor;
-pub use control::{Action, Activation, Control, Core, Deviation, Distribution, Filter, Observation, ValueNetwork};
+pub use control::{
+    Action, Activation, Control, Core, Deviation, Distribution, Draw, Filter, Observation, ValueNetwork,
+};
 pub use control_reward::ControlReward;
 pub use create::{Create, Initialization};
 pub use device::{device, device_schema, DeviceName};
 pub use generate::Generate;
 pub use load::{Dtype, Load};
 pub use optimizer::{Optimizer, Schedule};
+pub use preset::Preset;
 pub use runtime::{CudaPolicy, Runtime};
 
 use crate::error::{Error, Result};
@@ -53,9 +57,12 @@ pub fn parse_over<T: DeserializeOwned + JsonSchema>(
     serde_json::from_value(value).map_err(|error| Error::config(format!("the configuration: {error}")))
 }
 
-/// Adds to an object, and to the objects in it, what it lacks; anything else stays as it is.
+/// Adds to an object, and to the objects in it, what it lacks; anything else, and what is of another `type`, stays as it is.
 fn fill_in(value: &mut Value, defaults: &Value) {
     let (Some(own), Some(defaults)) = (value.as_object_mut(), defaults.as_object()) else { return };
+    if own.get("type").is_some_and(|kind| defaults.get("type").is_some_and(|other| kind != other)) {
+        return;
+    }
     for (key, default) in defaults {
         match own.get_mut(key) {
             Some(found) => fill_in(found, default),

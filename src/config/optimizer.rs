@@ -106,7 +106,7 @@ impl Default for Schedule {
 
 impl Schedule {
     /// The part of the peak that holds at a step.
-    fn factor(&self, step: u64) -> f64 {
+    pub fn factor(&self, step: u64) -> f64 {
         let (warmup, total, end) = match *self {
             Schedule::Constant { warmup_steps } => (warmup_steps, u64::MAX, 1.0),
             Schedule::Linear { warmup_steps, total_steps, final_ratio } => (warmup_steps, total_steps, final_ratio),

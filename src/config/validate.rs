@@ -29,7 +29,7 @@ const CHECKED: [&str; 18] = [
     "required",
     "type",
 ];
-const ANNOTATIONS: [&str; 6] = ["$defs", "$schema", "default", "deprecated", "description", "title"];
+const ANNOTATIONS: [&str; 7] = ["$defs", "$schema", "default", "deprecated", "description", "title", "writeOnly"];
 
 /// Checks a value against a schema; the error begins with the JSON pointer of what is wrong.
 pub fn check(schema: &Value, value: &Value) -> Result<()> {

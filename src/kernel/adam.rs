@@ -41,10 +41,15 @@ pub fn scale(values: &mut [f32], factor: f32) {
 /// Source: `torch.nn.utils.clip_grad_norm_`.
 pub fn clip(gradients: &mut [f32], most: f64) -> f64 {
     let found = norm(gradients);
-    if most > 0.0 && found > most && found.is_finite() {
-        scale(gradients, (most / (found + 1e-6)) as f32);
+    if let Some(factor) = clipped_scale(found, most) {
+        scale(gradients, factor);
     }
     found
+}
+
+/// What gradients of the norm `found` are scaled by to have the norm `most`; nothing where they stay.
+pub fn clipped_scale(found: f64, most: f64) -> Option<f32> {
+    (most > 0.0 && found > most && found.is_finite()).then(|| (most / (found + 1e-6)) as f32)
 }
 
 /// One step in place: `weights`, `first` and `second` change.

@@ -6,8 +6,8 @@
 use super::backward::{backward, forward, through_activation, transpose, Kept, Onward};
 use super::buffer::Buffer;
 use super::distribution::mask;
-use super::loss::{policy_row, value_row, PolicyRow};
-pub use super::loss::{Measured, Rule, ValueClip};
+use super::loss::{bound_row, policy_row, value_row, PolicyRow};
+pub use super::loss::{Bound, Measured, Rule, ValueClip};
 use super::network::{Network, Row, TILE};
 use super::product::Start;
 use super::simd::{dispatch, Routine, Vector};
@@ -29,6 +29,8 @@ pub struct Batch<'a> {
     pub values: &'a [f32],
     /// R, `[B]`.
     pub returns: &'a [f32],
+    /// Outputs that are charged for lying beyond their bounds.
+    pub bounds: &'a [Bound],
 }
 
 /// Memory for [`Network::learn`] of one network on one thread; all of it is taken at construction.
@@ -166,6 +168,7 @@ impl Learn<'_> {
             let slopes = &mut tape.slopes[r * width..][..width];
             let outputs = &outputs[r * width..][..width];
             policy_row::<V>((network, weights, rule), &mut tape.row, outputs, row, slopes, deviation_slopes, measured);
+            bound_row(rule, batch.bounds, outputs, share, slopes, measured);
         }
     }
 

@@ -10,6 +10,18 @@ use super::softmax::index;
 /// Beyond this log-ratio, in nats, the ratio stays and its slope is 0.
 const LOG_RATIO_LIMIT: f64 = 20.0;
 
+/// Beyond so many half widths from the middle an output is charged.
+const SOFT_BOUND: f64 = 1.1;
+
+/// An output of the policy, and the bounds of what it is the mean of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bound {
+    pub output: usize,
+    pub low: f32,
+    /// > low; both are finite.
+    pub high: f32,
+}
+
 /// How far a new value may leave the old one before it stops to count.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ValueClip {
@@ -24,7 +36,8 @@ pub enum ValueClip {
 /// What is minimised: the mean over the rows of
 ///
 /// ```text
-/// max(−Âρ, −Â·clip(ρ, 1 − ε_low, 1 + ε_high)) − c_H·H + c_V·f·E,   ρ = exp(clamp(log π − log π_old, ±20))
+/// max(−Âρ, −Â·clip(ρ, 1 − ε_low, 1 + ε_high)) − c_H·H + c_V·f·E + c_B·O,   ρ = exp(clamp(log π − log π_old, ±20))
+/// O = Σ max(|u| − 1.1, 0)² over the bounded outputs, u = (output − middle) / half width
 /// ```
 ///
 /// Source: Schulman et al. 2017 (arXiv 1707.06347), equations 7 and 9.
@@ -41,6 +54,8 @@ pub struct Rule {
     pub value_factor: f64,
     /// c_H, ≥ 0.
     pub entropy_coef: f64,
+    /// c_B, ≥ 0.
+    pub bound_coef: f64,
 }
 
 /// Means over a batch, without gradient.
@@ -52,6 +67,8 @@ pub struct Measured {
     pub value_loss: f64,
     /// H, nats, summed over the heads.
     pub entropy: f64,
+    /// O, without unit.
+    pub beyond: f64,
     /// What is minimised.
     pub total: f64,
     /// k3 = (ρ − 1) − log ρ, nats.
@@ -156,6 +173,26 @@ pub(super) fn policy_row<V: Vector>(
     }
 }
 
+/// Outputs of one row beyond their bounds: adds O to `measured` and d(loss)/d(outputs) to `slopes`.
+#[inline(always)]
+pub(super) fn bound_row(
+    rule: &Rule,
+    bounds: &[Bound],
+    outputs: &[f32],
+    share: f64,
+    slopes: &mut [f32],
+    measured: &mut Measured,
+) {
+    for bound in bounds {
+        let (low, high) = (f64::from(bound.low), f64::from(bound.high));
+        let (middle, half) = (0.5 * (low + high), 0.5 * (high - low));
+        let scaled = (f64::from(outputs[bound.output]) - middle) / half;
+        let over = scaled - scaled.clamp(-SOFT_BOUND, SOFT_BOUND);
+        measured.beyond += over * over;
+        slopes[bound.output] += (rule.bound_coef * share * 2.0 * over / half) as f32;
+    }
+}
+
 /// One row of the value model: adds E to `measured` and returns d(loss)/dV.
 #[inline(always)]
 pub(super) fn value_row(
@@ -186,13 +223,12 @@ pub(super) fn value_row(
 impl Measured {
     /// From sums over `rows` rows to means.
     pub(super) fn mean(mut self, rule: &Rule, rows: usize) -> Measured {
-        let sums =
-            [&mut self.policy_loss, &mut self.value_loss, &mut self.entropy, &mut self.kl, &mut self.clip_fraction];
-        for sum in sums {
+        let losses = [&mut self.policy_loss, &mut self.value_loss, &mut self.entropy, &mut self.beyond];
+        for sum in losses.into_iter().chain([&mut self.kl, &mut self.clip_fraction]) {
             *sum /= rows as f64;
         }
         let value = rule.value_coef * rule.value_factor * self.value_loss;
-        self.total = self.policy_loss - rule.entropy_coef * self.entropy + value;
+        self.total = self.policy_loss - rule.entropy_coef * self.entropy + value + rule.bound_coef * self.beyond;
         self
     }
 }

@@ -2,7 +2,7 @@
 //! time, and shares nothing with the kernel but the shapes.
 
 use super::distribution::{Decisions, Draw, Likelihoods};
-use super::learner::{Batch, Rule, Tape, ValueClip};
+use super::learner::{Batch, Bound, Rule, Tape, ValueClip};
 use super::network::{Activation, Head, Layer, Network, Scratch};
 use super::random::Key;
 use super::simd::forced;
@@ -14,6 +14,7 @@ pub(super) const RULE: Rule = Rule {
     value_coef: 0.7,
     value_factor: 0.5,
     entropy_coef: 0.01,
+    bound_coef: 0.3,
 };
 
 /// Numbers of a test, in [−1, 1).
@@ -51,8 +52,7 @@ pub(super) fn network(
         layers.collect::<Vec<_>>()
     };
     let trunk = chain(inputs, hidden[0], None);
-    let inner = hidden[0].last().copied().unwrap_or(inputs);
-    let width = heads.iter().map(|head| head.outputs()).sum();
+    let (inner, width) = (hidden[0].last().copied().unwrap_or(inputs), heads.iter().map(|head| head.outputs()).sum());
     let (policy, value) = (chain(inner, hidden[1], Some(width)), chain(inner, hidden[2], Some(1)));
     let network =
         Network { inputs, trunk, policy, value, heads: heads.to_vec(), log_deviation: place, ..Network::default() };
@@ -152,7 +152,8 @@ mod twin {
                 ValueClip::Maximum(c) => (value - expected).powi(2).max(near(c)),
                 ValueClip::Clipped(c) => near(c),
             };
-            policy - rule.entropy_coef * entropy + rule.value_coef * rule.value_factor * error
+            let beyond = rule.bound_coef * (((outputs[0] - 0.1) / 0.2).abs() - 1.1).max(0.0).powi(2);
+            policy - rule.entropy_coef * entropy + rule.value_coef * rule.value_factor * error + beyond
         };
         (0..rows).map(row).sum::<f64>() / rows as f64
     }
@@ -202,6 +203,7 @@ impl Columns {
             advantages: &self.rest[0],
             values: &self.rest[1],
             returns: &self.rest[2],
+            bounds: &[Bound { output: 0, low: -0.1, high: 0.3 }],
         }
     }
 }
@@ -210,8 +212,7 @@ impl Columns {
 pub(super) fn compare(network: &Network, weights: &[f32], rule: &Rule, rows: usize, masked: bool) {
     let columns = Columns::new(network, weights, rows, masked);
     let mut wide: Vec<f64> = weights.iter().map(|w| f64::from(*w)).collect();
-    let expected = twin::loss(network, &wide, &columns.batch(), rule);
-    let step = 1e-6;
+    let (expected, step) = (twin::loss(network, &wide, &columns.batch(), rule), 1e-6);
     let differences: Vec<f64> = (0..wide.len())
         .map(|i| {
             let weight = wide[i];

@@ -1,5 +1,6 @@
 //! The configuration of a session: its algorithm, its optimiser, where and how it computes.
 
+use crate::config::Preset;
 use crate::error::Result;
 use crate::{algorithm, config};
 use schemars::JsonSchema;
@@ -54,7 +55,8 @@ impl Config {
     /// A configuration read from JSON; what is left out has the defaults of the kind of session.
     pub fn parse(text: Option<&[u8]>) -> Result<Config> {
         config::parse_over(text, |value| match value["algorithm"]["type"].as_str() {
-            Some("control_ppo" | "cloning") => CONTROL,
+            Some("control_ppo") => Preset::of(&value["algorithm"]).map_or(CONTROL, Preset::session),
+            Some("cloning") => CONTROL,
             Some("sac") => SAC,
             Some("control_reward") => CONTROL_REWARD,
             _ => "{}",

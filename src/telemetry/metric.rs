@@ -27,6 +27,8 @@ pub const METRICS: &[Metric] = &[
          response"),
     row("gradient/norm", "1", "L2 norm of the whole gradient before it is clipped"),
     row("gradient/critic_norm", "1", "SAC: L2 norm of the gradient of both critics before it is clipped; gradient/norm is the policy's"),
+    row("gradient/policy_norm", "1", "control PPO that clips them separately: the same of all parameters but the value's own"),
+    row("gradient/value_norm", "1", "control PPO that clips them separately: the same of the value's own parameters"),
     row("optimizer/learning_rate", "1", "learning rate of the last optimiser step"),
     row("tokens/trained", "tokens", "response tokens that counted in the losses of the update, summed"),
     row("preference/accuracy", "fraction", "DPO, CPO, reward models, those of control by the mean of the members: pairs whose margin is above 0; KTO: responses whose reward has the sign of their label; a tie is wrong"),
@@ -68,6 +70,8 @@ pub const METRICS: &[Metric] = &[
         "PPO, GRPO, REINFORCE: largest |new − old log-probability| in the first minibatch, before any step: 0 unless sampling and \
          training disagree",
     ),
+    row("policy/kl", "nats/action", "control PPO with an adaptive learning rate: the divergence that it follows, exact, mean over steps"),
+    row("policy/beyond_bounds", "1", "control PPO with bound_coef: squared distance of means beyond 1.1 of their bounds, in half widths, summed over dimensions, mean over steps"),
     row("policy/version", "versions", "publications of the policy's weights so far"),
     row("value/explained_variance", "1", "PPO: 1 − Var(returns − values)/Var(returns) before the update; 1 is perfect"),
     row(

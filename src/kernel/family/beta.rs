@@ -65,6 +65,18 @@ fn log_prob((alpha, beta): (f64, f64), y: f64) -> f64 {
     (alpha - 1.0) * y.ln() + (beta - 1.0) * (-y).ln_1p() - normalizer
 }
 
+/// KL(p ‖ q), nats, summed over the dimensions of a head with these outputs; exactly 0 where both are the same.
+pub fn divergence(p: &[f32], q: &[f32]) -> f64 {
+    let log_normalizer = |(alpha, beta): (f64, f64)| log_gamma(alpha) + log_gamma(beta) - log_gamma(alpha + beta);
+    let dimension = |k: usize| {
+        let (p, q) = (shape(p, k), shape(q, k));
+        let (by_alpha, by_beta) = (p.0 - q.0, p.1 - q.1);
+        let mean = by_alpha * digamma(p.0) + by_beta * digamma(p.1) - (by_alpha + by_beta) * digamma(p.0 + p.1);
+        log_normalizer(q) - log_normalizer(p) + mean
+    };
+    (0..p.len() / 2).map(dimension).sum()
+}
+
 fn entropy((alpha, beta): (f64, f64)) -> f64 {
     let both = alpha + beta;
     let normalizer = log_gamma(alpha) + log_gamma(beta) - log_gamma(both);

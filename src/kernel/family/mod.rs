@@ -8,6 +8,8 @@ mod beta;
 #[cfg(test)]
 pub(super) mod tests;
 
+pub(super) use beta::divergence as beta_divergence;
+
 use super::activation::{exp, log, map, Exp, Function};
 use super::buffer::Buffer;
 use super::network::{Head, Network};

@@ -18,12 +18,32 @@ const NEVER: f64 = -1e30;
 const POINTS: i64 = 32;
 const REACH: f64 = 5.0;
 
+/// Beyond so many half widths from the middle a mean is charged (rl_games).
+const SOFT_BOUND: f64 = 1.1;
+
 /// What a network says of observations and the actions that were taken there; [B] each, nats, nats, reward units.
 #[derive(Debug)]
 pub struct Evaluated {
     pub log_probs: Tensor,
     pub entropies: Tensor,
     pub values: Tensor,
+    /// Σ max(|u| − 1.1, 0)² over the means with two bounds, which are u = ±1; where it was asked for.
+    pub beyond: Option<Tensor>,
+}
+
+/// How far the means of `outputs` [B, W] lie beyond their bounds, [B]; nothing where none is bounded. Carries gradient.
+pub(super) fn beyond(spec: &Spec, outputs: &Tensor) -> Result<Option<Tensor>> {
+    let bounds = spec.bounds();
+    if bounds.is_empty() {
+        return Ok(None);
+    }
+    let places: Vec<i64> = bounds.iter().map(|(place, ..)| *place as i64).collect();
+    let middles: Vec<f32> = bounds.iter().map(|(_, low, high)| 0.5 * (low + high)).collect();
+    let halves: Vec<f32> = bounds.iter().map(|(_, low, high)| 0.5 * (high - low)).collect();
+    let means = outputs.f_index_select(1, &Tensor::f_from_slice(&places)?)?; // [B, M]
+    let scaled = (means - Tensor::f_from_slice(&middles)?) / Tensor::f_from_slice(&halves)?; // [B, M]
+    let over = (scaled.abs() - SOFT_BOUND).f_clamp_min(0.0)?; // [B, M]
+    Ok(Some(over.square().f_sum_dim_intlist(1, false, None)?))
 }
 
 /// A branch with its columns of `outputs` [B, W].

@@ -1,6 +1,6 @@
 //! A control network in libtorch: the form that any device, any loss and every parity test can use.
 
-use super::distribution::{handed_out, judge, reparameterized, Evaluated};
+use super::distribution::{beyond, handed_out, judge, reparameterized, Evaluated};
 use super::encoder::Encoder;
 use super::recurrence::{BoundCore, Unroll, CHAINS};
 use super::spec::Spec;
@@ -86,17 +86,19 @@ impl Network {
     }
 
     /// What it says of `observations` [B, O] and `actions` [B, A]; `legal` bool [B, choices] where there are masks,
-    /// `unroll` where it is recurrent.
+    /// `unroll` where it is recurrent. `bounded` asks how far means lie beyond their bounds.
     pub fn evaluate(
         &self,
         observations: &Tensor,
         actions: &Tensor,
         legal: Option<&Tensor>,
         unroll: Option<&Unroll>,
+        bounded: bool,
     ) -> Result<Evaluated> {
         let (outputs, values) = self.forward(observations, unroll)?;
         let (log_probs, entropies) = judge(&self.spec, &outputs, self.log_deviation.as_ref(), actions, legal)?;
-        Ok(Evaluated { log_probs, entropies, values })
+        let beyond = if bounded { beyond(&self.spec, &outputs)? } else { None };
+        Ok(Evaluated { log_probs, entropies, values, beyond })
     }
 
     /// Reparameterised actions x = μ + σ·ε [B, A], as they are recorded, and their log-probabilities [B], at `observations`

@@ -3,7 +3,7 @@
 use super::recurrence::CHAINS;
 use super::spec::{as_format, Branch, Spec};
 use super::statistics::{Normalizer, Statistics};
-use crate::config::{self, Deviation};
+use crate::config::{self, Deviation, Draw};
 use crate::error::{Error, Result, Status};
 use crate::kernel;
 use crate::model::arena::{Layout, Part};
@@ -38,7 +38,7 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// A policy with orthogonal weights of the gains of its spec (Saxe 2014), biases 0 and the deviation that the spec says.
+    /// A policy with weights drawn as its spec says, biases 0 and the deviation that the spec says.
     pub fn create(config: &config::Create) -> Result<Policy> {
         let spec = Spec::parse(&config.config).map_err(|error| error.within("config"))?;
         check_created(config)?;
@@ -196,7 +196,11 @@ fn normalizer(spec: &Spec, statistics: &Statistics) -> Normalizer {
 fn draw(spec: &Spec, name: &str, matrix: &Tensor, generator: &mut torch::Generator) -> Result<()> {
     let chain = name.split_once(".core.").and_then(|(chain, _)| CHAINS.iter().position(|other| *other == chain));
     let Some(core) = chain.and_then(|chain| spec.cores[chain]) else {
-        return orthogonal(matrix, gain(spec, name), generator);
+        let gain = gain(spec, name);
+        return match spec.config.initialization {
+            Draw::Orthogonal => orthogonal(matrix, gain, generator),
+            Draw::FanIn => generator.normal(matrix, 0.0, gain / (matrix.size()[0] as f64).sqrt()),
+        };
     };
     let size = core.size as i64;
     (0..core.gates() as i64).try_for_each(|gate| orthogonal(&matrix.f_narrow(1, gate * size, size)?, 1.0, generator))

@@ -2,7 +2,7 @@
 
 use super::groups::{described, groups, Group};
 use super::recurrence::{Core, CHAINS};
-use crate::config::{Action, Control, Deviation, Distribution, ValueNetwork};
+use crate::config::{parse_over, Action, Control, Deviation, Distribution, Preset, ValueNetwork};
 use crate::error::{Error, Result, Status};
 use crate::kernel;
 use crate::model::arena::{Parameter, Part};
@@ -182,6 +182,21 @@ impl Spec {
         self.groups.iter().any(Group::is_encoded)
     }
 
+    /// The outputs that are means of normal actions with two bounds: place, low, high.
+    pub fn bounds(&self) -> Vec<(usize, f32, f32)> {
+        let (mut place, mut bounds) = (0, Vec::new());
+        for branch in &self.branches {
+            if let Branch::Continuous(Continuous { size, low, high, distribution: Distribution::Normal, .. }) = *branch
+            {
+                if low.is_finite() && high.is_finite() {
+                    bounds.extend((place..place + size).map(|output| (output, low, high)));
+                }
+            }
+            place += branch.outputs();
+        }
+        bounds
+    }
+
     /// Where each group of a record lies, for hosts that assert their structs.
     pub fn layout(&self) -> Value {
         let pairs = self.config.observations.iter().zip(&self.groups);
@@ -205,7 +220,8 @@ impl Spec {
 
     /// The spec of a `config.json`.
     pub fn parse(config: &Value) -> Result<Spec> {
-        Spec::new(crate::config::parse(Some(config.to_string().as_bytes()))?)
+        let preset = |value: &Value| Preset::of(value).map_or("{}", Preset::network);
+        Spec::new(parse_over(Some(config.to_string().as_bytes()), preset)?)
     }
 
     /// Whether a config is that of a control network.

@@ -5,6 +5,7 @@ use crate::error::{Error, Result, Status};
 use crate::kernel;
 use crate::model::Layout;
 use crate::torch::{clip_gradient, floats, fused_adamw, AdamW};
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use tch::{no_grad_guard, Device, Kind, Tensor};
@@ -19,6 +20,8 @@ pub(super) enum Arithmetic {
 /// What a step of the optimiser measured.
 pub(super) struct Stepped {
     pub gradient_norm: f64,
+    /// Of each part that is clipped by itself.
+    pub part_norms: Vec<f64>,
     pub learning_rate: f64,
 }
 
@@ -31,6 +34,8 @@ pub(super) struct Arena {
     second_moments: Tensor,
     /// Optimiser steps so far.
     steps: u64,
+    /// Gradients that are clipped by themselves: where each part lies. None: all together.
+    parts: Vec<Vec<Range<usize>>>,
 }
 
 /// Parameters, first and second moments, and the optimiser steps so far.
@@ -54,7 +59,17 @@ impl Arena {
             first_moments: zeros()?,
             second_moments: zeros()?,
             steps: 0,
+            parts: Vec::new(),
         })
+    }
+
+    /// Clips from now on the gradients of the parameters that `is_first` names, and those of the others, by themselves.
+    pub fn clip_apart(&mut self, is_first: impl Fn(&str) -> bool) {
+        self.parts = vec![Vec::new(); 2];
+        for slot in &self.layout.slots {
+            let start = slot.offset as usize;
+            self.parts[usize::from(!is_first(&slot.name))].push(start..start + slot.count() as usize);
+        }
     }
 
     /// The parameters to read, the gradients to add to.
@@ -70,7 +85,9 @@ impl Arena {
     /// clip → check → step. `writing` is raised between the first and the last write.
     pub fn step(&mut self, optimizer: &Optimizer, rate: f64, writing: &AtomicBool) -> Result<Stepped> {
         let _no_grad = no_grad_guard();
+        let part_norms = self.clip_parts(optimizer.max_grad_norm)?;
         let gradient_norm = match self.arithmetic {
+            _ if !part_norms.is_empty() => root_of_squares(&part_norms),
             Arithmetic::Libtorch => clip_gradient(&self.gradients, optimizer.max_grad_norm)?,
             Arithmetic::Kernel => kernel::clip(floats(&mut self.gradients)?, optimizer.max_grad_norm),
         };
@@ -88,7 +105,22 @@ impl Arena {
         }
         self.steps += 1;
         writing.store(false, Ordering::SeqCst);
-        Ok(Stepped { gradient_norm, learning_rate: rate })
+        Ok(Stepped { gradient_norm, part_norms, learning_rate: rate })
+    }
+
+    /// Clips each part that is clipped by itself; the norms they had.
+    fn clip_parts(&mut self, most: f64) -> Result<Vec<f64>> {
+        let gradients = floats(&mut self.gradients)?;
+        let mut norms = Vec::with_capacity(self.parts.len());
+        for part in &self.parts {
+            let own: Vec<f64> = part.iter().map(|range| kernel::norm(&gradients[range.clone()])).collect();
+            let norm = root_of_squares(&own);
+            if let Some(factor) = kernel::clipped_scale(norm, most) {
+                part.iter().for_each(|range| kernel::scale(&mut gradients[range.clone()], factor));
+            }
+            norms.push(norm);
+        }
+        Ok(norms)
     }
 
     fn step_part(&mut self, start: i64, end: i64, optimizer: &Optimizer, rate: f64, weight_decay: f64) -> Result<()> {
@@ -144,4 +176,8 @@ impl Arena {
         self.steps = moments.steps;
         Ok(())
     }
+}
+
+fn root_of_squares(norms: &[f64]) -> f64 {
+    norms.iter().map(|norm| norm * norm).sum::<f64>().sqrt()
 }

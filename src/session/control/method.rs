@@ -12,7 +12,7 @@ use crate::algorithm::control_ppo::Truncation;
 use crate::algorithm::{self, ControlPpo, ControlReward, Sac};
 use crate::error::{Error, Result};
 use crate::session::plan::Plan;
-use crate::session::Role;
+use crate::session::{Config, Role};
 use parking_lot::Mutex;
 use std::sync::Arc;
 
@@ -35,6 +35,14 @@ impl Method {
                 Some(Method::Reward(Arc::new(ControlReward::new(config.clone())), Arc::default()))
             }
             _ => None,
+        }
+    }
+
+    /// What the method's own settings and the session's cannot be together.
+    pub fn check(&self, config: &Config) -> Result<()> {
+        match self {
+            Method::Ppo(algorithm) => algorithm.config().check_optimizer(&config.optimizer),
+            _ => Ok(()),
         }
     }
 

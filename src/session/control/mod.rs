@@ -12,12 +12,14 @@ mod ended;
 mod judge;
 mod judging;
 mod method;
+mod pace;
 mod pairs;
 mod ppo;
 mod preference;
 mod recording;
 mod rollout;
 mod sac;
+mod scale;
 mod seat;
 mod sequence;
 mod states;
@@ -167,6 +169,7 @@ impl ControlSession {
             return Err(Error::config(message));
         }
         let shell = Shell::new(runtime, config)?;
+        method.check(&shell.config)?;
         if shell.device.is_cuda() {
             return Err(Error::new(Status::Unsupported, "/device: expected cpu, where control policies are trained"));
         }

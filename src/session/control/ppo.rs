@@ -26,6 +26,10 @@ pub(super) struct Ppo {
     pushed: u64,
     /// What judges the steps, unless the host's rewards count.
     pub judge: Option<Judge>,
+    /// Of values and returns, as of the last update that made a step.
+    pub value_statistics: Statistics,
+    /// The learning rate that an adaptive one has come to.
+    pub rate: Option<f64>,
 }
 
 /// What a checkpoint says beside the tensors.
@@ -37,6 +41,8 @@ struct State {
     pushed: u64,
     #[serde(default)]
     judge: Option<JudgeState>,
+    value_statistics: Statistics,
+    rate: Option<f64>,
 }
 
 impl Ppo {
@@ -46,12 +52,14 @@ impl Ppo {
             without_core(policy.spec(), "cloning")?;
         }
         Ok(Ppo {
-            trainee: Trainee::new(policy, algorithm.config().learner)?,
+            trainee: Trainee::new(policy, algorithm.config().learner)?.with(algorithm.config())?,
             statistics: policy.published().statistics.clone(),
             reward_statistics: Statistics::new(1),
             shown: algorithm.config().cloning.as_ref().map(|_| Demonstrations::default()),
             pushed: 0,
             judge: None,
+            value_statistics: Statistics::new(1),
+            rate: None,
         })
     }
 
@@ -103,12 +111,19 @@ impl Course for Ppo {
     fn save(&mut self) -> Result<Saved> {
         let mut saved = Saved::default();
         let steps = saved.put("policy", self.trainee.arena.moments()?);
-        let (statistics, reward_statistics) = (self.statistics.clone(), self.reward_statistics.clone());
         if let Some(shown) = &self.shown {
             shown.save(&mut saved);
         }
         let judge = self.judge.as_ref().map(|judge| judge.save(&mut saved));
-        saved.tell(&State { steps, statistics, reward_statistics, pushed: self.pushed, judge })?;
+        saved.tell(&State {
+            steps,
+            statistics: self.statistics.clone(),
+            reward_statistics: self.reward_statistics.clone(),
+            value_statistics: self.value_statistics.clone(),
+            pushed: self.pushed,
+            rate: self.rate,
+            judge,
+        })?;
         Ok(saved)
     }
 
@@ -118,7 +133,9 @@ impl Course for Ppo {
         let sound = shown
             && state.pushed < 1 << 62
             && state.statistics.sound(self.trainee.policy.spec().vectors)
-            && state.reward_statistics.sound(1);
+            && state.reward_statistics.sound(1)
+            && state.value_statistics.sound(1)
+            && state.rate.is_none_or(|rate| rate > 0.0 && rate <= 1.0);
         self.judge_of(&state, saved)?;
         saved.sound(sound && self.trainee.arena.fits(&saved.moments("policy", state.steps)?))
     }
@@ -132,6 +149,7 @@ impl Course for Ppo {
         self.judge = self.judge_of(&state, saved)?;
         (self.statistics, self.reward_statistics) = (state.statistics, state.reward_statistics);
         self.pushed = state.pushed;
+        (self.value_statistics, self.rate) = (state.value_statistics, state.rate);
         Ok(())
     }
 

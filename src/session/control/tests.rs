@@ -1,6 +1,7 @@
 //! One update on fixed data against Stable-Baselines3's own (tests/golden/make/gen_sb3.py), by both learners.
 
 mod recurrent;
+mod variants;
 
 use super::recording::Episode;
 use super::rollout::Rollout;
@@ -78,9 +79,13 @@ impl Golden {
     }
 
     fn session(&self, epochs: u64, minibatches: u64, learner: &str) -> Arc<ControlSession> {
+        self.session_of(self.spec(), self.config(epochs, minibatches, learner))
+    }
+
+    fn config(&self, epochs: u64, minibatches: u64, learner: &str) -> Value {
         let normalized = self.info["normalize_advantage"] == true;
         let clip = self.info["clip_range_vf"].as_f64().unwrap_or(0.0);
-        let config = json!({
+        json!({
             "algorithm": {
                 "type": "control_ppo", "rollout_steps": 128, "epochs": epochs, "minibatches": minibatches,
                 "discount": self.number("gamma"), "gae_lambda": self.number("gae_lambda"),
@@ -92,10 +97,13 @@ impl Golden {
                 "learning_rate": self.number("learning_rate"), "epsilon": self.number("adam_eps"),
                 "max_grad_norm": self.number("max_grad_norm"),
             },
-        });
+        })
+    }
+
+    fn session_of(&self, spec: Spec, config: Value) -> Arc<ControlSession> {
         let runtime = Runtime::create(&settings::Runtime::default()).unwrap();
         let session = ControlSession::create(&runtime, Config::parse(Some(config.to_string().as_bytes())).unwrap());
-        let (session, spec) = (session.unwrap(), self.spec());
+        let session = session.unwrap();
         let weights = self.weights("init", &Layout::new(&spec.parameters()));
         let statistics = Statistics::new(spec.inputs);
         let policy = Arc::new(Policy::assemble(spec, weights, statistics).unwrap());
@@ -196,7 +204,7 @@ fn what_a_policy_says_is_what_the_peer_says() {
         let data = Tensor::from_slice(&published.weights);
         let network = Network::bind_trainable(policy.spec(), policy.layout(), &data, &data.zeros_like()).unwrap();
         let matrix = |numbers: &[f32]| Tensor::from_slice(numbers).view([count, -1]);
-        let said = network.evaluate(&matrix(&observations), &matrix(&actions), None, None).unwrap();
+        let said = network.evaluate(&matrix(&observations), &matrix(&actions), None, None, false).unwrap();
         let mut outputs = vec![0.0; 128 * policy.spec().outputs];
         let (mut log_probs, mut entropies, mut values) = (vec![0.0; 128], vec![0.0; 128], vec![0.0; 128]);
         let (flat, weights) = (policy.network(), published.weights.as_slice());

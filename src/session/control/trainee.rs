@@ -3,7 +3,8 @@
 use super::arena::{Arena, Arithmetic};
 use super::demonstrations::Demonstrations;
 use super::sequence::Packed;
-use crate::algorithm::{cloning, control_ppo, Columns, ControlPpo, Learner};
+use crate::algorithm::control_ppo::{self, GradientClip};
+use crate::algorithm::{cloning, Columns, ControlPpo, Learner};
 use crate::error::{Error, Result, Status};
 use crate::kernel;
 use crate::model::control::{Evaluated, Network, Normalizer, Policy, Unroll};
@@ -32,6 +33,8 @@ pub(super) struct Minibatch {
 pub(super) struct Trainee {
     pub policy: Arc<Policy>,
     pub arena: Arena,
+    /// The outputs that are charged beyond their bounds.
+    bounds: Vec<kernel::Bound>,
     /// The network in libtorch, unless the fused learner learns.
     network: Option<Network>,
     scratch: kernel::Scratch,
@@ -55,10 +58,20 @@ impl Trainee {
         Ok(Trainee {
             network: (!fused).then(bind).transpose()?,
             policy: policy.clone(),
+            bounds: Vec::new(),
             scratch: kernel::Scratch::new(policy.network()),
             tape: kernel::Tape::new(policy.network()),
             arena,
         })
+    }
+
+    /// The same with what these settings ask of its gradients.
+    pub fn with(mut self, config: &control_ppo::Config) -> Result<Trainee> {
+        self.bounds = bounds(&self.policy, config)?;
+        if config.gradient_clip == GradientClip::Separate {
+            self.arena.clip_apart(|parameter| !parameter.starts_with("value."));
+        }
+        Ok(self)
     }
 
     /// Values of normalised observations, one each.
@@ -121,7 +134,7 @@ impl Trainee {
         let legal = mask(&shown.legal, spec.choices)?;
         let (observations, actions) =
             (matrix(&shown.observations, spec.inputs)?, matrix(&shown.actions, spec.actions)?);
-        let said = network.evaluate(&observations, &actions, legal.as_ref(), None)?;
+        let said = network.evaluate(&observations, &actions, legal.as_ref(), None, false)?;
         let mut columns = Columns::new(shown.rows() as i64);
         columns.insert("weight", Tensor::f_from_slice(&shown.weights)?);
         let loss = cloning::loss(&said, &columns)?;
@@ -151,6 +164,7 @@ impl Trainee {
             advantages: &advantages,
             values: &zeros,
             returns: &zeros,
+            bounds: &[],
         };
         let alone = kernel::Rule {
             clip_low: 0.5,
@@ -159,12 +173,32 @@ impl Trainee {
             value_coef: 0.0,
             value_factor: 0.5,
             entropy_coef: 0.0,
+            bound_coef: 0.0,
         };
         network.learn(weights, gradients, &steps, &alone, &mut self.tape);
         let terms =
             shown.weights.iter().zip(&log_probs).map(|(weight, log_prob)| f64::from(*weight) * f64::from(*log_prob));
         let entropy = entropies.iter().map(|entropy| f64::from(*entropy)).sum::<f64>() / rows as f64;
         Ok([-terms.sum::<f64>() * share, entropy])
+    }
+
+    /// What the policy says of normalised observations: rows of its distributions, as `kernel` lays them.
+    pub fn distributions(&mut self, observations: &[f32]) -> Result<Vec<f32>> {
+        let (network, width) = (self.policy.network().clone(), self.policy.spec().inputs);
+        let rows = observations.len() / width;
+        let mut outputs = vec![0.0; rows * network.width()];
+        if let Some(network) = &self.network {
+            let _no_grad = no_grad_guard();
+            let (said, _) = network.forward(&matrix(observations, width)?, None)?;
+            said.f_contiguous()?.f_copy_data(&mut outputs, said.numel())?;
+        }
+        let weights = floats(&mut self.arena.parameters)?;
+        if self.network.is_none() {
+            network.policy(weights, observations, &mut self.scratch, &mut outputs);
+        }
+        let mut distributions = vec![0.0; rows * network.distribution_width()];
+        network.distributions(weights, &outputs, &mut distributions);
+        Ok(distributions)
     }
 
     /// Leaves the gradient of a minibatch's loss in the arena; returns what was measured.
@@ -183,9 +217,11 @@ impl Trainee {
                     advantages: &batch.advantages,
                     values: &batch.values,
                     returns: &batch.returns,
+                    bounds: &self.bounds,
                 };
                 let measured = network.learn(weights, gradients, &steps, &rule(algorithm.config()), &mut self.tape);
-                Ok(vec![
+                let beyond = (!self.bounds.is_empty()).then_some(("policy/beyond_bounds", measured.beyond));
+                let learned = [
                     ("loss/total", measured.total),
                     ("loss/policy", measured.policy_loss),
                     ("loss/value", 0.5 * measured.value_loss),
@@ -193,10 +229,25 @@ impl Trainee {
                     ("policy/approx_kl", measured.kl),
                     ("policy/clip_fraction", measured.clip_fraction),
                     ("policy/ratio_max_log", measured.ratio_max_log),
-                ])
+                ];
+                Ok(learned.into_iter().chain(beyond).collect())
             }
         }
     }
+}
+
+/// The outputs that the loss charges beyond their bounds; refuses a policy that has none.
+fn bounds(policy: &Policy, config: &control_ppo::Config) -> Result<Vec<kernel::Bound>> {
+    if config.bound_coef == 0.0 {
+        return Ok(Vec::new());
+    }
+    let all = policy.spec().bounds();
+    if all.is_empty() {
+        let message = "model: expected a policy with a continuous action between low and high, since \
+                       /algorithm/bound_coef charges means beyond them";
+        return Err(Error::config(message));
+    }
+    Ok(all.into_iter().map(|(output, low, high)| kernel::Bound { output, low, high }).collect())
 }
 
 fn through_libtorch(
@@ -210,7 +261,8 @@ fn through_libtorch(
     let (observations, actions) = (matrix(&batch.observations, spec.inputs)?, matrix(&batch.actions, spec.actions)?);
     let recurrent = !batch.counts.is_empty();
     let unroll = recurrent.then(|| Unroll::new(&batch.counts, &batch.states, spec.state)).transpose()?;
-    let said: Evaluated = network.evaluate(&observations, &actions, legal.as_ref(), unroll.as_ref())?;
+    let bounded = algorithm.config().bound_coef > 0.0;
+    let said: Evaluated = network.evaluate(&observations, &actions, legal.as_ref(), unroll.as_ref(), bounded)?;
     let mut columns = Columns::new(batch.log_probs.len() as i64);
     for (name, column) in [
         ("old_log_probs", &batch.log_probs),
@@ -239,6 +291,7 @@ fn rule(config: &control_ppo::Config) -> kernel::Rule {
         value_coef: config.value_coef,
         value_factor: 0.5,
         entropy_coef: config.entropy_coef,
+        bound_coef: config.bound_coef,
     }
 }
 

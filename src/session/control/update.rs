@@ -1,8 +1,10 @@
 //! An update of a control policy as a plan: values and advantages, then one slice a minibatch.
 
+use super::pace::Pace;
 use super::ppo::Ppo;
 use super::rollout::Rollout;
 use super::sac::drawn;
+use super::scale::Scale;
 use super::sequence::Packed;
 use super::trainee::Minibatch;
 use super::{ControlSession, Core};
@@ -26,6 +28,7 @@ struct Prepared {
     reward_statistics: Statistics,
     /// Of what the reward model said, where there is one.
     judged: Option<Statistics>,
+    value_statistics: Statistics,
 }
 
 pub(super) struct Update {
@@ -34,6 +37,7 @@ pub(super) struct Update {
     rollout: Rollout,
     orders: Vec<Vec<usize>>,
     prepared: Option<Prepared>,
+    pace: Option<Pace>,
     batch: Minibatch,
     /// Demonstrations that it may imitate: the first ones.
     shown: usize,
@@ -52,10 +56,11 @@ impl Update {
         let orders = minibatch::Minibatch::orders(regime, parts, session.config.seed, updates);
         Update {
             session: session.clone(),
-            algorithm: algorithm.clone(),
+            algorithm: Arc::new(algorithm.at(updates)),
             rollout,
             orders,
             prepared: None,
+            pace: None,
             batch: Minibatch::default(),
             shown: 0,
             done: 0,
@@ -70,8 +75,10 @@ impl Update {
 
     /// The same plan with minibatches and values of the caller's.
     #[cfg(test)]
-    pub fn given(mut self, ppo: &Ppo, orders: Vec<Vec<usize>>, values: Vec<f32>) -> Update {
-        self.estimate(values, ppo.statistics.clone(), ppo.reward_statistics.clone(), None);
+    pub fn given(mut self, ppo: &mut Ppo, orders: Vec<Vec<usize>>, values: Vec<f32>) -> Update {
+        self.set_pace(ppo).unwrap();
+        let statistics = [ppo.statistics.clone(), ppo.reward_statistics.clone(), ppo.value_statistics.clone()];
+        self.estimate(values, statistics, None);
         self.ordered(orders)
     }
 
@@ -97,33 +104,52 @@ impl Update {
         if config.normalize_rewards {
             self.rollout.scale_rewards(&mut reward_statistics, config.reward_clip);
         }
+        self.set_pace(ppo)?;
         let (rollout, trainee) = (&self.rollout, &mut ppo.trainee);
-        let values = match rollout.sequences.len() {
+        let mut values = match rollout.sequences.len() {
             0 => trainee.values(&rollout.observations)?,
             _ => trainee.values_along(&rollout.observations, &rollout.sequences.whole(rollout.rows()))?,
         };
-        self.estimate(values, statistics, reward_statistics, judged);
+        if config.normalize_values {
+            Scale::of(&ppo.value_statistics).undo(&mut values);
+        }
+        self.estimate(values, [statistics, reward_statistics, ppo.value_statistics.clone()], judged);
+        Ok(())
+    }
+
+    /// Remembers what the policy says as the update starts, where the learning rate follows it.
+    fn set_pace(&mut self, ppo: &mut Ppo) -> Result<()> {
+        let config = self.algorithm.config();
+        if let Some(adaptive) = &config.adaptive_rate {
+            let policy = ppo.trainee.policy.clone();
+            let rows = self.rollout.rows() * policy.spec().inputs;
+            let old = ppo.trainee.distributions(&self.rollout.observations[..rows])?;
+            let parts = self.orders.len() / config.epochs.max(1) as usize;
+            self.pace = Some(Pace::new(adaptive, &policy, old, parts));
+        }
         Ok(())
     }
 
     /// Advantages and returns from the values of all states.
-    fn estimate(
-        &mut self,
-        values: Vec<f32>,
-        statistics: Statistics,
-        reward_statistics: Statistics,
-        judged: Option<Statistics>,
-    ) {
+    fn estimate(&mut self, mut values: Vec<f32>, statistics: [Statistics; 3], judged: Option<Statistics>) {
+        let [statistics, reward_statistics, mut value_statistics] = statistics;
         let algorithm = self.algorithm.clone();
         let config = algorithm.config();
-        let (mut advantages, returns) = self.rollout.advantages(&values, config);
+        let (mut advantages, mut returns) = self.rollout.advantages(&values, config);
         self.measured.note("value/explained_variance", explained(&returns, &values));
         self.measured.note("value/mean", mean(&values[..self.rollout.rows()]));
         self.measured.note("returns/mean", mean(&returns));
         if config.advantages == Scope::Batch {
             kernel::whiten(&mut advantages);
         }
-        self.prepared = Some(Prepared { values, advantages, returns, statistics, reward_statistics, judged });
+        if config.normalize_values {
+            values.truncate(self.rollout.rows());
+            Scale::learn(&mut value_statistics, &mut values);
+            Scale::learn(&mut value_statistics, &mut returns);
+        }
+        let prepared =
+            Prepared { values, advantages, returns, statistics, reward_statistics, value_statistics, judged };
+        self.prepared = Some(prepared);
     }
 
     /// Gathers the rows of a minibatch, into memory that the last one left.
@@ -155,7 +181,8 @@ impl Update {
         let session = self.session.clone();
         self.gather(self.done)?;
         let (updates, steps) = (core.updates, core.optimizer_steps);
-        let trainee = &mut core.ppo()?.trainee;
+        let ppo = core.ppo()?;
+        let trainee = &mut ppo.trainee;
         let mut kl = 0.0;
         for (name, value) in trainee.learn(&self.batch, &self.algorithm)? {
             if name == "loss/total" && !value.is_finite() {
@@ -172,11 +199,26 @@ impl Update {
             self.orders.truncate(self.done);
             return Ok(());
         }
-        let (optimizer, trainee) = (&session.config.optimizer, &mut core.ppo()?.trainee);
-        let stepped = trainee.arena.step(optimizer, optimizer.rate(steps, updates), session.writing())?;
+        let ppo = core.ppo()?;
+        let trainee = &mut ppo.trainee;
+        let optimizer = &session.config.optimizer;
+        let mut rate = optimizer.rate(steps, updates);
+        if let Some(pace) = &mut self.pace {
+            let (batch, rows) = (&self.batch, &self.orders[self.done]);
+            let divergence = pace.measure(trainee.distributions(&batch.observations)?, &batch.legal, rows);
+            self.measured.note("policy/kl", divergence);
+            rate = pace.before(ppo.rate.unwrap_or(rate));
+        }
+        let stepped = trainee.arena.step(optimizer, rate, session.writing())?;
+        if let Some(pace) = &mut self.pace {
+            ppo.rate = Some(pace.after(rate, &self.orders[self.done]));
+        }
         core.optimizer_steps += 1;
         self.done += 1;
         self.measured.note("gradient/norm", stepped.gradient_norm);
+        for (name, norm) in ["gradient/policy_norm", "gradient/value_norm"].into_iter().zip(stepped.part_norms) {
+            self.measured.note(name, norm);
+        }
         self.measured.note("optimizer/learning_rate", stepped.learning_rate);
         Ok(())
     }
@@ -195,7 +237,15 @@ impl Update {
         Ok(())
     }
 
+    /// Keeps the scale that the values have begun to be learned at.
+    fn keep_scale(&self, ppo: &mut Ppo) {
+        if let Some(prepared) = &self.prepared {
+            ppo.value_statistics = prepared.value_statistics.clone();
+        }
+    }
+
     fn complete(&mut self, core: &mut Core) -> Result<()> {
+        self.keep_scale(core.ppo()?);
         if let Some(prepared) = self.prepared.take() {
             let ppo = core.ppo()?;
             (ppo.statistics, ppo.reward_statistics) = (prepared.statistics, prepared.reward_statistics);
@@ -253,6 +303,7 @@ impl Plan for Update {
         match ending {
             Ending::Complete => self.complete(&mut core)?,
             Ending::Cancelled | Ending::Failed if self.done > 0 && session.check_poisoned().is_ok() => {
+                self.keep_scale(core.ppo()?);
                 core.course()?.publish()?;
             }
             Ending::Cancelled | Ending::Failed => {}

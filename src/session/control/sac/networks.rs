@@ -165,7 +165,7 @@ impl Networks {
         };
         check_finite(&measured)?;
         let entropy = measured[1].1;
-        let Stepped { gradient_norm, learning_rate } = self.actor.step(step.optimizer, step.rate, step.writing)?;
+        let Stepped { gradient_norm, learning_rate, .. } = self.actor.step(step.optimizer, step.rate, step.writing)?;
         self.lead_temperature(entropy, step)?;
         self.lead_targets()?;
         let temperature = ("policy/temperature", self.temperature()?);

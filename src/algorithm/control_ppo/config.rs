@@ -1,23 +1,20 @@
-//! Proximal policy optimisation of a control policy (Schulman et al. 2017, arXiv 1707.06347; the details of Huang et al.
-//! 2022, "The 37 implementation details of PPO").
-//!
-//!   δₜ   = rₜ + γ Vₜ₊₁ − Vₜ,   Âₜ = Σₗ (γλ)ˡ δₜ₊ₗ,   R̂ₜ = Âₜ + Vₜ
-//!   L(θ) = E[ max(−ρₜÂₜ, −clip(ρₜ, 1−ε, 1+ε)Âₜ) ] + c_V E[ ½ (Vₜ−R̂ₜ)² ] − c_H E[Hₜ]
-//!
-//! E is the mean over the steps of a minibatch. Vₜ₊₁ is 0 behind a terminated step, and what `truncation` says behind a
-//! truncated one; behind a slot's last step it is the value of the observation that came next.
+//! The settings of control PPO: symbol, range, effect, and the source of each default.
 
-use super::{Columns, Learner, Loss};
+use super::rate::AdaptiveRate;
+use crate::algorithm::Learner;
+use crate::config::{Optimizer, Preset, Schedule};
 use crate::error::{Error, Result};
-use crate::math;
-use crate::model::control::Evaluated;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor};
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// Whose settings, those of the optimiser among them, stand where nothing is said; what is resolved has the numbers
+    /// instead.
+    #[serde(skip_serializing)]
+    #[schemars(extend("default" = null))]
+    pub preset: Option<Preset>,
     /// Finished steps of all slots together that an update waits for; it takes all there are. Default: Schulman 2017.
     #[schemars(range(min = 1, max = 16_777_216))]
     pub rollout_steps: u32,
@@ -46,6 +43,8 @@ pub struct Config {
     /// ε above 1 alone; null = `clip_range`.
     #[schemars(range(min = 0.0001, max = 100.0))]
     pub clip_range_high: Option<f64>,
+    /// How ε moves, as a part of itself; its numbers count updates. Stable-Baselines3's zoo: linear to 0.
+    pub clip_schedule: Schedule,
     /// Which advantages are brought to mean 0 and variance 1 together.
     pub advantages: Scope,
     /// ε of the values around their old ones, in reward units; 0 = off.
@@ -59,11 +58,24 @@ pub struct Config {
     /// c_H. Raising it keeps the policy trying.
     #[schemars(range(min = 0.0, max = 100.0))]
     pub entropy_coef: f64,
+    /// How c_H moves, as a part of itself; its numbers count updates. ML-Agents: linear.
+    pub entropy_schedule: Schedule,
+    /// Weight of how far means lie beyond their bounds: Σ max(|u| − 1.1, 0)² over the continuous dimensions, with u the mean
+    /// and ±1 its bounds. It keeps a policy whose actions are clipped from drifting off. Default: none; rl_games: 1e-4.
+    #[schemars(range(min = 0.0, max = 1.0e6))]
+    pub bound_coef: f64,
     /// The update stops before a step whose approximate KL exceeds 1.5 × this; 0 = off. Nats per action.
     #[schemars(range(min = 0.0, max = 1000.0))]
     pub target_kl: f64,
+    /// The learning rate follows how far the policy moves; null = `optimizer.schedule`.
+    pub adaptive_rate: Option<AdaptiveRate>,
+    /// Which gradients share the norm that `optimizer.max_grad_norm` limits.
+    pub gradient_clip: GradientClip,
     /// Whether rewards are divided by the deviation of their discounted sum so far.
     pub normalize_rewards: bool,
+    /// Whether values are learned at mean 0 and deviation 1 of the values and returns so far, at most 5 of them away
+    /// (rl_games); `value_clip_range` counts them too.
+    pub normalize_values: bool,
     /// Largest magnitude of a normalised reward. Default: Stable-Baselines3.
     #[schemars(extend("exclusiveMinimum" = 0.0, "maximum" = 1.0e6))]
     pub reward_clip: f64,
@@ -109,6 +121,7 @@ impl Imitation {
 impl Default for Config {
     fn default() -> Self {
         Config {
+            preset: None,
             rollout_steps: 2048,
             epochs: 10,
             minibatches: 32,
@@ -118,13 +131,19 @@ impl Default for Config {
             truncation: Truncation::Exact,
             clip_range: 0.2,
             clip_range_high: None,
+            clip_schedule: Schedule::default(),
             advantages: Scope::Minibatch,
             value_clip_range: 0.0,
             value_clip: ValueClip::Maximum,
             value_coef: 1.0,
             entropy_coef: 0.0,
+            entropy_schedule: Schedule::default(),
+            bound_coef: 0.0,
             target_kl: 0.0,
+            adaptive_rate: None,
+            gradient_clip: GradientClip::Whole,
             normalize_rewards: false,
+            normalize_values: false,
             reward_clip: 10.0,
             cloning: None,
             learned_reward: LearnedScope::Running,
@@ -149,7 +168,36 @@ impl Config {
             (false, _, Some(length)) => Err(Error::config(format!(
                 "/algorithm/sequence_length: expected none, since the policy has no core, got {length}"
             ))),
+            (true, ..) if self.adaptive_rate.is_some() => Err(Error::config(
+                "/algorithm/adaptive_rate: expected none for a recurrent policy, whose rate does not follow it yet",
+            )),
             _ => Ok(()),
+        }
+    }
+
+    /// What the ranges of single settings cannot say.
+    pub fn check(&self) -> Result<()> {
+        self.adaptive_rate.as_ref().map_or(Ok(()), AdaptiveRate::check)
+    }
+
+    /// Refuses an optimiser that contradicts it.
+    pub fn check_optimizer(&self, optimizer: &Optimizer) -> Result<()> {
+        if self.gradient_clip == GradientClip::Separate && optimizer.max_grad_norm == 0.0 {
+            let message =
+                "/algorithm/gradient_clip: expected \"whole\" where /optimizer/max_grad_norm is 0, got \"separate\"";
+            return Err(Error::config(message));
+        }
+        self.adaptive_rate.as_ref().map_or(Ok(()), |adaptive| adaptive.check_optimizer(optimizer))
+    }
+
+    /// The settings of an update, the first of which is 0: as they are, with what moves where it has come to.
+    pub fn at(&self, update: u64) -> Config {
+        let clip = self.clip_schedule.factor(update);
+        Config {
+            clip_range: self.clip_range * clip,
+            clip_range_high: self.clip_range_high.map(|high| high * clip),
+            entropy_coef: self.entropy_coef * self.entropy_schedule.factor(update),
+            ..self.clone()
         }
     }
 }
@@ -212,58 +260,11 @@ pub enum LearnedScope {
     Off,
 }
 
-pub struct ControlPpo {
-    config: Config,
-}
-
-impl ControlPpo {
-    pub fn new(config: Config) -> Self {
-        ControlPpo { config }
-    }
-
-    pub fn config(&self) -> &Config {
-        &self.config
-    }
-
-    /// The loss of one minibatch. `said` carries gradient; of `columns` `old_log_probs`, `advantages`, `returns` and
-    /// `old_values` are read, [B] each.
-    pub fn loss(&self, said: &Evaluated, columns: &Columns) -> Result<Loss> {
-        let config = &self.config;
-        let column = |name: &str| Ok::<Tensor, Error>(columns.get(name)?.unsqueeze(1)); // [B, 1]
-        let (old, advantages) = (column("old_log_probs")?, column("advantages")?);
-        let (old_values, returns) = (column("old_values")?, column("returns")?);
-        let (log_probs, values) = (said.log_probs.unsqueeze(1), said.values.unsqueeze(1)); // [B, 1]
-        let mask = log_probs.ones_like().to_kind(Kind::Bool); // [B, 1]
-        let (low, high) = (config.clip_range, config.clip_range_high.unwrap_or(config.clip_range));
-        let policy = math::policy_loss(&log_probs, &old, &advantages, &mask, low, high, None).mean(None);
-        let compared = match config.value_clip {
-            ValueClip::Clipped if config.value_clip_range > 0.0 => {
-                let (below, above) = (&old_values - config.value_clip_range, &old_values + config.value_clip_range);
-                values.clamp_tensor(Some(below), Some(above)) // [B, 1]
-            }
-            _ => values.shallow_clone(),
-        };
-        let range = if config.value_clip == ValueClip::Maximum { config.value_clip_range } else { 0.0 };
-        let value = math::value_loss(&compared, &old_values, &returns, range).mean(None);
-        let entropy = said.entropies.mean(None);
-        let total = &policy + &value * config.value_coef - &entropy * config.entropy_coef;
-        let ratio = math::ratio(&log_probs.detach(), &old, &mask); // [B, 1]
-        let outside = ratio.gt(1.0 + high).logical_or(&ratio.lt(1.0 - low)).to_kind(Kind::Float).mean(None);
-        let log_ratio = log_probs.detach() - &old; // [B, 1]
-        let metrics = vec![
-            ("loss/total", total.detach()),
-            ("loss/policy", policy.detach()),
-            ("loss/value", value.detach()),
-            ("entropy/action", entropy.detach()),
-            ("policy/approx_kl", math::kl_k3(&-&log_ratio).mean(None)),
-            ("policy/clip_fraction", outside),
-            ("policy/ratio_max_log", log_ratio.abs().max()),
-        ];
-        Ok(Loss { total, metrics })
-    }
-
-    /// Whether an update with this approximate KL should stop before the step.
-    pub fn stops(&self, approximate_kl: f64) -> bool {
-        self.config.target_kl > 0.0 && approximate_kl > 1.5 * self.config.target_kl
-    }
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GradientClip {
+    /// All of them (CleanRL, Stable-Baselines3, rl_games).
+    Whole,
+    /// Those of the value's own layers, and all others, each by itself (rsl_rl).
+    Separate,
 }
