@@ -3,8 +3,10 @@
 //! libtorch looks for CUDA once and remembers the answer, so nothing here asks it before [`load`] has succeeded.
 
 mod companion;
+mod graph;
 
 pub use companion::Memory;
+pub use graph::{Graph, Stage};
 
 use super::process::library_directory;
 use crate::error::{Error, Result, Status};
@@ -46,10 +48,18 @@ pub fn memory(device: usize) -> Option<Memory> {
     COMPANION.get()?.memory(i32::try_from(device).ok()?).ok()
 }
 
+/// What this thread gives to a device from now on waits for what `stream`, a `cudaStream_t` of the host's, was given before.
+pub fn wait_for(device: usize, stream: *mut c_void) -> Result<()> {
+    let missing = || Error::new(Status::Unsupported, "stream: needs libkeel_cuda.so beside libkeel");
+    let device = i32::try_from(device).map_err(|_| Error::argument(format!("device: no CUDA device {device}")))?;
+    COMPANION.get().ok_or_else(missing)?.wait_for(device, stream)
+}
+
 /// The optional parts that this process has loaded.
 pub fn parts() -> Vec<&'static str> {
     let loaded = LOADED.load(Ordering::Acquire).then_some("cuda");
-    loaded.into_iter().chain(COMPANION.get().map(|_| "cuda_memory")).collect()
+    let own: &[&str] = if COMPANION.get().is_some() { &["cuda_memory", "cuda_graphs"] } else { &[] };
+    loaded.into_iter().chain(own.iter().copied()).collect()
 }
 
 /// From here on libtorch has looked for CUDA and will not look again.

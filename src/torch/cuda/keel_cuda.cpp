@@ -5,14 +5,21 @@
 // returns KEEL_CUDA_OK or a failure with its sentence in `message` (NUL-terminated, cut to `capacity`); none throws.
 // `device` counts as CUDA does. Refuses: kernels, tensors, the choice of a device.
 #include <ATen/Context.h>
+#include <ATen/core/CachingHostAllocator.h>
+#include <ATen/cuda/CUDAGeneratorImpl.h>
+#include <ATen/cuda/CUDAGraph.h>
 #include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/DeviceGuard.h>
+#include <c10/core/Event.h>
+#include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAStream.h>
 
 #include <cstdint>
 #include <cstdio>
+#include <memory>
 #include <new>
+#include <optional>
 
 #define KEEL_CUDA_API __attribute__((visibility("default")))
 
@@ -67,12 +74,63 @@ c10::DeviceAllocator& allocator() { return *c10::getDeviceAllocator(c10::DeviceT
 
 uint64_t bytes(int64_t count) { return count > 0 ? static_cast<uint64_t>(count) : 0; }
 
+// What is given to `later` from now on waits for what `earlier` was given before.
+void order(const c10::cuda::CUDAStream& earlier, const c10::cuda::CUDAStream& later) {
+    if (earlier == later) return;
+    c10::Event event(c10::DeviceType::CUDA);
+    event.record(earlier.unwrap());
+    event.block(later.unwrap());
+}
+
+template <class Work>
+void quietly(Work work) noexcept {
+    try {
+        work();
+    } catch (...) {
+    }
+}
+
+// A recording that can break off: libtorch's own leaves the allocators and the generators recording for ever then.
+struct Recording : at::cuda::CUDAGraph {
+    void abandon(c10::DeviceIndex device) noexcept {
+        if (!capture_ended_) quietly([&] { capture_end(); });  // ends what an operator made invalid, with an exception
+        if (capture_ended_) return;
+        quietly([&] { c10::cuda::CUDACachingAllocator::endAllocateToPool(device, mempool_id_); });
+        quietly([&] { c10::cuda::CUDACachingAllocator::releasePool(device, mempool_id_); });
+        quietly([&] { at::getHostAllocator(at::kCUDA)->end_allocate_to_pool(mempool_id_); });
+        quietly([&] { at::getHostAllocator(at::kCUDA)->release_pool(mempool_id_); });
+        for (auto& [generator, increment] : captured_generator_states_) generator->capturing_ = false;
+    }
+};
+
 }  // namespace
+
+// Work on one device, recorded once and replayed. It has a stream of its own, since CUDA records no default stream, and
+// memory of its own, so that what the recorded work allocated stays where it was. One thread at a time.
+struct keel_cuda_graph {
+    explicit keel_cuda_graph(c10::DeviceIndex index) : device(index), own(c10::cuda::getStreamFromPool(false, index)) {}
+
+    ~keel_cuda_graph() { abandon(); }
+
+    // Ends a recording that broke off: the device and the allocators are as before.
+    void abandon() noexcept {
+        if (!under_way) return;
+        under_way = false;
+        recording->abandon(device);
+        quietly([&] { recording.reset(); });
+    }
+
+    const c10::DeviceIndex device;
+    const c10::cuda::CUDAStream own;
+    std::optional<c10::cuda::CUDAStream> before;  // the thread's stream, while it works on `own`
+    std::unique_ptr<Recording> recording;
+    bool under_way = false;
+};
 
 extern "C" {
 
 // The version of this interface: libkeel uses the library only if it is the one libkeel was written for.
-KEEL_CUDA_API uint32_t keel_cuda_interface() { return 1; }
+KEEL_CUDA_API uint32_t keel_cuda_interface() { return 2; }
 
 KEEL_CUDA_API int32_t keel_cuda_read_memory(int32_t device, keel_cuda_memory* memory, char* message, size_t capacity) {
     return contained(message, capacity, [&] {
@@ -110,6 +168,93 @@ KEEL_CUDA_API int32_t keel_cuda_synchronize(int32_t device, char* message, size_
 // The cudaStream_t that libtorch uses for this device on the calling thread; null is CUDA's default stream.
 KEEL_CUDA_API int32_t keel_cuda_current_stream(int32_t device, void** stream, char* message, size_t capacity) {
     return contained(message, capacity, [&] { *stream = c10::cuda::getCurrentCUDAStream(checked(device)).stream(); });
+}
+
+// What the calling thread gives to this device from now on waits for what `stream`, a cudaStream_t, was given before.
+KEEL_CUDA_API int32_t keel_cuda_wait_for(int32_t device, void* stream, char* message, size_t capacity) {
+    return contained(message, capacity, [&] {
+        const auto index = checked(device);
+        const c10::DeviceGuard guard(c10::Device(c10::DeviceType::CUDA, index));
+        order(c10::cuda::getStreamFromExternal(static_cast<cudaStream_t>(stream), index),
+              c10::cuda::getCurrentCUDAStream(index));
+    });
+}
+
+// A graph with nothing recorded yet; the caller ends it with keel_cuda_graph_destroy.
+KEEL_CUDA_API int32_t keel_cuda_graph_create(int32_t device, keel_cuda_graph** graph, char* message, size_t capacity) {
+    return contained(message, capacity, [&] {
+        const auto index = checked(device);
+        const c10::DeviceGuard guard(c10::Device(c10::DeviceType::CUDA, index));
+        *graph = new keel_cuda_graph(index);
+    });
+}
+
+// The calling thread works on the graph's stream until keel_cuda_graph_leave, behind what it gave to its own before.
+KEEL_CUDA_API int32_t keel_cuda_graph_enter(keel_cuda_graph* graph, char* message, size_t capacity) {
+    return contained(message, capacity, [&] {
+        TORCH_CHECK(!graph->before, "graph: entered twice");
+        const c10::DeviceGuard guard(c10::Device(c10::DeviceType::CUDA, graph->device));
+        const auto current = c10::cuda::getCurrentCUDAStream(graph->device);
+        order(current, graph->own);
+        c10::cuda::setCurrentCUDAStream(graph->own);
+        graph->before = current;
+    });
+}
+
+// The thread's stream is what it was, behind what was done meanwhile. A recording that was not ended is given up.
+KEEL_CUDA_API int32_t keel_cuda_graph_leave(keel_cuda_graph* graph, char* message, size_t capacity) {
+    return contained(message, capacity, [&] {
+        if (!graph->before) return;
+        const c10::DeviceGuard guard(c10::Device(c10::DeviceType::CUDA, graph->device));
+        graph->abandon();
+        const auto before = *graph->before;
+        graph->before.reset();
+        c10::cuda::setCurrentCUDAStream(before);
+        order(graph->own, before);
+    });
+}
+
+// What the thread gives to the device from now on is recorded and not done. Other threads are not hindered.
+KEEL_CUDA_API int32_t keel_cuda_graph_begin(keel_cuda_graph* graph, char* message, size_t capacity) {
+    return contained(message, capacity, [&] {
+        TORCH_CHECK(graph->before && !graph->recording, "graph: expected to be entered, with nothing recorded yet");
+        const c10::DeviceGuard guard(c10::Device(c10::DeviceType::CUDA, graph->device));
+        graph->recording = std::make_unique<Recording>();
+        graph->under_way = true;
+        try {
+            graph->recording->capture_begin(at::cuda::graph_pool_handle(), cudaStreamCaptureModeThreadLocal);
+        } catch (...) {
+            graph->abandon();
+            throw;
+        }
+    });
+}
+
+// The recording is whole and can be replayed; where it is not, nothing is recorded.
+KEEL_CUDA_API int32_t keel_cuda_graph_end(keel_cuda_graph* graph, char* message, size_t capacity) {
+    return contained(message, capacity, [&] {
+        TORCH_CHECK(graph->under_way, "graph: expected a recording under way");
+        const c10::DeviceGuard guard(c10::Device(c10::DeviceType::CUDA, graph->device));
+        try {
+            graph->recording->capture_end();
+            graph->under_way = false;
+        } catch (...) {
+            graph->abandon();
+            throw;
+        }
+    });
+}
+
+// Gives the recorded work to the thread's current stream.
+KEEL_CUDA_API int32_t keel_cuda_graph_replay(keel_cuda_graph* graph, char* message, size_t capacity) {
+    return contained(message, capacity, [&] {
+        TORCH_CHECK(graph->recording && !graph->under_way, "graph: expected a whole recording");
+        graph->recording->replay();
+    });
+}
+
+KEEL_CUDA_API void keel_cuda_graph_destroy(keel_cuda_graph* graph) {
+    quietly([&] { delete graph; });
 }
 
 }  // extern "C"
