@@ -793,6 +793,23 @@ KEEL_API keel_status KEEL_CALL keel_actor_act(keel_actor actor, const uint32_t *
     const void *observations, size_t observation_bytes, void *actions, size_t action_bytes, uint32_t flags,
     uint64_t *decisions, struct keel_error *error);
 
+// As keel_actor_act, with the observations and the actions in DLPack tensors of the host's, on the CPU or a CUDA device, of any
+// strides: the same numbers lead to the same actions and to the same recording. The actions are written into a tensor of
+// the host's rather than returned as a new one, so that they come to lie where its simulator reads them, and so that
+// KEEL_ACT_GIVEN can read them there. Tensors in CUDA memory are copied to the host, where the policy acts.
+//
+// actor: changed. slots: count of them, distinct, below 2^20, borrowed. observations: tensors, groups of them, one for each
+// observation group of keel_session_layout, in its order, float32, uint8 or bool for a mask, [count, numbers] (more axes
+// are taken as one). actions: int32 [count, numbers] where all actions are discrete, float32 where all are continuous, or
+// uint8 [count, bytes], action records; not read-only. All tensors are taken over: the deleter of each is called exactly
+// once in every outcome, after the last read or write of its memory. stream: the cudaStream_t behind whose work the
+// tensors are; NULL: the one that libtorch uses on this thread, by default CUDA's. flags, decisions: as keel_actor_act;
+// decisions is nullable. error: nullable. Threads: any, one at a time. Status: as keel_actor_act; KEEL_E_VERSION, KEEL_E_DEVICE,
+// KEEL_E_UNSUPPORTED: another type of numbers. No slot has acted then and no action is written. Since 0.1.
+KEEL_API keel_status KEEL_CALL keel_actor_act_dlpack(keel_actor actor, const uint32_t *slots, size_t count,
+    struct DLManagedTensorVersioned *const *observations, size_t groups, struct DLManagedTensorVersioned *actions,
+    void *stream, uint32_t flags, uint64_t *decisions, struct keel_error *error);
+
 // Tells what some slots saw since they acted. What several calls between two acts of a slot tell adds up.
 //
 // actor: changed. slots: count of them, distinct, that acted, borrowed. rewards: rewards_count of them, one for each

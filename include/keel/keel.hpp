@@ -434,6 +434,14 @@ class Actor : public detail::Handle<Actor, keel_actor_destroy> {
                             flags, nullptr, error);
     });
   }
+  // As act, on DLPack tensors of the host's, one for each observation group and one of actions; all are taken over.
+  Result<void> act_dlpack(View<uint32_t> slots, const std::vector<DLManagedTensorVersioned *> &observations,
+                          DLManagedTensorVersioned *actions, void *stream = nullptr, uint32_t flags = 0) const {
+    return detail::call([&](keel_error *error) {
+      return keel_actor_act_dlpack(id_, slots.data(), slots.size(), observations.data(), observations.size(), actions,
+                                   stream, flags, nullptr, error);
+    });
+  }
   // A reward and a KEEL_EPISODE_… for each slot; a final observation for each that is truncated.
   template <class Observation>
   Result<void> observe(View<uint32_t> slots, View<float> rewards, View<int32_t> status,

@@ -3,11 +3,13 @@
 use super::handle::{self, Noun, Type};
 use super::session::{find_one, keel_session};
 use super::status::{keel_error, keel_status};
+use super::tensor::{self, DLManagedTensorVersioned};
 use super::text;
 use super::text::Out;
 use crate::config;
 use crate::error::{Error, Result};
-use crate::session::control::{Act, Actor, ControlSession};
+use crate::session::control::{Act, Actor, ControlSession, Tensors};
+use crate::torch::cuda::Stream;
 use std::ffi::{c_char, c_void};
 
 /// An actor: acts for slots and tells what came of it. Made by keel_actor_create.
@@ -95,6 +97,46 @@ pub unsafe extern "C" fn keel_actor_act(
             false => Some(text::slice_mut("decisions", decisions, count)?),
         };
         actor.act(slots, observations, actions, how(flags)?, decisions)
+    })
+}
+
+/// As keel_actor_act, with the observations and the actions in DLPack tensors of the host's, on the CPU or a CUDA device, of any
+/// strides: the same numbers lead to the same actions and to the same recording. The actions are written into a tensor of
+/// the host's rather than returned as a new one, so that they come to lie where its simulator reads them, and so that
+/// KEEL_ACT_GIVEN can read them there. Tensors in CUDA memory are copied to the host, where the policy acts.
+///
+/// actor: changed. slots: count of them, distinct, below 2^20, borrowed. observations: tensors, groups of them, one for each
+/// observation group of keel_session_layout, in its order, float32, uint8 or bool for a mask, [count, numbers] (more axes
+/// are taken as one). actions: int32 [count, numbers] where all actions are discrete, float32 where all are continuous, or
+/// uint8 [count, bytes], action records; not read-only. All tensors are taken over: the deleter of each is called exactly
+/// once in every outcome, after the last read or write of its memory. stream: the cudaStream_t behind whose work the
+/// tensors are; NULL: the one that libtorch uses on this thread, by default CUDA's. flags, decisions: as keel_actor_act;
+/// decisions is nullable. error: nullable. Threads: any, one at a time. Status: as keel_actor_act; KEEL_E_VERSION, KEEL_E_DEVICE,
+/// KEEL_E_UNSUPPORTED: another type of numbers. No slot has acted then and no action is written. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_actor_act_dlpack(
+    actor: keel_actor,
+    slots: *const u32,
+    count: usize,
+    observations: *const *mut DLManagedTensorVersioned,
+    groups: usize,
+    actions: *mut DLManagedTensorVersioned,
+    stream: *mut c_void,
+    flags: u32,
+    decisions: *mut u64,
+    error: *mut keel_error,
+) -> keel_status {
+    guard!(error, {
+        let given = tensor::take_all("observations", observations, groups);
+        let actions = tensor::take_one("actions", actions);
+        let actor = handle::get::<Actor>("actor", actor)?;
+        let slots = text::slice("slots", slots, count)?;
+        let decisions = match decisions.is_null() {
+            true => None,
+            false => Some(text::slice_mut("decisions", decisions, count)?),
+        };
+        let tensors = Tensors { observations: given?, actions: actions?, stream: Stream(stream) };
+        actor.act_tensors(slots, tensors, how(flags)?, decisions)
     })
 }
 

@@ -1,8 +1,9 @@
 //! DLPack across the boundary: a tensor in becomes a column, a column becomes a tensor out.
 
+use super::text;
 use crate::data::{Column, Values};
 use crate::error::{Error, Result, Status};
-use crate::torch::dlpack;
+use crate::torch::dlpack::{self, Given};
 use std::ffi::c_void;
 use tch::{Kind, Tensor};
 
@@ -20,6 +21,43 @@ pub(super) unsafe fn take(tensor: *mut DLManagedTensorVersioned, stream: *mut c_
         return Err(Error::new(Status::Unsupported, message));
     }
     Ok(tensor)
+}
+
+/// Takes a tensor over that has its own argument.
+///
+/// # Safety
+/// As [`take`].
+pub(super) unsafe fn take_one(argument: &str, tensor: *mut DLManagedTensorVersioned) -> Result<Given> {
+    let missing =
+        || Error::new(Status::NullPointer, format!("{argument}: expected a DLManagedTensorVersioned, got NULL"));
+    // SAFETY: the caller's promise is passed on.
+    unsafe { Given::take(tensor) }.ok_or_else(missing)
+}
+
+/// Takes several tensors over. Where one is missing or there twice, all of them are let go, each once.
+///
+/// # Safety
+/// `tensors` is NULL or points to `count` pointers, each as for [`take`].
+pub(super) unsafe fn take_all(
+    argument: &str,
+    tensors: *const *mut DLManagedTensorVersioned,
+    count: usize,
+) -> Result<Vec<Given>> {
+    // SAFETY: the caller's promise is passed on.
+    let listed = unsafe { text::slice(argument, tensors, count)? };
+    let mut distinct = listed.to_vec();
+    distinct.sort_unstable();
+    distinct.dedup();
+    // SAFETY: as above, and each is taken once.
+    let taken = |tensor: &*mut DLManagedTensorVersioned| unsafe { Given::take(*tensor) };
+    if distinct.len() < listed.len() || distinct.first().is_some_and(|first| first.is_null()) {
+        distinct.iter().filter_map(taken).for_each(drop);
+        return match listed.iter().position(|tensor| tensor.is_null()) {
+            Some(place) => Err(Error::new(Status::NullPointer, format!("{argument}: tensor {place} is NULL"))),
+            None => Err(Error::argument(format!("{argument}: expected distinct tensors, got one twice"))),
+        };
+    }
+    Ok(listed.iter().filter_map(taken).collect())
 }
 
 /// The values of a tensor [rows] or [rows, width] as a column.

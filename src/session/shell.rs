@@ -111,6 +111,11 @@ impl Shell {
         self.runtime.events().push(self.source.load(Ordering::Relaxed), event);
     }
 
+    /// Tells the host what it ought to know.
+    pub(super) fn warn(&self, message: String) {
+        self.runtime.events().push(self.source.load(Ordering::Relaxed), Event::Warning { message });
+    }
+
     pub(super) fn check_idle(&self, what: &str) -> Result<()> {
         check_unfinished(&self.updating.lock(), what)
     }

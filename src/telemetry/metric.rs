@@ -81,6 +81,7 @@ pub const METRICS: &[Metric] = &[
     ),
     row("value/mean", "reward", "PPO: values before the update, mean over counted response tokens; SAC: what the first critic says of replayed actions"),
     row("entropy/action", "nats/action", "control: entropy of the policy's next action, summed over its branches, mean over steps; SAC: −log π of drawn actions"),
+    row("graph/replayed", "fraction", "control PPO on a CUDA device: optimiser steps that were replayed from a CUDA graph"),
     row("episode/count", "episodes", "control: episodes that ended since the update before"),
     row("episode/return", "reward", "control: undiscounted sum of the rewards of an episode, mean over those that ended"),
     row("episode/length", "steps", "control: steps of an episode, mean over those that ended"),

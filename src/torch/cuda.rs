@@ -48,8 +48,18 @@ pub fn memory(device: usize) -> Option<Memory> {
     COMPANION.get()?.memory(i32::try_from(device).ok()?).ok()
 }
 
-/// What this thread gives to a device from now on waits for what `stream`, a `cudaStream_t` of the host's, was given before.
-pub fn wait_for(device: usize, stream: *mut c_void) -> Result<()> {
+/// A `cudaStream_t` of the host's; null is the one that libtorch uses anyway.
+#[derive(Clone, Copy)]
+pub struct Stream(pub *mut c_void);
+
+impl Stream {
+    pub fn is_null(self) -> bool {
+        self.0.is_null()
+    }
+}
+
+/// What this thread gives to a device from now on waits for what `stream` was given before.
+pub fn wait_for(device: usize, Stream(stream): Stream) -> Result<()> {
     let missing = || Error::new(Status::Unsupported, "stream: needs libkeel_cuda.so beside libkeel");
     let device = i32::try_from(device).map_err(|_| Error::argument(format!("device: no CUDA device {device}")))?;
     COMPANION.get().ok_or_else(missing)?.wait_for(device, stream)

@@ -1,11 +1,12 @@
-//! DLPack, the exchange format for tensors in somebody else's memory, version 1 (`DLManagedTensorVersioned`), CPU.
+//! DLPack, the exchange format for tensors in somebody else's memory, version 1 (`DLManagedTensorVersioned`), CPU and CUDA.
 //! Import owns what it is given in every outcome and calls its deleter exactly once; export gives that duty away.
 
+use super::cuda;
 use super::external::{contiguous, strided};
 use super::foreign::{self, check};
 use crate::error::{Error, Result, Status};
 use libc::c_void;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// The host's tensor. The layout is that of dlpack.h 1.x.
 #[repr(C)]
@@ -33,6 +34,7 @@ pub struct DLTensor {
 }
 
 const CPU: i32 = 1;
+const CUDA: i32 = 2;
 const PINNED: i32 = 3;
 const READ_ONLY: u64 = 1;
 const MOST_DIMENSIONS: i32 = 64;
@@ -44,8 +46,59 @@ unsafe impl Send for Managed {}
 
 impl Drop for Managed {
     fn drop(&mut self) {
-        // SAFETY: `import` was given ownership, and this runs once; the shim keeps exceptions of the deleter in.
+        // SAFETY: ownership was given to us, and this runs once; the shim keeps exceptions of the deleter in.
         let _ = check(|failure| unsafe { foreign::shim_dlpack_release(self.0, failure) });
+    }
+}
+
+/// A tensor that a host gave away and nobody has looked at: whatever becomes of it, its deleter is called exactly once.
+pub struct Given(Managed);
+
+impl Given {
+    /// Takes the tensor over; `None` for null.
+    ///
+    /// # Safety
+    /// As [`import`].
+    pub unsafe fn take(managed: *mut DLManagedTensorVersioned) -> Option<Given> {
+        (!managed.is_null()).then(|| Given(Managed(managed)))
+    }
+
+    /// Whether the host says that nobody may write it.
+    pub fn is_read_only(&self) -> Result<bool> {
+        Ok(self.described()?.1 & READ_ONLY != 0)
+    }
+
+    /// The tensor over the host's memory, on the CPU or a CUDA device, read-only or not; the deleter is called when its last
+    /// view dies. Errors as those of [`import`].
+    pub fn view(self) -> Result<Tensor> {
+        let tensor = self.described()?.0;
+        let device = match tensor.device_type {
+            CPU | PINNED => Device::Cpu,
+            CUDA if (0..256).contains(&tensor.device_id) => Device::Cuda(tensor.device_id as usize),
+            other => {
+                let message = format!("tensor: expected CPU or CUDA memory, got DLPack device {other}");
+                return Err(Error::new(Status::Device, message));
+            }
+        };
+        if device != Device::Cpu && !cuda::available() {
+            return Err(Error::new(Status::Device, "tensor: in CUDA memory, and this process has not loaded CUDA"));
+        }
+        let (shape, strides, kind) = describe(tensor)?;
+        let start = tensor.data.cast::<u8>().wrapping_add(tensor.byte_offset as usize);
+        // SAFETY: who gave it vouches for the memory; the owner keeps it until the last view dies.
+        unsafe { strided(start, &shape, &strides, kind, device, Box::new(self.0)) }
+    }
+
+    /// What it says of itself, and its flags.
+    fn described(&self) -> Result<(&DLTensor, u64)> {
+        let managed = self.0 .0;
+        // SAFETY: valid by the promise of who gave it; the version comes first and tells the rest.
+        let (major, flags) = unsafe { ((*managed).major, (*managed).flags) };
+        if major != 1 {
+            return Err(Error::new(Status::Version, format!("tensor: expected DLPack version 1, got {major}")));
+        }
+        // SAFETY: version 1, so the layout is the one above; it lives as long as this owner.
+        Ok((unsafe { &(*managed).tensor }, flags))
     }
 }
 
@@ -59,22 +112,17 @@ impl Drop for Managed {
 /// `managed` must be null or a valid DLPack tensor that the caller gives away; its memory must stay valid until the
 /// deleter is called, and nobody may write it while a tensor over it is read.
 pub unsafe fn import(managed: *mut DLManagedTensorVersioned) -> Result<Tensor> {
-    if managed.is_null() {
+    // SAFETY: the caller's promise is passed on.
+    let Some(given) = (unsafe { Given::take(managed) }) else {
         return Err(Error::new(Status::NullPointer, "tensor: expected a DLManagedTensorVersioned, got NULL"));
+    };
+    let device = given.described()?.0.device_type;
+    if device != CPU && device != PINNED {
+        return Err(Error::new(Status::Device, format!("tensor: expected CPU memory, got DLPack device {device}")));
     }
-    let owner = Managed(managed);
-    // SAFETY: valid by the caller's promise; the version comes first and tells the rest.
-    let (major, flags) = unsafe { ((*managed).major, (*managed).flags) };
-    if major != 1 {
-        return Err(Error::new(Status::Version, format!("tensor: expected DLPack version 1, got {major}")));
-    }
-    // SAFETY: version 1, so the layout is the one above.
-    let tensor = unsafe { &(*managed).tensor };
-    let (shape, strides, kind) = describe(tensor)?;
-    let start = tensor.data.cast::<u8>().wrapping_add(tensor.byte_offset as usize);
-    // SAFETY: the caller vouches for the memory, the owner keeps it until the last view dies.
-    let view = unsafe { strided(start, &shape, &strides, kind, Box::new(owner)) }?;
-    Ok(if flags & READ_ONLY != 0 { view.f_detach_copy()? } else { view })
+    let read_only = given.is_read_only()?;
+    let view = given.view()?;
+    Ok(if read_only { view.f_detach_copy()? } else { view })
 }
 
 /// The tensor as DLPack, detached and without a copy. The memory lives until the receiver calls the deleter.
@@ -86,10 +134,6 @@ pub fn export(tensor: &Tensor) -> Result<*mut DLManagedTensorVersioned> {
 }
 
 fn describe(tensor: &DLTensor) -> Result<(Vec<i64>, Vec<i64>, Kind)> {
-    if tensor.device_type != CPU && tensor.device_type != PINNED {
-        let message = format!("tensor: expected CPU memory, got DLPack device {}", tensor.device_type);
-        return Err(Error::new(Status::Device, message));
-    }
     let count = tensor.dimensions;
     if !(0..=MOST_DIMENSIONS).contains(&count) || (count > 0 && tensor.shape.is_null()) {
         return Err(Error::shape(format!("tensor: expected a shape of 0 to {MOST_DIMENSIONS} axes, got {count}")));

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use libc::c_void;
 use std::any::Any;
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// A tensor of `shape` over the contiguous elements at `pointer`; `owner` is dropped, on whatever thread that happens,
 /// when the last tensor over this memory dies, or before this call fails.
@@ -19,7 +19,7 @@ use tch::{Kind, Tensor};
 /// tensor over them is read. If a tensor over them is written, they must be writable.
 pub unsafe fn external(pointer: *mut u8, shape: &[i64], kind: Kind, owner: Box<dyn Any + Send>) -> Result<Tensor> {
     // SAFETY: the caller's promise; these strides are the contiguous ones.
-    unsafe { strided(pointer, shape, &contiguous(shape), kind, owner) }
+    unsafe { strided(pointer, shape, &contiguous(shape), kind, Device::Cpu, owner) }
 }
 
 /// The strides, in elements, of a contiguous tensor.
@@ -31,7 +31,7 @@ pub(super) fn contiguous(shape: &[i64]) -> Vec<i64> {
     strides
 }
 
-/// As [`external`], with a stride in elements for each axis.
+/// As [`external`], with a stride in elements for each axis, on the CPU or a CUDA device.
 ///
 /// # Safety
 /// As [`external`], for every element that the strides reach.
@@ -40,6 +40,7 @@ pub(super) unsafe fn strided(
     shape: &[i64],
     strides: &[i64],
     kind: Kind,
+    device: Device,
     owner: Box<dyn Any + Send>,
 ) -> Result<Tensor> {
     let size = kind.elt_size_in_bytes() as i64;
@@ -50,11 +51,12 @@ pub(super) unsafe fn strided(
         return Err(Error::argument(format!("data: expected memory aligned to {size} bytes, got {pointer:?}")));
     }
     let code = type_code(kind)?;
+    let cuda = if let Device::Cuda(index) = device { index as i32 } else { -1 };
     let owner = Box::into_raw(Box::new(owner)).cast::<c_void>();
     // SAFETY: the caller vouches for the memory; the shim owns `owner` from here on and releases it exactly once.
     foreign::tensor(|output, failure| unsafe {
         let (sizes, steps) = (shape.as_ptr(), strides.as_ptr());
-        foreign::shim_external(pointer.cast(), sizes, steps, shape.len(), code, owner, release, output, failure)
+        foreign::shim_external(pointer.cast(), sizes, steps, shape.len(), code, cuda, owner, release, output, failure)
     })
 }
 
@@ -168,7 +170,7 @@ mod tests {
         for (shape, strides) in cases {
             let (drops, pointer, owner) = owned(vec![0.0; 4]);
             // SAFETY: refused before a byte is read.
-            let refused = unsafe { strided(pointer, shape, strides, Kind::Float, owner) };
+            let refused = unsafe { strided(pointer, shape, strides, Kind::Float, Device::Cpu, owner) };
             assert_eq!(refused.unwrap_err().status, Status::Shape, "{shape:?} {strides:?}");
             assert_eq!(drops.load(Ordering::SeqCst), 1);
         }

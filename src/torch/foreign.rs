@@ -47,6 +47,16 @@ extern "C" {
         step: *const C_tensor,
         failure: *mut Failure,
     ) -> i32;
+    pub fn shim_adamw_at(
+        rule: *const Rule,
+        rate: *const C_tensor,
+        parameter: *const C_tensor,
+        gradient: *const C_tensor,
+        first_moment: *const C_tensor,
+        second_moment: *const C_tensor,
+        step: *const C_tensor,
+        failure: *mut Failure,
+    ) -> i32;
     pub fn shim_clip_gradient(gradient: *const C_tensor, max_norm: f64, norm: *mut f64, failure: *mut Failure) -> i32;
     pub fn shim_set_gradient(parameter: *const C_tensor, gradient: *const C_tensor, failure: *mut Failure) -> i32;
     pub fn shim_token_log_probs(
@@ -85,6 +95,7 @@ extern "C" {
         strides: *const i64,
         dimensions: usize,
         kind: i32,
+        cuda: i32,
         owner: *mut c_void,
         release: extern "C" fn(*mut c_void),
         output: *mut *mut C_tensor,

@@ -29,7 +29,7 @@ pub use generator::Generator;
 pub use gradient::{clip_gradient, set_gradient};
 pub use linear::linear;
 pub use log_probs::token_log_probs;
-pub use optimizer::{fused_adamw, AdamW};
+pub use optimizer::{adamw_at, fused_adamw, AdamW};
 pub use process::{initialise, library_directory, version};
 pub use threads::ThreadScope;
 pub use warnings::Silence;

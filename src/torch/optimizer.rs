@@ -14,6 +14,13 @@ pub struct AdamW {
     pub epsilon: f64,
 }
 
+impl AdamW {
+    fn rule(&self) -> Rule {
+        let AdamW { learning_rate, beta1, beta2, weight_decay, epsilon } = *self;
+        Rule { learning_rate, beta1, beta2, weight_decay, epsilon }
+    }
+}
+
 /// One AdamW step in place: `parameter`, `first_moment` and `second_moment` change, `step` counts up by one.
 ///
 /// The four tensors have one shape, type and device; `step` is a float32 scalar, the number of steps taken before.
@@ -25,27 +32,44 @@ pub fn fused_adamw(
     second_moment: &Tensor,
     step: &Tensor,
 ) -> Result<()> {
+    let four = [parameter, gradient, first_moment, second_moment];
+    check_alike(four)?;
+    check_scalar("step", step)?;
+    // SAFETY: all tensors are alive for the call and of one shape, type and device, as checked above.
+    check(|failure| unsafe {
+        let [parameter, gradient, first_moment, second_moment] = four.map(Tensor::as_ptr);
+        let (rule, step) = (rule.rule(), step.as_ptr());
+        foreign::shim_fused_adamw(&rule, parameter, gradient, first_moment, second_moment, step, failure)
+    })
+}
+
+/// As [`fused_adamw`], with all that changes from step to step on the device, so that a CUDA graph can replay it: `rate`, a
+/// float32 scalar, stands for the rule's, and `step` is the number of this step, which the caller counts.
+pub fn adamw_at(rule: &AdamW, rate: &Tensor, four: [&Tensor; 4], step: &Tensor) -> Result<()> {
+    check_alike(four)?;
+    check_scalar("step", step)?;
+    check_scalar("rate", rate)?;
+    // SAFETY: as in `fused_adamw`; the shim checks where the scalars are.
+    check(|failure| unsafe {
+        let [parameter, gradient, first_moment, second_moment] = four.map(Tensor::as_ptr);
+        let (rule, rate, step) = (rule.rule(), rate.as_ptr(), step.as_ptr());
+        foreign::shim_adamw_at(&rule, rate, parameter, gradient, first_moment, second_moment, step, failure)
+    })
+}
+
+fn check_alike([parameter, gradient, first_moment, second_moment]: [&Tensor; 4]) -> Result<()> {
     let (shape, kind) = (parameter.size(), parameter.kind());
     for (name, tensor) in [("gradient", gradient), ("first_moment", first_moment), ("second_moment", second_moment)] {
         if tensor.size() != shape || tensor.kind() != kind || tensor.device() != parameter.device() {
             return Err(Error::shape(format!("{name}: expected {kind:?} {shape:?}, got {tensor:?}")));
         }
     }
-    if step.numel() != 1 || step.kind() != Kind::Float {
-        return Err(Error::shape(format!("step: expected one float, got {step:?}")));
+    Ok(())
+}
+
+fn check_scalar(name: &str, scalar: &Tensor) -> Result<()> {
+    match scalar.numel() == 1 && scalar.kind() == Kind::Float {
+        true => Ok(()),
+        false => Err(Error::shape(format!("{name}: expected one float, got {scalar:?}"))),
     }
-    let AdamW { learning_rate, beta1, beta2, weight_decay, epsilon } = *rule;
-    let rule = Rule { learning_rate, beta1, beta2, weight_decay, epsilon };
-    // SAFETY: all tensors are alive for the call and of one shape, type and device, as checked above.
-    check(|failure| unsafe {
-        foreign::shim_fused_adamw(
-            &rule,
-            parameter.as_ptr(),
-            gradient.as_ptr(),
-            first_moment.as_ptr(),
-            second_moment.as_ptr(),
-            step.as_ptr(),
-            failure,
-        )
-    })
 }

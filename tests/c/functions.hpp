@@ -15,7 +15,7 @@ struct Parameter {
   bool nullable;
 
   bool pointer() const { return type.back() == '*'; }
-  bool constant() const { return type.rfind("const ", 0) == 0; }
+  bool constant() const { return type.rfind("const ", 0) == 0 || type.find("*const ") != std::string::npos; }
   // A handle that goes in.
   bool handle() const {
     return type.rfind("keel_", 0) == 0 && !pointer() && type != "keel_reward_callback" && type != "keel_status";

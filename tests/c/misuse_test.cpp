@@ -87,7 +87,8 @@ class Arguments {
     if (one.name == "needed") return from(&needed);
     if (one.name == "offsets" && one.type == "const uint64_t *") return 0;
     if (one.name == "tensor" && one.type.find("**") != std::string::npos) return from(out.data());
-    if (one.name == "tensor" || one.name == "callback" || one.name == "user_data" || one.name == "stream") return 0;
+    if (one.type == "DLManagedTensorVersioned *const *") return from(no_tensors.data());
+    if (one.type == "DLManagedTensorVersioned *" || one.name == "callback" || one.name == "user_data" || one.name == "stream") return 0;
     if (one.pointer() && one.constant()) return from(numbers.data());
     if (one.name == "count" || one.name == "ids_count" || one.name == "rewards_count" || one.name == "size" || one.name == "action_bytes") return 2;
     if (one.name == "capacity") return sizeof(out);
@@ -97,6 +98,7 @@ class Arguments {
 
   std::array<uint64_t, 512> out{};
   std::array<uint64_t, 8> numbers{};
+  const std::array<const void *, 8> no_tensors{};
   int32_t type = 0;
   size_t needed = 0;
 };

@@ -1,6 +1,7 @@
 // DLPack: a tensor in is keel's in every outcome and its deleter is called once; a tensor out is the host's.
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <numeric>
 
 #include "world.hpp"
@@ -92,6 +93,72 @@ TEST(Tensor, IsTakenInEveryOutcome) {
   refused(with_stream, batch, "prompt", &batch, KEEL_E_UNSUPPORTED);
   EXPECT_EQ(keel_batch_set_dlpack(batch, "prompt", 6, nullptr, nullptr, caught), KEEL_E_NULL_POINTER);
   keel_batch_destroy(batch);
+}
+
+TEST(Tensor, IsActedOnAndTakenInEveryOutcome) {
+  World world;
+  const keel_session session = make_control_session(world.runtime);
+  keel_actor actor = 0;
+  Caught caught;
+  ASSERT_EQ(keel_actor_create(session, nullptr, 0, &actor, caught), KEEL_OK);
+  const uint32_t slots[] = {2, 5};
+  const auto place = [] {
+    auto tensor = std::make_unique<Owned>(std::vector<int64_t>{2, 1});
+    tensor->managed.dl_tensor.code = 2;  // the bits of 0 and 1 as floats: nearly 0
+    return tensor;
+  };
+  const auto act = [&](keel_actor who, const std::vector<DLManagedTensorVersioned *> &places, Owned &ways, uint32_t flags = 0) {
+    return keel_actor_act_dlpack(who, slots, 2, places.data(), places.size(), &ways.managed, nullptr, flags, nullptr, caught);
+  };
+  const auto refused = [&](keel_status found, keel_status expected, const std::vector<const Owned *> &tensors) {
+    EXPECT_EQ(found, expected) << caught.message();
+    for (const Owned *tensor : tensors) EXPECT_EQ(tensor->deleted, 1) << caught.message();
+  };
+  {
+    const auto places = place(), more = place();
+    Owned ways({2, 1});
+    refused(act(0, {&places->managed, &more->managed}, ways), KEEL_E_INVALID_HANDLE, {places.get(), more.get(), &ways});
+  }
+  {
+    const auto places = place(), more = place();
+    Owned ways({2, 1});
+    refused(act(actor, {&places->managed, &more->managed}, ways), KEEL_E_SHAPE, {places.get(), more.get(), &ways});
+  }
+  {
+    const auto places = place();
+    Owned ways({2, 1});
+    refused(act(actor, {&places->managed, nullptr}, ways), KEEL_E_NULL_POINTER, {places.get(), &ways});
+  }
+  {
+    const auto places = place();
+    Owned ways({2, 1});
+    refused(act(actor, {&places->managed, &places->managed}, ways), KEEL_E_INVALID_ARGUMENT, {places.get(), &ways});
+  }
+  {
+    const auto places = place();
+    Owned ways({2, 1});
+    refused(act(actor, {&places->managed}, ways, 64), KEEL_E_INVALID_ARGUMENT, {places.get(), &ways});
+  }
+  const auto places = place();
+  Owned ways({2, 1});
+  ways.values = {7, 7};
+  ASSERT_EQ(act(actor, {&places->managed}, ways), KEEL_OK) << caught.message();
+  EXPECT_EQ(places->deleted + ways.deleted, 2);
+  const auto again = place();
+  Owned chosen({2, 1});
+  refused(act(actor, {&again->managed}, chosen), KEEL_E_STATE, {again.get(), &chosen});
+  EXPECT_EQ(chosen.values, (std::vector<int32_t>{0, 1})) << "an action of a refused call was written";
+  // the same act on records
+  keel_actor other = 0;
+  const keel_session plain = make_control_session(world.runtime);
+  ASSERT_EQ(keel_actor_create(plain, nullptr, 0, &other, caught), KEEL_OK);
+  int32_t records[2] = {9, 9};
+  ASSERT_EQ(keel_actor_act(other, slots, 2, places->values.data(), 8, records, 8, 0, nullptr, caught), KEEL_OK);
+  EXPECT_EQ(ways.values, (std::vector<int32_t>{records[0], records[1]}));
+  keel_actor_destroy(actor);
+  keel_actor_destroy(other);
+  keel_session_destroy(session);
+  keel_session_destroy(plain);
 }
 
 TEST(Tensor, GoesOutAndOutlivesItsBatch) {

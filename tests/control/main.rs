@@ -15,4 +15,5 @@ mod recurrent;
 mod sac;
 mod settings;
 mod state;
+mod tensors;
 mod variants;

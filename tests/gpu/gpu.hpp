@@ -52,6 +52,47 @@ inline keel::Batch prompts(const keel::Runtime &runtime, size_t count, size_t sh
   return batch;
 }
 
+// A cart: it is pushed left or right, and is rewarded while it stays near the middle. The same for all slots and devices.
+struct Cart {
+  float place = 0, speed = 0, target = 0, time = 0;
+};
+
+inline float push(Cart &cart, int32_t right) {
+  cart.speed = 0.9f * cart.speed + (right ? 0.1f : -0.1f);
+  cart.place += cart.speed;
+  cart.time += 1;
+  return 1.0f - cart.place * cart.place;
+}
+
+inline keel::Session control(const keel::Runtime &runtime, const std::string &device, int hidden, size_t slots, size_t steps,
+                             const std::string &more = "") {
+  const std::string width = std::to_string(hidden);
+  const keel::Model policy = keel::Model::create(
+      runtime, R"({"seed": 1, "config": {"model_type": "control", "hidden": [)" + width + ", " + width + R"(],
+          "observations": [{"type": "vector", "name": "cart", "size": 4}],
+          "actions": [{"type": "discrete", "name": "right", "choices": 2}]}})");
+  keel::Session session = keel::Session::create(
+      runtime, R"({"algorithm": {"type": "control_ppo", "learner": "libtorch", "epochs": 4, "minibatches": 4, "rollout_steps": )" +
+                   std::to_string(slots * steps) + more + R"(}, "optimizer": {"learning_rate": 0.0003}, "device": ")" + device +
+                   "\"}");
+  session.set_model(KEEL_ROLE_POLICY, policy);
+  return session;
+}
+
+// One more step of all carts than the steps that are wanted finished.
+inline void drive(const keel::Actor &actor, std::vector<Cart> &carts, size_t steps) {
+  std::vector<uint32_t> slots;
+  for (uint32_t slot = 0; slot < carts.size(); ++slot) slots.push_back(slot);
+  const std::vector<int32_t> status(carts.size(), KEEL_EPISODE_RUNNING);
+  std::vector<int32_t> actions(carts.size());
+  for (size_t step = 0; step < steps; ++step) {
+    actor.act(slots, carts, actions);
+    std::vector<float> rewards;
+    for (size_t slot = 0; slot < carts.size(); ++slot) rewards.push_back(push(carts[slot], actions[slot]));
+    actor.observe(slots, rewards, status, std::vector<Cart>{});
+  }
+}
+
 // Half of a response's tokens being even is worth a half.
 inline std::vector<float> even_share(const keel::Batch &rollouts) {
   const auto responses = rollouts.tokens("response");

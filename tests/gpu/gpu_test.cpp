@@ -4,9 +4,33 @@
 // fails, since a machine that is there for these tests must run them.
 #include "gpu.hpp"
 
+#include <dlfcn.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
+
+// The structs of dlpack.h 1.x, as a host would have them.
+struct DLTensor {
+  void *data;
+  int32_t device_type;
+  int32_t device_id;
+  int32_t ndim;
+  uint8_t code;
+  uint8_t bits;
+  uint16_t lanes;
+  int64_t *shape;
+  int64_t *strides;
+  uint64_t byte_offset;
+};
+
+struct DLManagedTensorVersioned {
+  uint32_t major;
+  uint32_t minor;
+  void *manager_ctx;
+  void (*deleter)(DLManagedTensorVersioned *);
+  uint64_t flags;
+  DLTensor dl_tensor;
+};
 
 namespace {
 
@@ -136,6 +160,96 @@ TEST_F(Gpu, ACheckpointMovesBetweenDevices) {
   left.step();
   right.step();
   expect_close(gpu::metric(left, "loss/nll"), gpu::metric(right, "loss/nll"), 1e-5, "next step");
+}
+
+// The metrics of some updates on the same steps: carts are driven by one session on the CPU, whose state the other takes
+// before each update, so that the recordings are the same.
+std::vector<std::vector<double>> learned(const std::string &device, const std::string &more) {
+  const size_t slots = 16, steps = 64;
+  const keel::Session driver = gpu::control(runtime(), "cpu", 64, slots, steps, more);
+  const keel::Session learner = gpu::control(runtime(), device, 64, slots, steps, more);
+  const keel::Actor actor = keel::Actor::create(driver);
+  std::vector<gpu::Cart> carts(slots);
+  for (size_t slot = 0; slot < slots; ++slot) carts[slot].place = 0.1f * static_cast<float>(slot);
+  std::vector<std::vector<double>> all;
+  for (int update = 0; update < 4; ++update) {
+    gpu::drive(actor, carts, steps + 1);
+    const keel::Blob blob = driver.export_state();
+    learner.import_state(blob.bytes());
+    learner.step();
+    driver.step();
+    std::vector<double> values;
+    for (const char *name : {"loss/policy", "loss/value", "entropy/action", "gradient/norm"}) {
+      values.push_back(gpu::metric(learner, name));
+    }
+    all.push_back(values);
+  }
+  return all;
+}
+
+TEST_F(Gpu, ControlPpoFollowsTheCpu) {
+  const auto cpu = learned("cpu", ""), device = learned("cuda:0", ""), off = learned("cuda:0", R"(, "graph": "off")");
+  for (size_t update = 0; update < cpu.size(); ++update) {
+    for (size_t value = 0; value < cpu[update].size(); ++value) {
+      const std::string what = "update " + std::to_string(update) + ", value " + std::to_string(value);
+      expect_close(cpu[update][value], device[update][value], kTolerance, what);
+      EXPECT_NEAR(off[update][value], device[update][value], 1e-6 * std::max(1.0, std::abs(off[update][value]))) << what;
+    }
+  }
+}
+
+TEST_F(Gpu, ControlPpoReplaysItsSteps) {
+  const size_t slots = 16, steps = 64;
+  const keel::Session session = gpu::control(runtime(), "cuda:0", 64, slots, steps);
+  const keel::Actor actor = keel::Actor::create(session);
+  std::vector<gpu::Cart> carts(slots);
+  for (int update = 0; update < 3; ++update) {
+    gpu::drive(actor, carts, steps + (update == 0 ? 1 : 0));
+    session.step();
+  }
+  EXPECT_EQ(gpu::metric(session, "graph/replayed"), 1.0);
+}
+
+// Device memory without a CUDA compiler: the runtime that libtorch has loaded.
+struct DeviceMemory {
+  DeviceMemory() {
+    void *const library = dlopen("libcudart.so.13", RTLD_NOW | RTLD_NOLOAD);
+    if (library == nullptr) return;
+    allocate = reinterpret_cast<int (*)(void **, size_t)>(dlsym(library, "cudaMalloc"));
+    copy = reinterpret_cast<int (*)(void *, const void *, size_t, int)>(dlsym(library, "cudaMemcpy"));
+  }
+  int (*allocate)(void **, size_t) = nullptr;
+  int (*copy)(void *, const void *, size_t, int) = nullptr;
+};
+
+// A tensor [2, width] in device memory.
+struct DeviceTensor {
+  DeviceTensor(const DeviceMemory &memory, const void *values, int64_t width, uint8_t code) : shape{2, width} {
+    void *data = nullptr;
+    const size_t bytes = static_cast<size_t>(8 * width);
+    if (memory.allocate(&data, bytes) != 0 || memory.copy(data, values, bytes, 1) != 0) throw std::runtime_error("no memory");
+    managed = {1, 0, this, [](DLManagedTensorVersioned *self) { ++static_cast<DeviceTensor *>(self->manager_ctx)->deleted; },
+               0, {data, 2, 0, 2, code, 32, 1, shape, nullptr, 0}};
+  }
+  int64_t shape[2];
+  int deleted = 0;
+  DLManagedTensorVersioned managed;
+};
+
+TEST_F(Gpu, ControlActsOnDeviceMemoryAsOnTheHosts) {
+  const DeviceMemory memory;
+  ASSERT_TRUE(memory.allocate != nullptr && memory.copy != nullptr) << "libcudart.so.13 is not loaded";
+  const std::vector<gpu::Cart> carts{{0.5f, -0.25f, 1.0f, 2.0f}, {-0.5f, 0.25f, 0.0f, 1.0f}};
+  const std::vector<uint32_t> slots{0, 1};
+  std::vector<int32_t> expected(2), found(2, 9);
+  const keel::Session plain = gpu::control(runtime(), "cuda:0", 64, 2, 4), other = gpu::control(runtime(), "cuda:0", 64, 2, 4);
+  keel::Actor::create(plain).act(slots, carts, expected);
+  DeviceTensor observations(memory, carts.data(), 4, 2), actions(memory, found.data(), 1, 0);
+  keel::Actor::create(other).act_dlpack(slots, {&observations.managed}, &actions.managed);
+  EXPECT_EQ(observations.deleted + actions.deleted, 2);
+  ASSERT_EQ(memory.copy(found.data(), actions.managed.dl_tensor.data, 8, 2), 0);
+  EXPECT_EQ(found, expected);
+  EXPECT_EQ(uint64_t(plain.state_hash()), uint64_t(other.state_hash()));
 }
 
 }  // namespace

@@ -88,6 +88,8 @@ pub struct Config {
     pub host_reward_coef: f64,
     /// What computes the update.
     pub learner: Learner,
+    /// Whether the steps of an update on a CUDA device are replayed from CUDA graphs; the CPU has none.
+    pub graph: Graph,
 }
 
 /// c · E[−log π(a|o)] on pushed demonstrations, added to the loss of each optimiser step; c falls on a straight line to 0.
@@ -149,6 +151,7 @@ impl Default for Config {
             learned_reward: LearnedScope::Running,
             host_reward_coef: 0.0,
             learner: Learner::Auto,
+            graph: Graph::Auto,
         }
     }
 }
@@ -257,6 +260,15 @@ pub enum LearnedScope {
     /// By what it said of the steps of the update.
     Rollout,
     /// Not at all.
+    Off,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Graph {
+    /// After the first steps, where it can be; an event says where it cannot.
+    Auto,
+    /// Never: each operation is launched by itself.
     Off,
 }
 

@@ -10,7 +10,7 @@
 mod config;
 mod rate;
 
-pub use config::{Config, GradientClip, LearnedScope, Scope, Truncation, ValueClip};
+pub use config::{Config, GradientClip, Graph, LearnedScope, Scope, Truncation, ValueClip};
 pub use rate::{AdaptiveRate, Law};
 
 use super::{Columns, Loss};

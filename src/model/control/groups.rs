@@ -28,6 +28,18 @@ pub(super) enum Group {
     Set { offset: usize, input: usize, set: Set },
 }
 
+/// A group of the observation record by itself, as numbers of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupPlace<'a> {
+    pub name: &'a str,
+    /// Where it begins in the record, in bytes.
+    pub offset: usize,
+    /// How many numbers it has; of a set its bytes.
+    pub count: usize,
+    /// Whether they are u8, rather than f32.
+    pub octets: bool,
+}
+
 /// A convolution's shapes: `[height, width, channels]` in and out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Window {

@@ -21,6 +21,7 @@ mod statistics;
 
 pub use critic::{Critics, Twins};
 pub use distribution::Evaluated;
+pub use groups::GroupPlace;
 pub use network::Network;
 pub use policy::{Policy, Published};
 pub use recurrence::Unroll;

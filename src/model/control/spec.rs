@@ -1,8 +1,8 @@
 //! What a control network reads and writes: its spec, checked, with everything that follows from it.
 
-use super::groups::{described, groups, Group};
+use super::groups::{described, groups, Group, GroupPlace};
 use super::recurrence::{Core, CHAINS};
-use crate::config::{parse_over, Action, Control, Deviation, Distribution, Preset, ValueNetwork};
+use crate::config::{parse_over, Action, Control, Deviation, Distribution, Observation, Preset, ValueNetwork};
 use crate::error::{Error, Result, Status};
 use crate::kernel;
 use crate::model::arena::{Parameter, Part};
@@ -175,6 +175,30 @@ impl Spec {
     /// The parameters that encode images and sets.
     fn encoded(&self) -> Vec<Parameter> {
         self.groups.iter().enumerate().flat_map(|(index, group)| group.parameters(index)).collect()
+    }
+
+    /// The groups of the observation record, in order.
+    pub fn observation_groups(&self) -> impl Iterator<Item = GroupPlace<'_>> {
+        self.config.observations.iter().zip(&self.groups).map(|(observation, group)| {
+            let name = match observation {
+                Observation::Vector { name, .. } | Observation::Image { name, .. } | Observation::Set { name, .. } => {
+                    name
+                }
+                Observation::Mask { action } => action,
+            };
+            match group {
+                Group::Vector { offset, count, .. } => {
+                    GroupPlace { name, offset: *offset, count: *count, octets: false }
+                }
+                Group::Mask { offset, count, .. } => GroupPlace { name, offset: *offset, count: *count, octets: true },
+                Group::Image { offset, .. } => {
+                    GroupPlace { name, offset: *offset, count: group.inputs(), octets: true }
+                }
+                Group::Set { offset, .. } => {
+                    GroupPlace { name, offset: *offset, count: 4 * group.inputs(), octets: true }
+                }
+            }
+        })
     }
 
     /// Whether images or sets are encoded.

@@ -97,6 +97,10 @@ impl Actor {
         &self.session
     }
 
+    pub(super) fn spec(&self) -> &Spec {
+        self.policy.spec()
+    }
+
     /// Chooses for `slots`, one observation record each, and writes one action record each; `given` reads them instead.
     pub fn act(
         &self,
@@ -283,6 +287,19 @@ impl Desk {
         }
     }
 
+    /// What the first layer reads of the observations: normalised, images and sets encoded.
+    fn read_in(&mut self, policy: &Policy, rows: usize) {
+        let Desk { published, observations, normalized, features, encoding, .. } = self;
+        normalized.clear();
+        normalized.extend_from_slice(observations);
+        published.normalizer.apply(normalized, policy.spec().inputs);
+        if let (Some(encoder), Some(encoding)) = (policy.encoder(), encoding) {
+            features.resize(rows * policy.spec().features, 0.0);
+            encoder.encode(&published.weights, normalized, encoding, features);
+            std::mem::swap(normalized, features);
+        }
+    }
+
     /// Fills in actions, unless they were given, and their log-probabilities; `evenly`: those that are drawn are not the
     /// policy's.
     fn choose(
@@ -294,18 +311,11 @@ impl Desk {
         recording: &Recording,
         stream: Key,
     ) -> Result<()> {
-        let Desk { published, observations, normalized, features, encoding, legal, actions, log_probs, .. } = self;
+        self.read_in(policy, slots.len());
+        let Desk { published, normalized, legal, actions, log_probs, .. } = self;
         let (keys, scratch, decisions) = (&mut self.keys, &mut self.scratch, self.decisions);
         let (network, weights, outputs) = (policy.network(), published.weights.as_slice(), &mut self.outputs);
         let recurrent = policy.spec().state > 0;
-        normalized.clear();
-        normalized.extend_from_slice(observations);
-        published.normalizer.apply(normalized, policy.spec().inputs);
-        if let (Some(encoder), Some(encoding)) = (policy.encoder(), encoding) {
-            features.resize(slots.len() * policy.spec().features, 0.0);
-            encoder.encode(weights, normalized, encoding, features);
-            std::mem::swap(normalized, features);
-        }
         let masks = policy.spec().masked.then_some(legal.as_slice());
         if recurrent {
             for (state, slot) in self.states.chunks_exact_mut(policy.spec().state).zip(slots) {

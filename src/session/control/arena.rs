@@ -4,7 +4,7 @@ use crate::config::Optimizer;
 use crate::error::{Error, Result, Status};
 use crate::kernel;
 use crate::model::Layout;
-use crate::torch::{clip_gradient, floats, fused_adamw, AdamW};
+use crate::torch::{adamw_at, clip_gradient, floats, fused_adamw, AdamW};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
@@ -48,9 +48,14 @@ pub(super) struct Moments {
 impl Arena {
     /// A copy of `weights` in memory of its own, with nothing learned yet.
     pub fn new(layout: &Arc<Layout>, weights: &[f32], arithmetic: Arithmetic) -> Result<Arena> {
-        let zeros = || Tensor::f_zeros([layout.len], (Kind::Float, Device::Cpu));
+        Arena::on(Device::Cpu, layout, weights, arithmetic)
+    }
+
+    /// As `new`, on a device; libtorch's arithmetic alone works beside the CPU.
+    pub fn on(device: Device, layout: &Arc<Layout>, weights: &[f32], arithmetic: Arithmetic) -> Result<Arena> {
+        let zeros = || Tensor::f_zeros([layout.len], (Kind::Float, device));
         let mut parameters = zeros()?;
-        floats(&mut parameters)?.copy_from_slice(weights);
+        put(&mut parameters, weights)?;
         Ok(Arena {
             layout: layout.clone(),
             arithmetic,
@@ -91,13 +96,7 @@ impl Arena {
             Arithmetic::Libtorch => clip_gradient(&self.gradients, optimizer.max_grad_norm)?,
             Arithmetic::Kernel => kernel::clip(floats(&mut self.gradients)?, optimizer.max_grad_norm),
         };
-        if !gradient_norm.is_finite() {
-            let message = format!(
-                "optimiser step {}: the gradient norm is {gradient_norm}; the step was not applied",
-                self.steps
-            );
-            return Err(Error::new(Status::NonFinite, message));
-        }
+        self.check_norm(gradient_norm)?;
         writing.store(true, Ordering::SeqCst);
         let (decayed, length) = (self.layout.decayed, self.layout.len);
         for (start, end, weight_decay) in [(0, decayed, optimizer.weight_decay), (decayed, length, 0.0)] {
@@ -121,6 +120,44 @@ impl Arena {
             norms.push(norm);
         }
         Ok(norms)
+    }
+
+    /// clip → step as work on the arena's device alone, which a CUDA graph can replay: the gradient's `norm` [] f64, the `rate`
+    /// and the number of this step, `count`, [1] f32 each, lie there. `check_norm` comes before, `count_step` after.
+    pub fn step_at(&self, optimizer: &Optimizer, norm: &Tensor, rate: &Tensor, count: &Tensor) -> Result<()> {
+        let _no_grad = no_grad_guard();
+        if optimizer.max_grad_norm > 0.0 {
+            let factor = ((norm + 1e-6).reciprocal() * optimizer.max_grad_norm).clamp_max(1.0); // []
+            let _ = self.gradients.shallow_clone().f_mul_(&factor)?;
+        }
+        let ([beta1, beta2], epsilon) = (optimizer.betas, optimizer.epsilon);
+        let (decayed, length) = (self.layout.decayed, self.layout.len);
+        for (start, end, weight_decay) in [(0, decayed, optimizer.weight_decay), (decayed, length, 0.0)] {
+            let part = |tensor: &Tensor| tensor.f_narrow(0, start, end - start);
+            let rule = AdamW { learning_rate: optimizer.learning_rate, beta1, beta2, weight_decay, epsilon };
+            let [parameters, gradients] = [part(&self.parameters)?, part(&self.gradients)?];
+            let [first, second] = [part(&self.first_moments)?, part(&self.second_moments)?];
+            adamw_at(&rule, rate, [&parameters, &gradients, &first, &second], count)?;
+        }
+        Ok(())
+    }
+
+    /// Refuses a gradient that is not finite.
+    pub fn check_norm(&self, gradient_norm: f64) -> Result<()> {
+        if gradient_norm.is_finite() {
+            return Ok(());
+        }
+        let message =
+            format!("optimiser step {}: the gradient norm is {gradient_norm}; the step was not applied", self.steps);
+        Err(Error::new(Status::NonFinite, message))
+    }
+
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    pub fn count_step(&mut self) {
+        self.steps += 1;
     }
 
     fn step_part(&mut self, start: i64, end: i64, optimizer: &Optimizer, rate: f64, weight_decay: f64) -> Result<()> {
@@ -152,12 +189,11 @@ impl Arena {
 
     /// The trained weights.
     pub fn weights(&mut self) -> Result<Vec<f32>> {
-        Ok(floats(&mut self.parameters)?.to_vec())
+        copy(&self.parameters)
     }
 
     pub fn moments(&mut self) -> Result<Moments> {
-        let copy = |tensor: &mut Tensor| floats(tensor).map(|all| all.to_vec());
-        let parts = [copy(&mut self.parameters)?, copy(&mut self.first_moments)?, copy(&mut self.second_moments)?];
+        let parts = [copy(&self.parameters)?, copy(&self.first_moments)?, copy(&self.second_moments)?];
         Ok(Moments { parts, steps: self.steps })
     }
 
@@ -171,7 +207,7 @@ impl Arena {
     pub fn set_moments(&mut self, moments: &Moments) -> Result<()> {
         let targets = [&mut self.parameters, &mut self.first_moments, &mut self.second_moments];
         for (target, part) in targets.into_iter().zip(&moments.parts) {
-            floats(target)?.copy_from_slice(part);
+            put(target, part)?;
         }
         self.steps = moments.steps;
         Ok(())
@@ -180,4 +216,17 @@ impl Arena {
 
 fn root_of_squares(norms: &[f64]) -> f64 {
     norms.iter().map(|norm| norm * norm).sum::<f64>().sqrt()
+}
+
+/// The numbers of a flat tensor on any device.
+fn copy(tensor: &Tensor) -> Result<Vec<f32>> {
+    let mut numbers = vec![0.0; tensor.numel()];
+    tensor.f_copy_data(&mut numbers, tensor.numel())?;
+    Ok(numbers)
+}
+
+/// Writes all numbers of a flat tensor on any device.
+fn put(tensor: &mut Tensor, numbers: &[f32]) -> Result<()> {
+    let _no_grad = no_grad_guard();
+    Ok(tensor.f_copy_(&Tensor::f_from_slice(numbers)?)?)
 }

@@ -8,13 +8,15 @@ use super::preference::PreferenceUpdate;
 use super::sac::ActorCritic;
 use super::trained::Trained;
 use super::{AnyCourse, ControlSession, Core};
-use crate::algorithm::control_ppo::Truncation;
-use crate::algorithm::{self, ControlPpo, ControlReward, Sac};
-use crate::error::{Error, Result};
+use crate::algorithm::control_ppo::{GradientClip, Truncation};
+use crate::algorithm::{self, ControlPpo, ControlReward, Learner, Sac};
+use crate::config::Schedule;
+use crate::error::{Error, Result, Status};
 use crate::session::plan::Plan;
 use crate::session::{Config, Role};
 use parking_lot::Mutex;
 use std::sync::Arc;
+use tch::Device;
 
 /// The method that the configuration names.
 pub(super) enum Method {
@@ -43,6 +45,30 @@ impl Method {
         match self {
             Method::Ppo(algorithm) => algorithm.config().check_optimizer(&config.optimizer),
             _ => Ok(()),
+        }
+    }
+
+    /// Refuses a CUDA device where the method, or one of its settings, is the CPU's alone.
+    pub fn check_device(&self) -> Result<()> {
+        let unsupported = |message: String| Err(Error::new(Status::Unsupported, message));
+        let Method::Ppo(algorithm) = self else {
+            return unsupported("/device: expected cpu, where this algorithm trains control networks".to_string());
+        };
+        let config = algorithm.config();
+        let moves = config.clip_schedule != Schedule::default() || config.entropy_schedule != Schedule::default();
+        let refused = [
+            (config.learner == Learner::Fused, "learner", "auto or libtorch"),
+            (config.cloning.is_some(), "cloning", "none"),
+            (config.adaptive_rate.is_some(), "adaptive_rate", "none"),
+            (config.gradient_clip == GradientClip::Separate, "gradient_clip", "whole"),
+            (config.bound_coef > 0.0, "bound_coef", "0"),
+            (moves, "clip_schedule, /algorithm/entropy_schedule", "constant ones"),
+        ];
+        match refused.into_iter().find(|(found, ..)| *found) {
+            Some((_, name, expected)) => {
+                unsupported(format!("/algorithm/{name}: expected {expected} on a CUDA device"))
+            }
+            None => Ok(()),
         }
     }
 
@@ -87,10 +113,12 @@ impl Method {
         }
     }
 
-    /// What it keeps from now on.
-    pub fn course(&self, trained: &Trained, seed: u64) -> Result<AnyCourse> {
+    /// What it keeps from now on, on the device where it learns.
+    pub fn course(&self, trained: &Trained, seed: u64, device: Device) -> Result<AnyCourse> {
         Ok(match (self, trained) {
-            (Method::Ppo(algorithm), Trained::Policy(policy)) => AnyCourse::Ppo(Box::new(Ppo::new(policy, algorithm)?)),
+            (Method::Ppo(algorithm), Trained::Policy(policy)) => {
+                AnyCourse::Ppo(Box::new(Ppo::new(policy, algorithm, device)?))
+            }
             (Method::Sac(algorithm), Trained::Policy(policy)) => {
                 AnyCourse::Sac(Box::new(ActorCritic::new(policy, algorithm, seed)?))
             }

@@ -22,7 +22,9 @@ mod sac;
 mod scale;
 mod seat;
 mod sequence;
+mod staged;
 mod states;
+mod tensors;
 #[cfg(test)]
 mod tests;
 mod trained;
@@ -31,6 +33,7 @@ mod update;
 
 pub use actor::{Act, Actor};
 pub use recording::Episode;
+pub use tensors::Tensors;
 
 use super::plan::{Output, Whole};
 use super::shell::{check_unfinished, Shell};
@@ -171,7 +174,7 @@ impl ControlSession {
         let shell = Shell::new(runtime, config)?;
         method.check(&shell.config)?;
         if shell.device.is_cuda() {
-            return Err(Error::new(Status::Unsupported, "/device: expected cpu, where control policies are trained"));
+            method.check_device()?;
         }
         Ok(Arc::new(ControlSession {
             shell,
@@ -222,7 +225,8 @@ impl Learner for ControlSession {
                 return Err(Error::state("model: the session has its model in training already"));
             }
             trained.acquire()?;
-            let course = self.method.course(&trained, self.config.seed).inspect_err(|_| trained.release())?;
+            let (seed, device) = (self.config.seed, self.shell.device);
+            let course = self.method.course(&trained, seed, device).inspect_err(|_| trained.release())?;
             self.core.lock().course = Some(course);
             *self.trained.lock() = Some(trained);
             Ok(())

@@ -15,6 +15,7 @@ use crate::model::control::{Policy, Statistics};
 use crate::session::plan::Plan;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use tch::Device;
 
 pub(super) struct Ppo {
     pub trainee: Trainee,
@@ -46,13 +47,16 @@ struct State {
 }
 
 impl Ppo {
-    pub fn new(policy: &Arc<Policy>, algorithm: &ControlPpo) -> Result<Ppo> {
+    pub fn new(policy: &Arc<Policy>, algorithm: &ControlPpo, device: Device) -> Result<Ppo> {
         algorithm.config().check_policy(policy.spec().state > 0)?;
         if algorithm.config().cloning.is_some() {
             without_core(policy.spec(), "cloning")?;
         }
         Ok(Ppo {
-            trainee: Trainee::new(policy, algorithm.config().learner)?.with(algorithm.config())?,
+            trainee: match device.is_cuda() {
+                true => Trainee::on(device, policy, algorithm.config())?,
+                false => Trainee::new(policy, algorithm.config().learner)?.with(algorithm.config())?,
+            },
             statistics: policy.published().statistics.clone(),
             reward_statistics: Statistics::new(1),
             shown: algorithm.config().cloning.as_ref().map(|_| Demonstrations::default()),

@@ -1,10 +1,11 @@
-//! One update on fixed data against Stable-Baselines3's own (tests/golden/make/gen_sb3.py), by both learners.
+//! One update on fixed data against Stable-Baselines3's own (tests/golden/make/gen_sb3.py), by all learners.
 
 mod recurrent;
 mod variants;
 
 use super::recording::Episode;
 use super::rollout::Rollout;
+use super::trainee::Trainee;
 use super::update::Update;
 use super::*;
 use crate::algorithm::ControlPpo;
@@ -79,7 +80,14 @@ impl Golden {
     }
 
     fn session(&self, epochs: u64, minibatches: u64, learner: &str) -> Arc<ControlSession> {
-        self.session_of(self.spec(), self.config(epochs, minibatches, learner))
+        if learner != "staged" {
+            return self.session_of(self.spec(), self.config(epochs, minibatches, learner));
+        }
+        let session = self.session_of(self.spec(), self.config(epochs, minibatches, "libtorch"));
+        let policy = session.policy().unwrap();
+        let trainee = Trainee::on(tch::Device::Cpu, &policy, algorithm(&session).config()).unwrap();
+        session.core.lock().ppo().unwrap().trainee = trainee;
+        session
     }
 
     fn config(&self, epochs: u64, minibatches: u64, learner: &str) -> Value {
@@ -239,7 +247,7 @@ fn assert_logs(session: &ControlSession, logs: &Value, what: &str) {
 
 #[test]
 fn one_step_is_the_peers() {
-    for learner in ["libtorch", "fused"] {
+    for learner in ["libtorch", "fused", "staged"] {
         for case in CASES {
             let (golden, what) = (Golden::read(case), format!("{case} by {learner}"));
             let session = golden.session(1, 1, learner);
@@ -256,7 +264,7 @@ fn one_step_is_the_peers() {
 
 #[test]
 fn a_whole_update_is_the_peers() {
-    for learner in ["libtorch", "fused"] {
+    for learner in ["libtorch", "fused", "staged"] {
         for case in CASES {
             let (golden, what) = (Golden::read(case), format!("{case} by {learner}"));
             let session = golden.session(3, 4, learner);

@@ -1,16 +1,19 @@
-//! A control policy in training: flat parameters, gradients and moments, and the two ways to learn from a minibatch.
+//! A control policy in training: flat parameters, gradients and moments, and the ways to learn from a minibatch.
 
-use super::arena::{Arena, Arithmetic};
+use super::arena::{Arena, Arithmetic, Stepped};
 use super::demonstrations::Demonstrations;
 use super::sequence::Packed;
+use super::staged::{Staged, Steps};
 use crate::algorithm::control_ppo::{self, GradientClip};
 use crate::algorithm::{cloning, Columns, ControlPpo, Learner};
+use crate::config::Optimizer;
 use crate::error::{Error, Result, Status};
 use crate::kernel;
 use crate::model::control::{Evaluated, Network, Normalizer, Policy, Unroll};
 use crate::torch::floats;
+use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
-use tch::{no_grad_guard, Kind, Tensor};
+use tch::{no_grad_guard, Device, Kind, Tensor};
 
 /// Rows of encoded observations that pass at once: what convolutions keep of one is large.
 const ENCODED_ROWS: usize = 256;
@@ -35,8 +38,10 @@ pub(super) struct Trainee {
     pub arena: Arena,
     /// The outputs that are charged beyond their bounds.
     bounds: Vec<kernel::Bound>,
-    /// The network in libtorch, unless the fused learner learns.
+    /// The network in libtorch, where it learns on the CPU.
     network: Option<Network>,
+    /// The learner of a CUDA device.
+    staged: Option<Staged>,
     scratch: kernel::Scratch,
     tape: kernel::Tape,
 }
@@ -57,6 +62,7 @@ impl Trainee {
         let bind = || Network::bind_trainable(policy.spec(), policy.layout(), &arena.parameters, &arena.gradients);
         Ok(Trainee {
             network: (!fused).then(bind).transpose()?,
+            staged: None,
             policy: policy.clone(),
             bounds: Vec::new(),
             scratch: kernel::Scratch::new(policy.network()),
@@ -74,8 +80,61 @@ impl Trainee {
         Ok(self)
     }
 
+    /// As a device learns, in two pieces of work on buffers that stay where they are; on the CPU for tests.
+    pub fn on(device: Device, policy: &Arc<Policy>, config: &control_ppo::Config) -> Result<Trainee> {
+        let arena = Arena::on(device, policy.layout(), &policy.published().weights, Arithmetic::Libtorch)?;
+        Ok(Trainee {
+            network: None,
+            staged: Some(Staged::new(policy, &arena, config)?),
+            policy: policy.clone(),
+            bounds: Vec::new(),
+            scratch: kernel::Scratch::new(policy.network()),
+            tape: kernel::Tape::new(policy.network()),
+            arena,
+        })
+    }
+
+    /// Whether it learns on a device, from `load` and `learn_at` rather than from gathered minibatches.
+    pub fn is_staged(&self) -> bool {
+        self.staged.is_some()
+    }
+
+    /// Takes the steps of an update to the device.
+    pub fn load(&mut self, steps: &Steps) -> Result<()> {
+        self.staged.as_mut().ok_or_else(not_staged)?.load(steps, &self.arena)
+    }
+
+    /// As `learn`, from a minibatch of what was loaded.
+    pub fn learn_at(&mut self, place: usize, algorithm: &ControlPpo) -> Result<Vec<(&'static str, f64)>> {
+        self.staged.as_mut().ok_or_else(not_staged)?.learn(place, &self.arena, algorithm)
+    }
+
+    /// clip → check → step. `writing` is raised between the first and the last write.
+    pub fn step(&mut self, optimizer: &Optimizer, rate: f64, writing: &AtomicBool) -> Result<Stepped> {
+        let Some(staged) = &mut self.staged else { return self.arena.step(optimizer, rate, writing) };
+        staged.step(&mut self.arena, optimizer, rate, writing)
+    }
+
+    /// Whether the last minibatch was replayed from CUDA graphs, 0 or 1, where they are wanted.
+    pub fn replayed(&self) -> Option<f64> {
+        self.staged.as_ref()?.replayed()
+    }
+
+    #[cfg(test)]
+    pub fn staged_for_test(&self) -> &Staged {
+        self.staged.as_ref().unwrap()
+    }
+
+    /// Why the device's work could not be recorded as a graph; told once.
+    pub fn refused(&mut self) -> Option<Error> {
+        self.staged.as_mut()?.refused.take()
+    }
+
     /// Values of normalised observations, one each.
     pub fn values(&mut self, observations: &[f32]) -> Result<Vec<f32>> {
+        if let Some(staged) = &mut self.staged {
+            return staged.values(observations);
+        }
         let width = self.policy.spec().inputs;
         let rows = observations.len() / width;
         let mut values = vec![0.0; rows];
@@ -248,6 +307,10 @@ fn bounds(policy: &Policy, config: &control_ppo::Config) -> Result<Vec<kernel::B
         return Err(Error::config(message));
     }
     Ok(all.into_iter().map(|(output, low, high)| kernel::Bound { output, low, high }).collect())
+}
+
+fn not_staged() -> Error {
+    Error::new(Status::Internal, "trainee: it does not learn on a device")
 }
 
 fn through_libtorch(

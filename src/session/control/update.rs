@@ -6,7 +6,8 @@ use super::rollout::Rollout;
 use super::sac::drawn;
 use super::scale::Scale;
 use super::sequence::Packed;
-use super::trainee::Minibatch;
+use super::staged::Steps;
+use super::trainee::{Minibatch, Trainee};
 use super::{ControlSession, Core};
 use crate::algorithm::control_ppo::Scope;
 use crate::algorithm::{ControlPpo, Regime};
@@ -177,14 +178,35 @@ impl Update {
         Ok(())
     }
 
+    /// Leaves the gradient of the next minibatch.
+    fn learn(&mut self, trainee: &mut Trainee) -> Result<Vec<(&'static str, f64)>> {
+        if !trainee.is_staged() {
+            self.gather(self.done)?;
+            return trainee.learn(&self.batch, &self.algorithm);
+        }
+        if let (0, Some(prepared)) = (self.done, &self.prepared) {
+            let all = &self.rollout;
+            trainee.load(&Steps {
+                observations: &all.observations,
+                legal: &all.legal,
+                actions: &all.actions,
+                log_probs: &all.log_probs,
+                advantages: &prepared.advantages,
+                values: &prepared.values[..all.rows()],
+                returns: &prepared.returns,
+                orders: &self.orders,
+            })?;
+        }
+        trainee.learn_at(self.done, &self.algorithm)
+    }
+
     fn step(&mut self, core: &mut Core) -> Result<()> {
         let session = self.session.clone();
-        self.gather(self.done)?;
         let (updates, steps) = (core.updates, core.optimizer_steps);
         let ppo = core.ppo()?;
         let trainee = &mut ppo.trainee;
         let mut kl = 0.0;
-        for (name, value) in trainee.learn(&self.batch, &self.algorithm)? {
+        for (name, value) in self.learn(trainee)? {
             if name == "loss/total" && !value.is_finite() {
                 let message = format!(
                     "optimiser step {steps}: the loss is {value}; the step was not applied (clear drops these steps)"
@@ -209,7 +231,11 @@ impl Update {
             self.measured.note("policy/kl", divergence);
             rate = pace.before(ppo.rate.unwrap_or(rate));
         }
-        let stepped = trainee.arena.step(optimizer, rate, session.writing())?;
+        let stepped = trainee.step(optimizer, rate, session.writing())?;
+        if let Some(error) = trainee.refused() {
+            session.warn(format!("no CUDA graph, so that the update takes longer: {error}"));
+        }
+        let replayed = trainee.replayed();
         if let Some(pace) = &mut self.pace {
             ppo.rate = Some(pace.after(rate, &self.orders[self.done]));
         }
@@ -220,6 +246,7 @@ impl Update {
             self.measured.note(name, norm);
         }
         self.measured.note("optimizer/learning_rate", stepped.learning_rate);
+        replayed.into_iter().for_each(|replayed| self.measured.note("graph/replayed", replayed));
         Ok(())
     }
 

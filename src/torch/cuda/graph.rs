@@ -99,6 +99,11 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// A piece of work that is recorded once it is warm.
+    pub fn warming(graph: Graph) -> Stage {
+        Stage::Warming(graph, 0)
+    }
+
     /// Does the work once. A recording that fails is given up for good: the work is done as it is, and `refused` is told why.
     pub fn run(&mut self, mut work: impl FnMut() -> Result<()>, refused: &mut Option<Error>) -> Result<()> {
         match self {

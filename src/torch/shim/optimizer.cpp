@@ -54,6 +54,18 @@ int32_t shim_fused_adamw(const AdamW* rule, at::Tensor* parameter, at::Tensor* g
     })
 }
 
+// The rate and the number of this step stand on the parameters' device: nothing of the call but its rule is the host's.
+int32_t shim_adamw_at(const AdamW* rule, at::Tensor* rate, at::Tensor* parameter, at::Tensor* gradient,
+                      at::Tensor* first_moment, at::Tensor* second_moment, at::Tensor* step, keel::Failure* failure) {
+    SHIM_TRY(failure, {
+        at::NoGradGuard guard;
+        TORCH_CHECK(step->device() == parameter->device() && rate->device() == parameter->device(),
+                    "adamw_at: expected the step and the rate on ", parameter->device());
+        at::_fused_adamw_({*parameter}, {*gradient}, {*first_moment}, {*second_moment}, {}, {*step}, *rate, rule->beta1,
+                          rule->beta2, rule->weight_decay, rule->epsilon, /*amsgrad=*/false, /*maximize=*/false);
+    })
+}
+
 int32_t shim_clip_gradient(at::Tensor* gradient, double max_norm, double* norm, keel::Failure* failure) {
     SHIM_TRY(failure, {
         at::NoGradGuard guard;

@@ -65,6 +65,8 @@ struct AdamW {
 };
 int32_t shim_fused_adamw(const AdamW* rule, at::Tensor* parameter, at::Tensor* gradient, at::Tensor* first_moment,
                          at::Tensor* second_moment, at::Tensor* step, keel::Failure* failure);
+int32_t shim_adamw_at(const AdamW* rule, at::Tensor* rate, at::Tensor* parameter, at::Tensor* gradient,
+                      at::Tensor* first_moment, at::Tensor* second_moment, at::Tensor* step, keel::Failure* failure);
 int32_t shim_clip_gradient(at::Tensor* gradient, double max_norm, double* norm, keel::Failure* failure);
 int32_t shim_set_gradient(at::Tensor* parameter, const at::Tensor* gradient, keel::Failure* failure);
 
@@ -80,7 +82,7 @@ int32_t shim_decode_attention(const at::Tensor* query, const at::Tensor* keys, c
 
 // memory.cpp
 int32_t shim_external(void* data, const int64_t* sizes, const int64_t* strides, size_t dimensions, int32_t type,
-                      void* owner, void (*release)(void*), at::Tensor** output, keel::Failure* failure);
+                      int32_t cuda, void* owner, void (*release)(void*), at::Tensor** output, keel::Failure* failure);
 int32_t shim_dlpack_export(const at::Tensor* tensor, DLManagedTensorVersioned** output, keel::Failure* failure);
 int32_t shim_dlpack_release(DLManagedTensorVersioned* managed, keel::Failure* failure);
 
