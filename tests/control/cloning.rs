@@ -180,3 +180,29 @@ fn bad_demonstrations_change_nothing() {
     assert_eq!(other.push(&demonstrations(3)).unwrap_err().status, Status::State);
     assert!(AnySession::create(&runtime(), other.config().clone()).is_ok());
 }
+
+#[test]
+fn ppo_imitates_until_the_weight_is_gone() {
+    let run = |coef: f64| {
+        let settings = json!({"rollout_steps": 64, "epochs": 1, "minibatches": 2,
+                              "cloning": {"coef": coef, "decay_updates": 2, "batch_size": 32}});
+        let session = session(settings, cart_config(json!({})));
+        session.push(&demonstrations(200)).unwrap();
+        let actor = Actor::create(&session).unwrap();
+        let mut carts = Carts::new(4);
+        let imitated: Vec<bool> = (0..3)
+            .map(|_| {
+                carts.learn(&session, &actor);
+                session.metrics_json().contains("loss/demonstrations")
+            })
+            .collect();
+        let bytes = session.export().unwrap();
+        let hash = session.state_hash().unwrap();
+        session.import(&bytes).unwrap();
+        assert_eq!(session.state_hash().unwrap(), hash, "demonstrations are kept");
+        (imitated, hash)
+    };
+    let (imitated, hash) = run(1.0);
+    assert_eq!(imitated, [true, true, false]);
+    assert_ne!(hash, run(0.5).1);
+}
