@@ -1,7 +1,9 @@
 // y = x Wᵀ + b whose rows have the same bits whatever other rows there are and however many threads compute them.
 // A matrix library chooses its kernel by the number of rows, and may split the sum over inputs between threads
-// (measured with MKL: products of fewer than 16 rows differ; with several threads so do long sums). So a product here
-// has at least 16 rows, and threads share the columns of y: each runs whole sums.
+// (measured with MKL: products of fewer than 16 rows differ; with several threads so do long sums, on AMD's processors
+// small products too, and by the number of columns). So a product here has at least 16 rows and is made in blocks of columns
+// that neither rows nor threads decide; threads share the blocks, each runs whole sums by itself.
+#include "log_probs.h"
 #include "shim.h"
 
 #include <ATen/Parallel.h>
@@ -16,15 +18,32 @@
 #include <algorithm>
 #include <memory>
 
+// MKL's own, where libtorch was built with it: sets the calling thread's number of threads, 0 = the process's; returns the last.
+extern "C" __attribute__((weak)) int MKL_Set_Num_Threads_Local(int threads);
+
 namespace {
 
 using at::Tensor;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr int64_t FEWEST = 16, MULTIPLE = 4, COLUMNS = 16;
-// Multiplications below which one thread is enough, and the library leaves the sum whole by itself.
+constexpr int64_t FEWEST = 16, MULTIPLE = 4, COLUMNS = 128;
+// Multiplications below which one thread is enough.
 constexpr double WORTH_THREADS = 1e6;
+
+// While alive, MKL works on the calling thread alone; another library decides for itself.
+class Alone {
+  public:
+    Alone() : before_(MKL_Set_Num_Threads_Local == nullptr ? 0 : MKL_Set_Num_Threads_Local(1)) {}
+    ~Alone() {
+        if (MKL_Set_Num_Threads_Local != nullptr) MKL_Set_Num_Threads_Local(before_);
+    }
+    Alone(const Alone&) = delete;
+    Alone& operator=(const Alone&) = delete;
+
+  private:
+    int before_;
+};
 
 // [N, in] x [out, in] -> [N, out]
 Tensor product(const Tensor& given, const Tensor& weight) {
@@ -32,15 +51,14 @@ Tensor product(const Tensor& given, const Tensor& weight) {
     const int64_t rows = std::max(FEWEST, (count + MULTIPLE - 1) / MULTIPLE * MULTIPLE);
     const Tensor x = rows == count ? given : at::constant_pad_nd(given, {0, 0, 0, rows - count});
     Tensor y = at::empty({rows, width}, x.options());
-    const int64_t units = (width + COLUMNS - 1) / COLUMNS;
+    const int64_t blocks = (width + COLUMNS - 1) / COLUMNS;
     const double work = static_cast<double>(rows) * width * weight.size(1);
-    const bool alone = work < WORTH_THREADS || at::in_parallel_region();
-    const int64_t parts = alone ? 1 : std::min<int64_t>(at::get_num_threads(), units);
-    const auto columns = [&](int64_t part) { return std::min(width, part * units / parts * COLUMNS); };
-    at::parallel_for(0, parts, 1, [&](int64_t begin, int64_t end) {
+    const int64_t grain = work < WORTH_THREADS ? blocks : 1;
+    at::parallel_for(0, blocks, grain, [&](int64_t begin, int64_t end) {
         const at::NoGradGuard no_grad;
-        for (int64_t part = begin; part < end; ++part) {
-            const int64_t first = columns(part), size = columns(part + 1) - first;
+        const Alone alone;
+        for (int64_t first = begin * COLUMNS; first < std::min(width, end * COLUMNS); first += COLUMNS) {
+            const int64_t size = std::min(COLUMNS, width - first);
             Tensor out = y.narrow(1, first, size);
             at::mm_out(out, x, weight.narrow(0, first, size).t());
         }
@@ -64,6 +82,8 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
 };
 
 }  // namespace
+
+at::Tensor keel::row_product(const at::Tensor& x, const at::Tensor& weight) { return product(x, weight); }
 
 extern "C" int32_t shim_linear(const Tensor* x, const Tensor* weight, const Tensor* bias, Tensor** output,
                                keel::Failure* failure) {

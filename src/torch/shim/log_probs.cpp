@@ -73,7 +73,9 @@ struct HeadFunction : torch::autograd::Function<HeadFunction> {
         const Tensor hidden = padded(states, rows), labels = padded(targets, rows);
         keel::Statistics statistics(hidden, labels, count, 1 / temperature);
         each_tile(head, hidden, part, [&](const Tensor& tile, int64_t offset, int64_t start, int64_t size) {
-            statistics.add(at::mm(hidden.narrow(0, start, size), tile.t()), start, offset);
+            const Tensor chunk = hidden.narrow(0, start, size);
+            const bool ours = chunk.is_cpu() && type == at::kFloat && tile.scalar_type() == at::kFloat;
+            statistics.add(ours ? keel::row_product(chunk, tile) : at::mm(chunk, tile.t()), start, offset);
         });
         const keel::Summary summary = statistics.finish();
         ctx->set_materialize_grads(false);

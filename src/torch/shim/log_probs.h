@@ -5,6 +5,9 @@
 
 namespace keel {
 
+// x [N, in] times weight [out, in], fp32 on the CPU, each row with its bits to itself: linear.cpp.
+at::Tensor row_product(const at::Tensor& x, const at::Tensor& weight);
+
 // Whether tiles of this tensor's device and type run as loops (CPU fp32) or as libtorch operators (the rest).
 bool has_loops(const at::Tensor& hidden);
 
