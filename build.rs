@@ -64,6 +64,11 @@ fn compile_shim() {
             .warnings(false)
             .flag("-fvisibility=hidden")
             .flag("-fopenmp");
+        // tools/races instruments the shim too
+        println!("cargo:rerun-if-env-changed=KEEL_SHIM_FLAGS");
+        for flags in std::env::var("KEEL_SHIM_FLAGS") {
+            build.flag(flags);
+        }
         build.flag_if_supported("-Wno-psabi").flag_if_supported("-mprefer-vector-width=512");
         build.define("_GLIBCXX_USE_CXX11_ABI", "1").include(&include).include(include.join("torch/csrc/api/include"));
         build
