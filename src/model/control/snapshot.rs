@@ -8,7 +8,7 @@ use super::statistics::PlacedNormalizer;
 use crate::error::Result;
 use tch::{Device, Tensor};
 
-/// Rows are passed in multiples of so many, as the widest loads of a device's matrix products want them.
+/// Rows pass in multiples of so many, so that a row's bits depend on their number as little as may be.
 const ROWS: u64 = 4;
 
 pub struct Snapshot {
