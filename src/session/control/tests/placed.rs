@@ -181,6 +181,9 @@ fn what_stays_there_leads_to_what_records_lead_to() {
             assert_alike(&here, &there, &format!("{what}, before update {round}"));
             let steps = there.all_recordings()[0].lock().len();
             assert_eq!((sides(&here), sides(&there)), ((0, steps), (steps as i64, 0)), "none comes to the host");
+            let truncation = super::algorithm(&there).config().truncation;
+            let rollout = Rollout::gather(&there.all_recordings(), 40, truncation).unwrap().unwrap();
+            assert!(rollout.observations.host().is_empty() && rollout.observations.rows(5) > rollout.rows());
             update(&here);
             update(&there);
             assert_alike(&here, &there, &format!("{what}, update {round}"));
