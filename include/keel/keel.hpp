@@ -434,7 +434,8 @@ class Actor : public detail::Handle<Actor, keel_actor_destroy> {
                             flags, nullptr, error);
     });
   }
-  // As act, on DLPack tensors of the host's, one for each observation group and one of actions; all are taken over.
+  // As act, on DLPack tensors of the host's, one for each observation group and one of actions; all are taken over. Where the
+  // session learns on their device, observations stay there.
   Result<void> act_dlpack(View<uint32_t> slots, const std::vector<DLManagedTensorVersioned *> &observations,
                           DLManagedTensorVersioned *actions, void *stream = nullptr, uint32_t flags = 0) const {
     return detail::call([&](keel_error *error) {

@@ -101,9 +101,12 @@ pub unsafe extern "C" fn keel_actor_act(
 }
 
 /// As keel_actor_act, with the observations and the actions in DLPack tensors of the host's, on the CPU or a CUDA device, of any
-/// strides: the same numbers lead to the same actions and to the same recording. The actions are written into a tensor of
-/// the host's rather than returned as a new one, so that they come to lie where its simulator reads them, and so that
-/// KEEL_ACT_GIVEN can read them there. Tensors in CUDA memory are copied to the host, where the policy acts.
+/// strides. The actions are written into a tensor of the host's rather than returned as a new one, so that they come to lie
+/// where its simulator reads them, and so that KEEL_ACT_GIVEN can read them there. In a session that learns on a CUDA device,
+/// with all vectors in its memory, observations are never copied to the host: the policy is computed there and the steps are kept
+/// there for updates; masks, and what the actions are drawn from, come to the host, and the same numbers lead to what
+/// records lead to, up to rounding. In every other case the tensors are copied to the host and the same numbers lead to the same
+/// actions and the same recording. Final observations are records in both.
 ///
 /// actor: changed. slots: count of them, distinct, below 2^20, borrowed. observations: tensors, groups of them, one for each
 /// observation group of keel_session_layout, in its order, float32, uint8 or bool for a mask, [count, numbers] (more axes

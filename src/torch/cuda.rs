@@ -65,6 +65,13 @@ pub fn wait_for(device: usize, Stream(stream): Stream) -> Result<()> {
     COMPANION.get().ok_or_else(missing)?.wait_for(device, stream)
 }
 
+/// Waits until a device has done what it was given; nothing on the CPU.
+pub fn finish(device: tch::Device) {
+    if let tch::Device::Cuda(index) = device {
+        tch::Cuda::synchronize(index as i64);
+    }
+}
+
 /// The optional parts that this process has loaded.
 pub fn parts() -> Vec<&'static str> {
     let loaded = LOADED.load(Ordering::Acquire).then_some("cuda");

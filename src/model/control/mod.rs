@@ -16,6 +16,7 @@ mod recurrence;
 mod reward;
 mod reward_network;
 mod reward_spec;
+mod snapshot;
 mod spec;
 mod statistics;
 
@@ -28,5 +29,6 @@ pub use recurrence::Unroll;
 pub use reward::{RewardModel, Rewarding};
 pub use reward_network::RewardNetwork;
 pub use reward_spec::RewardSpec;
+pub use snapshot::Snapshot;
 pub use spec::{as_format, Branch, Continuous, Spec};
 pub use statistics::{Normalizer, Statistics};

@@ -34,13 +34,21 @@ impl Network {
     pub fn bind_trainable(spec: &Arc<Spec>, layout: &Layout, data: &Tensor, gradients: &Tensor) -> Result<Network> {
         layout.check(data)?;
         layout.check(gradients)?;
-        let leaf = |name: &str| -> Result<Tensor> {
-            let slot =
-                layout.find(name).ok_or_else(|| Error::new(Status::Internal, format!("{name}: not in the layout")))?;
+        Network::bind_by(spec, |name| {
+            let slot = slot(layout, name)?;
             let leaf = layout.view(data, slot).f_detach()?.f_set_requires_grad(true)?;
             torch::set_gradient(&leaf, &layout.view(gradients, slot))?;
             Ok(leaf)
-        };
+        })
+    }
+
+    /// Views of flat `data`, which nobody trains.
+    pub fn bind_frozen(spec: &Arc<Spec>, layout: &Layout, data: &Tensor) -> Result<Network> {
+        layout.check(data)?;
+        Network::bind_by(spec, |name| Ok(layout.view(data, slot(layout, name)?)))
+    }
+
+    fn bind_by(spec: &Arc<Spec>, leaf: impl Fn(&str) -> Result<Tensor>) -> Result<Network> {
         let [trunk, policy, value] = spec.chains().map(|(chain, layers)| {
             let dense = |index: usize| -> Result<Dense> {
                 Ok(Dense {
@@ -57,6 +65,12 @@ impl Network {
         }
         let encoder = Encoder::bind(spec, &leaf)?;
         Ok(Network { spec: spec.clone(), encoder, trunk: trunk?, policy: policy?, value: value?, cores, log_deviation })
+    }
+
+    /// Outputs [B, W] alone, of normalised observations [B, O]; not of a recurrent network.
+    pub fn outputs(&self, observations: &Tensor) -> Result<Tensor> {
+        let hidden = self.chain(&self.trunk, self.encode(observations)?, self.trunk.len(), None)?;
+        self.chain(&self.policy, hidden, self.policy.len() - 1, None) // [B, W]
     }
 
     /// Outputs [B, W] and values [B] of normalised observations [B, O]; of a recurrent network the rows are what `unroll`
@@ -134,6 +148,10 @@ impl Network {
             false => Ok(x),
         }
     }
+}
+
+fn slot(layout: &Layout, name: &str) -> Result<usize> {
+    layout.find(name).ok_or_else(|| Error::new(Status::Internal, format!("{name}: not in the layout")))
 }
 
 /// What stands behind a hidden layer, element by element.

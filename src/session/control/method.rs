@@ -135,11 +135,11 @@ impl Method {
         match self {
             Method::Ppo(algorithm) => {
                 let updates = core.updates;
-                Ok(core.ppo()?.plan(session, algorithm, updates))
+                core.ppo()?.plan(session, algorithm, updates)
             }
             Method::Sac(_) => {
                 let made = core.optimizer_steps;
-                Ok(core.sac()?.plan(session, made))
+                core.sac()?.plan(session, made)
             }
             Method::Cloning(_) => Ok(core.imitator()?.plan(session)),
             Method::Reward(algorithm, pairs) => {

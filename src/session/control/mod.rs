@@ -8,10 +8,12 @@ pub(super) mod checkpoint;
 mod cloning;
 mod course;
 mod demonstrations;
+mod desk;
 mod ended;
 mod judge;
 mod judging;
 mod method;
+mod observations;
 mod pace;
 mod pairs;
 mod ppo;
@@ -56,6 +58,7 @@ use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
+use tch::Device;
 use trained::Trained;
 
 /// What the session's method keeps.
@@ -147,6 +150,8 @@ pub struct ControlSession {
     trained: Mutex<Option<Trained>>,
     /// Whether actors draw evenly between the bounds of their actions.
     explores: AtomicBool,
+    /// Where the policy acts on tensors that lie there, and their observations stay; none: all come to the host.
+    acts_on: Option<Device>,
     /// One for each actor that there was, with what that actor holds while it lives; an actor that goes leaves its own to the
     /// next one that comes.
     recordings: Mutex<Vec<(Shared, Weak<()>)>>,
@@ -177,6 +182,7 @@ impl ControlSession {
             method.check_device()?;
         }
         Ok(Arc::new(ControlSession {
+            acts_on: shell.device.is_cuda().then_some(shell.device),
             shell,
             explores: AtomicBool::new(method.explores()),
             method,
@@ -265,7 +271,7 @@ impl Learner for ControlSession {
                 let mut recording = recording.lock();
                 let used: Vec<bool> = (0..recording.len()).map(|step| recording.is_finished(step)).collect();
                 let (ended, open) = (recording.ended, recording.open());
-                recording.forget(&used, ended, &open);
+                recording.forget(&used, ended, &open)?;
             }
             let mut core = self.core.lock();
             let made = core.optimizer_steps;

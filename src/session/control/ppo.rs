@@ -73,11 +73,12 @@ impl Ppo {
         session: &Arc<ControlSession>,
         algorithm: &Arc<ControlPpo>,
         updates: u64,
-    ) -> Option<Box<dyn Plan>> {
+    ) -> Result<Option<Box<dyn Plan>>> {
         let (config, recordings) = (algorithm.config(), session.all_recordings());
         let rollout = Rollout::gather(&recordings, config.rollout_steps as usize, config.truncation)?;
         let shown = self.shown.as_ref().map_or(0, Demonstrations::rows);
-        Some(Box::new(Update::new(session, algorithm, updates, rollout).beside(shown)))
+        let plan = |rollout| Box::new(Update::new(session, algorithm, updates, rollout).beside(shown)) as Box<dyn Plan>;
+        Ok(rollout.map(plan))
     }
 }
 

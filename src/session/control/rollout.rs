@@ -1,10 +1,12 @@
 //! The steps of one update, gathered from the recordings of all actors.
 
 use super::ended::Ended;
+use super::observations::Observations;
 use super::recording::{Episode, Recording};
 use super::sequence::Sequences;
 use super::states::Begins;
 use crate::algorithm::control_ppo::{self, Truncation};
+use crate::error::Result;
 use crate::kernel::{self, Follow};
 use crate::model::control::{Normalizer, Statistics};
 use parking_lot::Mutex;
@@ -34,15 +36,18 @@ pub(super) struct Taken {
 
 impl Taken {
     /// Drops the steps from their recording.
-    pub fn forget(&self) {
-        self.recording.lock().forget(&self.used, self.ended, &self.open);
+    pub fn forget(&self) -> Result<()> {
+        self.recording.lock().forget(&self.used, self.ended, &self.open)
     }
 }
 
-/// B steps; observations as the network reads them. Behind their rows stand the extra ones, whose values alone count.
+/// B steps; observations as the network reads them, settled. Behind their rows stand the extra ones, whose values alone
+/// count.
 #[derive(Default)]
 pub(super) struct Rollout {
-    pub observations: Vec<f32>,
+    pub observations: Observations,
+    /// Numbers of an observation.
+    pub width: usize,
     pub legal: Vec<u8>,
     pub actions: Vec<f32>,
     pub log_probs: Vec<f32>,
@@ -57,21 +62,26 @@ pub(super) struct Rollout {
 
 impl Rollout {
     /// All finished steps; `None` if there are fewer than `least`.
-    pub fn gather(recordings: &[Arc<Mutex<Recording>>], least: usize, truncation: Truncation) -> Option<Rollout> {
+    pub fn gather(
+        recordings: &[Arc<Mutex<Recording>>],
+        least: usize,
+        truncation: Truncation,
+    ) -> Result<Option<Rollout>> {
         let finished: usize = recordings.iter().map(|recording| recording.lock().finished).sum();
         if finished < least.max(1) {
-            return None;
+            return Ok(None);
         }
         let mut all = Rollout::default();
-        let mut extras = Vec::new();
+        let mut extras = Observations::default();
         for recording in recordings {
-            let source = recording.lock();
-            all.take(&source, &mut extras, truncation);
+            let mut source = recording.lock();
+            all.take(&mut source, &mut extras, truncation)?;
             let used = (0..source.len()).map(|step| source.is_finished(step)).collect();
             all.taken.push(Taken { recording: recording.clone(), used, ended: source.ended, open: source.open() });
         }
-        all.observations.extend(extras);
-        (all.rows() > 0).then_some(all)
+        all.observations.append(extras)?;
+        all.observations.settle()?;
+        Ok((all.rows() > 0).then_some(all))
     }
 
     /// B.
@@ -79,43 +89,46 @@ impl Rollout {
         self.rewards.len()
     }
 
-    /// Observations, the extra ones among them.
-    pub fn states(&self) -> usize {
-        self.rows() + self.extras
-    }
-
-    fn take(&mut self, source: &Recording, extras: &mut Vec<f32>, truncation: Truncation) {
+    fn take(&mut self, source: &mut Recording, extras: &mut Observations, truncation: Truncation) -> Result<()> {
         let dropped = |step: usize| truncation == Truncation::Drop && source.episodes[step] == Episode::Truncated;
         let learned = |step: usize| source.is_learned(step) && !dropped(step);
         let finals: HashMap<usize, &[f32]> = source.finals().collect();
         let steps: Vec<usize> = (0..source.len()).filter(|step| learned(*step)).collect();
         let mut place = vec![None; source.len()];
         steps.iter().zip(self.rows()..).for_each(|(step, row)| place[*step] = Some(row));
-        for step in steps {
-            let mut extra = |observation: &[f32]| {
-                extras.extend_from_slice(observation);
-                self.extras += 1;
-                self.extras - 1
+        let (first, mut shown, mut cut, mut lasts) = (self.extras, Vec::new(), Vec::new(), Vec::new());
+        for step in &steps {
+            let mut extra = |shows: usize| {
+                shown.push(shows);
+                first + shown.len() - 1
             };
-            let after = match (source.episodes[step], source.next(step)) {
+            let after = match (source.episodes[*step], source.next(*step)) {
                 (Episode::Terminated, _) => After::End,
-                (Episode::Truncated, _) => finals.get(&step).map_or(After::End, |last| After::Cut(extra(last))),
-                (_, Some(next)) => match place[next] {
-                    Some(row) => After::Row(row),
-                    None => After::Extra(extra(source.observation(next))),
-                },
+                (Episode::Truncated, _) => {
+                    let extra = extra(*step);
+                    if let Some(last) = finals.get(step) {
+                        cut.push(extra);
+                        lasts.extend_from_slice(last);
+                    }
+                    After::Cut(extra)
+                }
+                (_, Some(next)) => place[next].map_or_else(|| After::Extra(extra(next)), After::Row),
                 (_, None) => After::End,
             };
             self.after.push(after);
-            self.observations.extend_from_slice(source.observation(step));
-            self.legal.extend_from_slice(source.legal(step));
-            self.actions.extend_from_slice(source.action(step));
-            self.log_probs.push(source.log_probs[step]);
-            self.rewards.push(source.rewards[step]);
-            self.discounted.push(source.discounted[step]);
+            self.legal.extend_from_slice(source.legal(*step));
+            self.actions.extend_from_slice(source.action(*step));
+            self.log_probs.push(source.log_probs[*step]);
+            self.rewards.push(source.rewards[*step]);
+            self.discounted.push(source.discounted[*step]);
         }
         self.ended.add(source.ended);
         self.string(source, &place);
+        self.extras += shown.len();
+        self.width = source.inputs();
+        self.observations.extend(&mut source.observations, &steps, self.width)?;
+        extras.extend(&mut source.observations, &shown, self.width)?;
+        extras.replace(&cut, &lasts, self.width)
     }
 
     /// Strings the rows of a recurrent policy into sequences, each from a state that was recorded.
@@ -140,11 +153,20 @@ impl Rollout {
     }
 
     /// Merges what was observed into `statistics`, then brings it to what the network reads.
-    pub fn normalize(&mut self, statistics: &mut Statistics, normalizer: &Normalizer) {
-        let (vectors, width) = (statistics.means.len(), self.observations.len() / self.states().max(1));
-        let rows = self.observations.chunks_exact(width).take(self.rows());
-        statistics.merge(rows.map(|row| &row[..vectors]));
-        normalizer.apply(&mut self.observations, width);
+    pub fn normalize(&mut self, statistics: &mut Statistics, normalizer: &Normalizer) -> Result<()> {
+        let (vectors, rows) = (statistics.means.len(), self.rows());
+        let Some(all) = self.observations.placed() else {
+            let all = self.observations.host_mut();
+            statistics.merge(all.chunks_exact(self.width).take(rows).map(|row| &row[..vectors]));
+            normalizer.apply(all, self.width);
+            return Ok(());
+        };
+        let mut read = all.f_narrow(1, 0, vectors as i64)?; // [states, vectors]
+        statistics.merge_at(&read.f_narrow(0, 0, rows as i64)?)?;
+        if let Some(normalizer) = normalizer.on(all.device())? {
+            read.f_copy_(&normalizer.apply(&read)?)?;
+        }
+        Ok(())
     }
 
     /// Divides the rewards by the deviation of their discounted sums, this rollout's among them.

@@ -2,6 +2,7 @@
 
 use super::arena::{Arena, Arithmetic, Stepped};
 use super::demonstrations::Demonstrations;
+use super::observations::Observations;
 use super::sequence::Packed;
 use super::staged::{Staged, Steps};
 use crate::algorithm::control_ppo::{self, GradientClip};
@@ -131,10 +132,11 @@ impl Trainee {
     }
 
     /// Values of normalised observations, one each.
-    pub fn values(&mut self, observations: &[f32]) -> Result<Vec<f32>> {
+    pub fn values(&mut self, observations: &Observations) -> Result<Vec<f32>> {
         if let Some(staged) = &mut self.staged {
             return staged.values(observations);
         }
+        let observations = observations.host();
         let width = self.policy.spec().inputs;
         let rows = observations.len() / width;
         let mut values = vec![0.0; rows];

@@ -99,7 +99,7 @@ impl Update {
             judge.rewards(&mut self.rollout, policy.spec(), judged, config)?;
         }
         if policy.spec().config.normalize_observations {
-            self.rollout.normalize(&mut statistics, &policy.published().normalizer);
+            self.rollout.normalize(&mut statistics, &policy.published().normalizer)?;
         }
         self.measured.note("reward/mean", mean(&self.rollout.rewards));
         if config.normalize_rewards {
@@ -109,7 +109,7 @@ impl Update {
         let (rollout, trainee) = (&self.rollout, &mut ppo.trainee);
         let mut values = match rollout.sequences.len() {
             0 => trainee.values(&rollout.observations)?,
-            _ => trainee.values_along(&rollout.observations, &rollout.sequences.whole(rollout.rows()))?,
+            _ => trainee.values_along(rollout.observations.host(), &rollout.sequences.whole(rollout.rows()))?,
         };
         if config.normalize_values {
             Scale::of(&ppo.value_statistics).undo(&mut values);
@@ -124,7 +124,7 @@ impl Update {
         if let Some(adaptive) = &config.adaptive_rate {
             let policy = ppo.trainee.policy.clone();
             let rows = self.rollout.rows() * policy.spec().inputs;
-            let old = ppo.trainee.distributions(&self.rollout.observations[..rows])?;
+            let old = ppo.trainee.distributions(&self.rollout.observations.host()[..rows])?;
             let parts = self.orders.len() / config.epochs.max(1) as usize;
             self.pace = Some(Pace::new(adaptive, &policy, old, parts));
         }
@@ -164,7 +164,7 @@ impl Update {
         };
         let rows = &packed.rows;
         let count = all.rows().max(1);
-        fill(&mut batch.observations, &all.observations, all.observations.len() / all.states().max(1), rows);
+        fill(&mut batch.observations, all.observations.host(), all.width, rows);
         fill(&mut batch.legal, &all.legal, all.legal.len() / count, rows);
         fill(&mut batch.actions, &all.actions, all.actions.len() / count, rows);
         fill(&mut batch.log_probs, &all.log_probs, 1, rows);
@@ -282,7 +282,7 @@ impl Update {
         }
         let version = core.course()?.publish()?;
         core.updates += 1;
-        self.rollout.taken.iter().for_each(|taken| taken.forget());
+        self.rollout.taken.iter().try_for_each(|taken| taken.forget())?;
         self.measured.note("policy/version", version as f64);
         self.measured.note("steps/trained", self.rollout.rows() as f64);
         self.rollout.ended.note(&mut self.measured);

@@ -92,20 +92,20 @@ impl ActorCritic {
     }
 
     /// An update on what was recorded since the last; `None` while that is too little. `made` counts optimiser steps so far.
-    pub fn plan(&mut self, session: &Arc<ControlSession>, made: u64) -> Option<Box<dyn Plan>> {
+    pub fn plan(&mut self, session: &Arc<ControlSession>, made: u64) -> Result<Option<Box<dyn Plan>>> {
         let recordings = session.all_recordings();
         let waiting: usize = recordings.iter().map(|recording| recording.lock().finished).sum();
         let taken = self.tally.taken + waiting as u64;
         let due = self.algorithm.worth(taken).saturating_sub(self.tally.forgiven).saturating_sub(made);
         if taken - self.tally.settled < u64::from(self.algorithm.config().rollout_steps) || due == 0 {
-            return None;
+            return Ok(None);
         }
-        recordings.iter().for_each(|recording| self.take(recording));
-        (self.replay.len() > 0).then(|| Box::new(Update::new(session, due)) as Box<dyn Plan>)
+        recordings.iter().try_for_each(|recording| self.take(recording))?;
+        Ok((self.replay.len() > 0).then(|| Box::new(Update::new(session, due)) as Box<dyn Plan>))
     }
 
     /// Moves the finished steps of a recording into the replay; those of an abandoned episode's end are dropped.
-    fn take(&mut self, recording: &Shared) {
+    fn take(&mut self, recording: &Shared) -> Result<()> {
         let mut recording = recording.lock();
         let used: Vec<bool> = (0..recording.len()).map(|step| recording.is_finished(step)).collect();
         let finals: HashMap<usize, &[f32]> = recording.finals().collect();
@@ -129,7 +129,7 @@ impl ActorCritic {
         let (ended, open) = (recording.ended, recording.open());
         self.tally.taken += learned.len() as u64;
         self.tally.ended.add(ended);
-        recording.forget(&used, ended, &open);
+        recording.forget(&used, ended, &open)
     }
 
     fn is_sound(&self, state: &State) -> bool {

@@ -82,19 +82,21 @@ fn record(golden: &Golden, session: &ControlSession) {
     recording.reach(2);
     for row in 0..36 {
         let (slot, action) = (row % 3, &actions[row * spec.actions..(row + 1) * spec.actions]);
-        let step = recording.act(slot, &observations[row * 5..][..5], &[], action, log_probs[row]);
+        recording.observations.push(&observations[row * 5..][..5]);
+        let step = recording.act(slot, &[], action, log_probs[row]);
         recording.states.record(slot, &states[(row + 3) * width..][..width], step, LONGEST);
         let episode = Episode::try_from(dones[row] as i32).unwrap();
         recording.observe(slot, rewards[row], episode, Some(&cut), 0.95);
     }
     for slot in 0..3 {
-        let step = recording.act(slot, &last[slot * 5..][..5], &[], &actions[..spec.actions], 0.0);
+        recording.observations.push(&last[slot * 5..][..5]);
+        let step = recording.act(slot, &[], &actions[..spec.actions], 0.0);
         recording.states.record(slot, &vec![0.0; width], step, LONGEST);
     }
 }
 
 fn rollout(session: &ControlSession) -> Rollout {
-    Rollout::gather(&session.all_recordings(), 36, algorithm(session).config().truncation).unwrap()
+    Rollout::gather(&session.all_recordings(), 36, algorithm(session).config().truncation).unwrap().unwrap()
 }
 
 fn assert_logs(session: &ControlSession, logs: &Value, what: &str) {
@@ -137,7 +139,7 @@ fn values_and_advantages_along_sequences_are_the_modules() {
         let rollout = rollout(&session);
         let mut core = session.core.lock();
         let trainee = &mut core.ppo().unwrap().trainee;
-        let values = trainee.values_along(&rollout.observations, &rollout.sequences.whole(36)).unwrap();
+        let values = trainee.values_along(rollout.observations.host(), &rollout.sequences.whole(36)).unwrap();
         assert_close(&values[..36], &golden.floats("values"), 1e-5, case);
         let (advantages, returns) = rollout.advantages(&values, algorithm(&session).config());
         assert_close(&advantages, &golden.floats("advantages"), 1e-5, case);
