@@ -164,14 +164,11 @@ impl Config {
 
     /// Refuses settings that do not go with a policy that is recurrent, or is not.
     pub fn check_policy(&self, recurrent: bool) -> Result<()> {
-        match (recurrent, self.learner, self.sequence_length) {
-            (true, Learner::Fused, _) => Err(Error::config(
-                "/algorithm/learner: expected libtorch or auto for a recurrent policy, whose gradient is libtorch's, got fused",
-            )),
-            (false, _, Some(length)) => Err(Error::config(format!(
+        match (recurrent, self.sequence_length) {
+            (false, Some(length)) => Err(Error::config(format!(
                 "/algorithm/sequence_length: expected none, since the policy has no core, got {length}"
             ))),
-            (true, ..) if self.adaptive_rate.is_some() => Err(Error::config(
+            (true, _) if self.adaptive_rate.is_some() => Err(Error::config(
                 "/algorithm/adaptive_rate: expected none for a recurrent policy, whose rate does not follow it yet",
             )),
             _ => Ok(()),

@@ -21,7 +21,7 @@ pub(super) struct Sequences {
 pub(super) struct Packed {
     pub rows: Vec<usize>,
     /// How many sequences reach each step.
-    pub counts: Vec<i64>,
+    pub counts: Vec<usize>,
     /// The state before the first row of each, S numbers.
     pub states: Vec<f32>,
 }
@@ -70,7 +70,7 @@ impl Sequences {
         for step in 0..chosen.first().map_or(0, |(_, rows)| rows.len()) {
             let before = packed.rows.len();
             packed.rows.extend(chosen.iter().map_while(|(_, rows)| rows.get(step)));
-            packed.counts.push((packed.rows.len() - before) as i64);
+            packed.counts.push(packed.rows.len() - before);
         }
         packed
     }

@@ -1,5 +1,6 @@
 //! One update on fixed data against Stable-Baselines3's own (tests/golden/make/gen_sb3.py), by all learners.
 
+mod along;
 mod placed;
 mod recurrent;
 mod variants;

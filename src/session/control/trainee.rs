@@ -30,7 +30,7 @@ pub(super) struct Minibatch {
     pub values: Vec<f32>,
     pub returns: Vec<f32>,
     /// Of a recurrent policy, how many sequences reach each step, and the states before them.
-    pub counts: Vec<i64>,
+    pub counts: Vec<usize>,
     pub states: Vec<f32>,
 }
 
@@ -50,14 +50,14 @@ pub(super) struct Trainee {
 impl Trainee {
     /// Copies the published weights into an arena of the session's own.
     pub fn new(policy: &Arc<Policy>, learner: Learner) -> Result<Trainee> {
-        let widest = policy.spec().config.hidden.iter().map(|width| *width as usize).max().unwrap_or(0);
         let spec = policy.spec();
+        let hidden = spec.config.hidden.iter().map(|width| *width as usize);
+        let widest = hidden.chain(spec.cores.iter().flatten().map(|core| core.size)).fold(spec.features, usize::max);
         if learner == Learner::Fused && spec.is_encoded() {
             let message = "/algorithm/learner: expected auto or libtorch, since fused learns no images and no sets";
             return Err(Error::config(message));
         }
-        let fused = learner.is_fused(widest.max(spec.features))
-            && !(learner == Learner::Auto && (spec.state > 0 || spec.is_encoded()));
+        let fused = learner.is_fused(widest) && !spec.is_encoded();
         let arithmetic = if fused { Arithmetic::Kernel } else { Arithmetic::Libtorch };
         let arena = Arena::new(policy.layout(), &policy.published().weights, arithmetic)?;
         let bind = || Network::bind_trainable(policy.spec(), policy.layout(), &arena.parameters, &arena.gradients);
@@ -159,20 +159,40 @@ impl Trainee {
 
     /// Values along sequences of normalised observations, one for each of their rows.
     pub fn values_along(&mut self, observations: &[f32], packed: &Packed) -> Result<Vec<f32>> {
-        let (width, state) = (self.policy.spec().inputs, self.policy.spec().state);
-        let Some(network) = &self.network else {
-            return Err(Error::new(Status::Internal, "values: a recurrent policy learns by libtorch"));
-        };
-        let _no_grad = no_grad_guard();
+        let width = self.policy.spec().inputs;
         let row = |row: &usize| &observations[row * width..(row + 1) * width];
         let rows: Vec<f32> = packed.rows.iter().flat_map(row).copied().collect();
-        let unroll = Unroll::new(&packed.counts, &packed.states, state)?;
-        let (_, said) = network.forward(&matrix(&rows, width)?, Some(&unroll))?;
         let mut in_order = vec![0.0; packed.rows.len()];
-        said.f_copy_data(&mut in_order, packed.rows.len())?;
+        match &self.network {
+            Some(network) => {
+                let _no_grad = no_grad_guard();
+                let unroll = Unroll::new(&packed.counts, &packed.states, self.policy.spec().state)?;
+                let (_, said) = network.forward(&matrix(&rows, width)?, Some(&unroll))?;
+                said.f_copy_data(&mut in_order, packed.rows.len())?;
+            }
+            None => self.advance(&rows, packed, &mut in_order)?,
+        }
         let mut values = vec![0.0; observations.len() / width];
         packed.rows.iter().zip(in_order).for_each(|(row, value)| values[*row] = value);
         Ok(values)
+    }
+
+    /// Values of the rows of sequences, step by step.
+    fn advance(&mut self, observations: &[f32], packed: &Packed, values: &mut [f32]) -> Result<()> {
+        let (network, weights) = (self.policy.network(), floats(&mut self.arena.parameters)?);
+        let (mut states, state, mut first) = (packed.states.clone(), self.policy.spec().state, 0);
+        let mut outputs = vec![0.0; packed.counts.first().map_or(0, |count| count * network.width())];
+        for count in packed.counts.iter().copied() {
+            let steps = kernel::Steps {
+                states: &mut states[..count * state],
+                outputs: &mut outputs[..count * network.width()],
+                values: &mut values[first..first + count],
+            };
+            let rows = &observations[first * network.inputs..][..count * network.inputs];
+            network.advance(weights, rows, &mut self.scratch, steps);
+            first += count;
+        }
+        Ok(())
     }
 
     /// These rows of demonstrations, as the network reads them.
@@ -226,6 +246,7 @@ impl Trainee {
             values: &zeros,
             returns: &zeros,
             bounds: &[],
+            sequences: None,
         };
         let alone = kernel::Rule {
             clip_low: 0.5,
@@ -279,6 +300,8 @@ impl Trainee {
                     values: &batch.values,
                     returns: &batch.returns,
                     bounds: &self.bounds,
+                    sequences: (!batch.counts.is_empty())
+                        .then_some(kernel::Sequences { counts: &batch.counts, states: &batch.states }),
                 };
                 let measured = network.learn(weights, gradients, &steps, &rule(algorithm.config()), &mut self.tape);
                 let beyond = (!self.bounds.is_empty()).then_some(("policy/beyond_bounds", measured.beyond));
