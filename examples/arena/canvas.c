@@ -7,14 +7,20 @@
 #include "font.h"
 #include "picture.h"
 
-enum { PARTS = 48 }; /* of a circle */
+enum { PARTS = 96, SPANS = 600 }; /* of a circle; rows of a disc, at most */
 
 SDL_Color canvas_colour(unsigned code, double opacity) {
   return (SDL_Color){(Uint8)(code >> 16), (Uint8)(code >> 8), (Uint8)code, (Uint8)(255 * opacity + 0.5)};
 }
 
-void canvas_box(SDL_Renderer *to, float x, float y, float width, float height, SDL_Color colour) {
+/* What covers is written, which is quicker than mixing it in. */
+static void use(SDL_Renderer *to, SDL_Color colour) {
+  SDL_SetRenderDrawBlendMode(to, colour.a == 255 ? SDL_BLENDMODE_NONE : SDL_BLENDMODE_BLEND);
   SDL_SetRenderDrawColor(to, colour.r, colour.g, colour.b, colour.a);
+}
+
+void canvas_box(SDL_Renderer *to, float x, float y, float width, float height, SDL_Color colour) {
+  use(to, colour);
   SDL_RenderFillRectF(to, &(SDL_FRect){x, y, width, height});
 }
 
@@ -25,6 +31,7 @@ void canvas_line(SDL_Renderer *to, float x0, float y0, float x1, float y1, float
                                 {{x0 - x, y0 - y}, colour, {0, 0}},
                                 {{x1 + x, y1 + y}, colour, {0, 0}},
                                 {{x1 - x, y1 - y}, colour, {0, 0}}};
+  SDL_SetRenderDrawBlendMode(to, SDL_BLENDMODE_BLEND);
   SDL_RenderGeometry(to, NULL, corners, 4, (const int[]){0, 1, 2, 1, 2, 3}, 6);
 }
 
@@ -40,12 +47,24 @@ static void band(SDL_Renderer *to, float x, float y, float inner, SDL_Color insi
     corners[2 * i + 1] = (SDL_Vertex){{x + outer * across, y + outer * up}, outside, {0, 0}};
     for (int j = 0; j < 6; ++j) order[6 * i + j] = square[j];
   }
+  SDL_SetRenderDrawBlendMode(to, SDL_BLENDMODE_BLEND);
   SDL_RenderGeometry(to, NULL, corners, 2 * PARTS, order, 6 * PARTS);
+}
+
+void canvas_disc(SDL_Renderer *to, float x, float y, float radius, SDL_Color colour) {
+  SDL_Rect spans[SPANS];
+  int count = 0;
+  for (int row = (int)ceilf(y - radius); row <= y + radius && count < SPANS; ++row) {
+    const float half = sqrtf(fmaxf(0, radius * radius - ((float)row - y) * ((float)row - y)));
+    spans[count++] = (SDL_Rect){(int)lroundf(x - half), row, (int)lroundf(2 * half), 1};
+  }
+  use(to, colour);
+  SDL_RenderFillRects(to, spans, count);
 }
 
 void canvas_ring(SDL_Renderer *to, float x, float y, float inner, float outer, SDL_Color colour) {
   const SDL_Color clear = {colour.r, colour.g, colour.b, 0};
-  if (inner > 1) band(to, x, y, inner - 1, clear, inner, colour);
+  band(to, x, y, inner - 1, clear, inner, colour);
   band(to, x, y, inner, colour, outer, colour);
   band(to, x, y, outer, colour, outer + 1.2f, clear);
 }

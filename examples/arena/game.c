@@ -32,7 +32,6 @@ static int open_window(Game *game) {
   if (!game->window) return refused("no window");
   game->renderer = SDL_CreateRenderer(game->window, -1, headless ? SDL_RENDERER_SOFTWARE : 0);
   if (!game->renderer) return refused("no renderer");
-  SDL_SetRenderDrawBlendMode(game->renderer, SDL_BLENDMODE_BLEND);
   return 1;
 }
 

@@ -29,26 +29,27 @@ void scene_follow(Scene *scene, const Hall *hall) {
 
 static void draw_disc(SDL_Renderer *to, const Scene *scene, const Duel *duel, int side) {
   const Disc disc = duel->discs[side];
-  for (int i = SCENE_TRAIL - 1; i > 0; --i) {
+  for (int i = SCENE_TRAIL - 1; i > 0; i -= 2) {
     const Vector was = scene->trail[side][i];
     const float left = 1 - (float)i / SCENE_TRAIL;
-    canvas_ring(to, middle + was.x * unit, middle + was.y * unit, 0, ARENA_DISC * unit * (0.3f + 0.6f * left),
-                canvas_colour(sides[side], 0.10 * left));
+    canvas_disc(to, middle + was.x * unit, middle + was.y * unit, ARENA_DISC * unit * (0.3f + 0.6f * left),
+                canvas_colour(sides[side], 0.2 * left));
   }
   const float x = middle + disc.place.x * unit, y = middle + disc.place.y * unit, size = ARENA_DISC * unit;
-  canvas_ring(to, x, y, 0, size, canvas_colour(sides[side], 1));
-  canvas_ring(to, x, y, 0, size * 0.62f * (1 - disc.rest / ARENA_REST), canvas_colour(0xffffff, 0.85)); /* full: may dash */
+  canvas_disc(to, x, y, size - 1, canvas_colour(sides[side], 1));
+  canvas_ring(to, x, y, size - 2, size, canvas_colour(sides[side], 1));
+  canvas_disc(to, x, y, size * 0.62f * (1 - disc.rest / ARENA_REST), canvas_colour(0xffffff, 0.85)); /* full: may dash */
 }
 
 static void draw_field(SDL_Renderer *to, const Scene *scene, const Hall *hall) {
   const Duel *duel = &hall->duels[HALL_SHOWN];
-  const float radius = fmaxf(duel->radius, 0) * unit;
-  canvas_ring(to, middle, middle, 0, radius, canvas_colour(floor_blue, 1));
+  const float radius = fmaxf(duel->radius * unit, 1);
+  canvas_disc(to, middle, middle, radius, canvas_colour(floor_blue, 1));
   canvas_ring(to, middle, middle, radius, radius + 3, canvas_colour(edge, 1));
   for (int side = 0; side < 2; ++side) draw_disc(to, scene, duel, side);
   if (scene->glow > 0.05f)
-    canvas_ring(to, middle + scene->blow.x * unit, middle + scene->blow.y * unit, 40 * (1 - scene->glow),
-                6 + 40 * (1 - scene->glow), canvas_colour(0xffffff, 0.8 * scene->glow));
+    canvas_ring(to, middle + scene->blow.x * unit, middle + scene->blow.y * unit, 2 + 40 * (1 - scene->glow),
+                8 + 40 * (1 - scene->glow), canvas_colour(0xffffff, 0.8 * scene->glow));
   if (hall->results[HALL_SHOWN] == UNDECIDED) return;
   const Side winner = hall->results[HALL_SHOWN] == PLAYER_WINS ? PLAYER : OPPONENT;
   canvas_text(to, middle - (winner == PLAYER ? 77 : 88), 16, 3, canvas_colour(sides[winner], 1),
@@ -89,7 +90,7 @@ void scene_draw(SDL_Renderer *to, const Scene *scene, const Hall *hall, const Me
   canvas_text(to, panel + 190, 24, 5, canvas_colour(sides[OPPONENT], 1), line);
   canvas_text(to, panel, 68, 2, dim, caption.by_person ? "YOU" : "SCRIPT");
   canvas_text(to, panel + 190, 68, 2, dim, "LEARNER");
-  snprintf(line, sizeof line, "FRAME %5.1f MS  LATE %ld", meter_quantile(meter, 0.5), meter->late);
+  snprintf(line, sizeof line, "FRAME MEDIAN %.1f MS  LATE %ld", meter_quantile(meter, 0.5), meter->late);
   canvas_text(to, panel, 112, 2, plain, line);
   draw_frames(to, meter, 134, 120);
   snprintf(line, sizeof line, "SKILL %3.0f%% OF %d ROUNDS", 100 * hall_skill(hall), HALL_RECENT);
