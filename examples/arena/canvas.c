@@ -82,12 +82,11 @@ void canvas_text(SDL_Renderer *to, float x, float y, float dot, SDL_Color colour
 
 int canvas_save(SDL_Renderer *from, const char *path) {
   int width, height, fine = 0;
-  if (SDL_GetRendererOutputSize(from, &width, &height) == 0) {
-    unsigned char *rgb = malloc(3 * (size_t)width * (size_t)height);
-    if (rgb && SDL_RenderReadPixels(from, NULL, SDL_PIXELFORMAT_RGB24, rgb, 3 * width) == 0)
-      fine = picture_write(path, width, height, rgb);
-    free(rgb);
-  }
-  if (!fine) fprintf(stderr, "arena: cannot write %s: %s\n", path, SDL_GetError());
+  if (SDL_GetRendererOutputSize(from, &width, &height) != 0) return fprintf(stderr, "arena: %s\n", SDL_GetError()), 0;
+  unsigned char *rgb = malloc(3 * (size_t)width * (size_t)height);
+  if (rgb && SDL_RenderReadPixels(from, NULL, SDL_PIXELFORMAT_RGB24, rgb, 3 * width) == 0)
+    fine = picture_write(path, width, height, rgb);
+  free(rgb);
+  if (!fine) fprintf(stderr, "arena: cannot write %s\n", path);
   return fine;
 }

@@ -41,16 +41,17 @@ static void draw_row(FILE *file, const Meter *meter, const char *name, int botto
   fprintf(file, "<text x=\"12\" y=\"%d\" font-weight=\"bold\">%s</text>\n", bottom - 22, name);
   for (int bar = 0; bar < bars; ++bar) {
     long frames = 0;
-    for (int bin = bar * GROUP; bin < (bar == bars - 1 ? METER_BINS : (bar + 1) * GROUP); ++bin) frames += meter->bins[bin];
+    const int end = bar == bars - 1 ? METER_BINS : (bar + 1) * GROUP; /* the last bar has all that is longer */
+    for (int bin = bar * GROUP; bin < end; ++bin) frames += meter->bins[bin];
     const double begin = bar * GROUP * METER_BIN_US / 1000.0;
     if (frames)
       fprintf(file, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"%s\"/>\n", across(begin),
               bottom - tall(frames), width - 0.5, tall(frames), begin >= budget ? "#d9483b" : "#2f9e68");
   }
   fprintf(file, "<path d=\"M%d %dH%d\" stroke=\"#888\"/>\n", LEFT, bottom, LEFT + PLOT);
-  fprintf(file, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">median %.2f, 99%% %.2f, longest %.1f ms; late: %ld of %ld</text>\n",
-          LEFT + PLOT, bottom - TALL, meter_quantile(meter, 0.5), meter_quantile(meter, 0.99), meter->longest_us / 1000,
-          meter->late, meter->frames);
+  fprintf(file, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">median %.2f, 99%% %.2f, longest %.1f ms; late: %ld of %ld"
+          "</text>\n", LEFT + PLOT, bottom - TALL, meter_quantile(meter, 0.5), meter_quantile(meter, 0.99),
+          meter->longest_us / 1000, meter->late, meter->frames);
 }
 
 int chart_picture(const char *path, const Series *series, int count) {
@@ -63,9 +64,10 @@ int chart_picture(const char *path, const Series *series, int count) {
     for (int i = 0; i < count; ++i) draw_row(file, series[i].meter, series[i].name, (i + 1) * ROW);
     for (int ms = 0; ms <= SHOWN_MS; ms += 10)
       fprintf(file, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%d</text>\n", across(ms), end + 12, ms);
-    fprintf(file, "<path d=\"M%.1f 10V%d\" stroke=\"#b8860b\" stroke-dasharray=\"4 3\"/>\n", across(METER_BUDGET_US / 1000.0), end);
-    fprintf(file, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">ms of a frame's own work, learning included; bars: frames, "
-            "on a logarithmic scale; dashes: 16.67 ms</text>\n</svg>\n", LEFT + PLOT / 2, end + 34);
+    fprintf(file, "<path d=\"M%.1f 10V%d\" stroke=\"#b8860b\" stroke-dasharray=\"4 3\"/>\n",
+            across(METER_BUDGET_US / 1000.0), end);
+    fprintf(file, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">ms of a frame's own work, learning included; bars: "
+            "frames, on a logarithmic scale; dashes: 16.67 ms</text>\n</svg>\n", LEFT + PLOT / 2, end + 34);
   }
   return closed(file, path);
 }

@@ -124,7 +124,7 @@ int game_play(const Setup *setup, Played *played) {
   memset(&game, 0, sizeof game);
   game.setup = setup;
   int fine = open_game(&game) && loop(&game) && learner_hash(&game.learner, &played->hash);
-  if (!learner_close(&game.learner, fine ? setup->model : NULL)) fine = 0;
+  if (!learner_close(&game.learner, setup->model)) fine = 0;
   played->meter = game.meter;
   played->rounds = game.hall.rounds;
   played->updates = game.learner.updates;

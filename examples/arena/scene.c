@@ -23,7 +23,8 @@ void scene_follow(Scene *scene, const Hall *hall) {
   }
   scene->glow *= 0.9f;
   if (duel->blow < 0.3f) return;
-  scene->blow = (Vector){(scene->trail[0][0].x + scene->trail[1][0].x) / 2, (scene->trail[0][0].y + scene->trail[1][0].y) / 2};
+  const Vector one = duel->discs[PLAYER].place, other = duel->discs[OPPONENT].place;
+  scene->blow = (Vector){(one.x + other.x) / 2, (one.y + other.y) / 2};
   scene->glow = 1;
 }
 
