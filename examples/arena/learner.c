@@ -61,9 +61,10 @@ int learner_act(Learner *learner, Hall *hall) {
   keel_error error = KEEL_ERROR_INIT;
   Choice choices[HALL_DUELS];
   const size_t count = hall_ask(hall, learner->views);
-  const uint32_t flags = learner->mode == LEARNER_OFF ? KEEL_ACT_UNRECORDED : 0;
+  learner->recorded = learner->mode != LEARNER_OFF;
   TRY(keel_actor_act(learner->actor, hall->asked, count, learner->views, count * sizeof(View), choices,
-                     count * sizeof(Choice), flags, NULL, &error));
+                     count * sizeof(Choice), learner->recorded ? 0 : KEEL_ACT_UNRECORDED, NULL, &error));
+  for (size_t i = 0; learner->recorded && i < count; ++i) learner->in_round[hall->asked[i]] = 1;
   hall_answer(hall, choices);
   return 1;
 }
@@ -73,7 +74,7 @@ int learner_observe(Learner *learner, const Hall *hall) {
   float rewards[HALL_DUELS];
   int ended[HALL_DUELS];
   int32_t status[HALL_DUELS];
-  if (learner->mode == LEARNER_OFF) return 1;
+  if (!learner->recorded) return 1;
   hall_tell(hall, rewards, ended);
   for (size_t i = 0; i < hall->asked_count; ++i) {
     status[i] = ended[i] ? KEEL_EPISODE_TERMINATED : KEEL_EPISODE_RUNNING;
@@ -138,6 +139,7 @@ static int settle(Learner *learner) {
     status[count++] = KEEL_EPISODE_ABANDONED;
     learner->in_round[i] = 0;
   }
+  learner->recorded = 0;
   TRY(keel_actor_observe(learner->actor, slots, count, rewards, count, status, NULL, 0, &error));
   return 1;
 }

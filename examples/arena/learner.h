@@ -18,6 +18,7 @@ typedef struct {
   keel_actor actor;
   keel_job job; /* the update under way, or 0 */
   View views[HALL_DUELS];
+  int recorded;             /* whether keel is to hear what comes of the last choices */
   int in_round[HALL_DUELS]; /* whether keel is in the middle of the slot's episode */
   long updates;
   float progress; /* of the update under way */
