@@ -280,6 +280,26 @@ typedef struct keel_error {
 // A runtime: the devices, keel's own threads, the events. Made by keel_runtime_create.
 typedef uint64_t keel_runtime;
 
+// What a thread of the host's is to call once, with the argument that came with it. It returns when no started job waits.
+typedef void (KEEL_CALL *keel_thread_work)(void *argument);
+
+// Has a thread of the host's call work(argument) soon, and returns 0 at once; or returns another number, and the job is not
+// started (KEEL_E_CALLBACK).
+//
+// work: called once, on a thread that libtorch's operators may use for long; a second call does nothing. argument: only
+// to be passed on. user_data: as it was given to keel_runtime_set_thread_starter. keel_runtime_shutdown and the end of
+// the process wait for work that was taken. A C++ exception that leaves the starter counts as a refusal.
+typedef int32_t (KEEL_CALL *keel_thread_starter)(keel_thread_work work, void *argument, void *user_data);
+
+// Memory of the host's for a tensor.
+//
+// size: bytes, above 0. alignment: a power of two, 64. user_data: as it was given to keel_process_set_allocator. Returns
+// NULL where there is none, which is KEEL_E_OUT_OF_MEMORY for the job, as a C++ exception that leaves it is.
+typedef void *(KEEL_CALL *keel_allocate)(size_t size, size_t alignment, void *user_data);
+
+// Takes back what a keel_allocate gave: memory, with the size that was asked for.
+typedef void (KEEL_CALL *keel_release)(void *memory, size_t size, void *user_data);
+
 // Long work as a plan of slices: loading, generating, updating, saving. Made by the calls that begin such work.
 typedef uint64_t keel_job;
 
@@ -368,6 +388,27 @@ KEEL_API keel_status KEEL_CALL keel_runtime_create(uint32_t header_abi, const ch
 KEEL_API keel_status KEEL_CALL keel_runtime_shutdown(keel_runtime runtime, uint64_t timeout_us,
     struct keel_error *error);
 
+// Sets, or with NULL removes, the host's way to provide the threads on which jobs run that are started from now on.
+// "learner_threads" of the configuration then says only how many jobs run at once; name, priority and CPUs are the
+// host's.
+//
+// runtime: changed. starter: called in keel_job_start, on its thread; nullable. user_data: given to starter as it is; a
+// started thread no longer needs it. error: nullable. Threads: any; a starter that another thread is calling may go on.
+// Status: no others. Since 0.1.
+KEEL_API keel_status KEEL_CALL keel_runtime_set_thread_starter(keel_runtime runtime, keel_thread_starter starter,
+    void *user_data, struct keel_error *error);
+
+// Has all tensors of the process in host memory live in the host's memory: libtorch asks these functions from then on.
+// Once, before the first keel_runtime_create. Not what keel's own code and libraries under libtorch allocate beside
+// tensors, nor files that are mapped.
+//
+// allocate: size bytes aligned to alignment, or NULL; each keeps its address and is called by any thread at any time, as
+// release is. release: takes back what allocate gave, with its size. Neither calls keel; the process may keep tensors to
+// its end. user_data: given to both as it is, valid as long. error: nullable. Threads: any. Status: KEEL_E_STATE: there
+// is a runtime already, or another allocator. Since 0.1.
+KEEL_API keel_status KEEL_CALL keel_process_set_allocator(keel_allocate allocate, keel_release release, void *user_data,
+    struct keel_error *error);
+
 // Takes the oldest event, as JSON.
 //
 // runtime: borrowed. source: the handle of the session or job whose events are wanted, 0 for any. buffer: room for
@@ -383,8 +424,10 @@ KEEL_API keel_status KEEL_CALL keel_runtime_next_event(keel_runtime runtime, uin
 KEEL_API keel_status KEEL_CALL keel_runtime_devices(keel_runtime runtime, char *buffer, size_t capacity, size_t *needed,
     struct keel_error *error);
 
-// What memory the process uses, as JSON, in bytes: resident_bytes, and under "devices" a list of the CUDA devices, each
-// with its numbers where libkeel_cuda.so lies beside libkeel.
+// What memory the process uses, as JSON, in bytes: resident_bytes; under "host" what tensors hold and the most they held
+// (allocated_bytes, peak_allocated_bytes) and the cap_bytes of the runtime configuration, null without one, or null
+// where the process has an allocator of its own for libtorch; and under "devices" a list of the CUDA devices, each with
+// the same numbers and more where libkeel_cuda.so lies beside libkeel.
 //
 // runtime: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without
 // a NUL, nullable. error: nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
