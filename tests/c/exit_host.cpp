@@ -17,7 +17,7 @@ int32_t start_thread(keel_thread_work work, void *argument, void *) {
 keel::Job make(const std::string &kind, const std::string &directory, const keel::Runtime &runtime) {
   if (kind == "load") return keel::Model::load(runtime, directory);
   if (kind == "control") {
-    const keel::Session session = learning::control(runtime, 256, 2048);
+    const keel::Session session = learning::control(runtime, 256, 2048, 100);
     learning::play(session, 2048);
     return std::move(*session.update());
   }

@@ -33,14 +33,15 @@ inline keel::Batch rows(const keel::Runtime &runtime, int32_t kind, const char *
   return batch;
 }
 
-// A session whose network has `hidden` units; its actor has acted for an update of `steps` steps.
-inline keel::Session control(const keel::Runtime &runtime, int hidden, int steps) {
+// A session whose network has `hidden` units, and which updates from `steps` steps, `epochs` times.
+inline keel::Session control(const keel::Runtime &runtime, int hidden, int steps, int epochs) {
   const keel::Model network = keel::Model::create(
       runtime, R"({"config": {"model_type": "control", "hidden": [)" + std::to_string(hidden) +
                    R"(], "observations": [{"type": "vector", "name": "place", "size": 2}],
                    "actions": [{"type": "discrete", "name": "way", "choices": 2}]}})");
   keel::Session session = keel::Session::create(
-      runtime, R"({"algorithm": {"type": "control_ppo", "rollout_steps": )" + std::to_string(steps) + "}}");
+      runtime, R"({"algorithm": {"type": "control_ppo", "rollout_steps": )" + std::to_string(steps) +
+                   R"(, "minibatches": 2, "epochs": )" + std::to_string(epochs) + "}}");
   session.set_model(KEEL_ROLE_POLICY, network);
   return session;
 }

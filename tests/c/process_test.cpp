@@ -90,13 +90,15 @@ TEST(Process, IsToItsHostAsItWas) {
 
 TEST(Process, DoesNotGrowInAThousandCycles) {
   std::string printed;
-  EXPECT_EQ(run({NEIGHBOUR_HOST, "growth", ""}, printed), 0) << printed;
+  EXPECT_EQ(run({NEIGHBOUR_HOST, "growth", "1000"}, printed), 0) << printed;
 }
 
 TEST(Process, GrowthIsSeen) {
   std::string printed;
-  EXPECT_NE(run({NEIGHBOUR_HOST, "leak", ""}, printed), 0) << printed;
-  EXPECT_NE(printed.find("1100 live handles"), std::string::npos) << printed;
+  const int status = run({NEIGHBOUR_HOST, "leak", "30"}, printed);
+  ASSERT_TRUE(WIFEXITED(status)) << printed;
+  EXPECT_EQ(WEXITSTATUS(status), 1 + 4) << printed;
+  EXPECT_NE(printed.find("130 live handles"), std::string::npos) << printed;
 }
 
 TEST(Process, IsKilledInTheMiddleOfASave) {
