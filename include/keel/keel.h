@@ -27,7 +27,8 @@
 // reward, metrics, cancel) may be called while its job runs and does not wait for it. Long work is a job, driven in
 // one of three ways with the same result: keel_job_run (here, to the end), keel_job_pump (here, in pieces of a time
 // budget), keel_job_start (on a thread of keel's; look with keel_job_poll). Weights change for others only inside a
-// call of the host's. Callbacks come on the thread that drives the job; keel calls the host from no thread of its own.
+// call of the host's. Callbacks come on the thread that drives the job; keel calls the host from no thread of its own,
+// but for memory where the host gave an allocator.
 //
 // A host in short (error checks left out):
 //   keel_runtime_create(KEEL_ABI_VERSION, NULL, 0, &runtime, &error);
@@ -377,11 +378,13 @@ KEEL_API keel_status KEEL_CALL keel_build_info(char *buffer, size_t capacity, si
 //
 // header_abi: KEEL_ABI_VERSION of the header that the host was compiled against. json: the configuration "runtime",
 // copied; NULL with length 0 for the defaults. runtime: out, the caller ends it with keel_runtime_destroy. error:
-// nullable. Threads: any. Status: KEEL_E_VERSION, KEEL_E_CONFIG, KEEL_E_DEVICE. Since 0.1.
+// nullable. Threads: any. Status: KEEL_E_VERSION, KEEL_E_CONFIG, KEEL_E_DEVICE; KEEL_E_UNSUPPORTED: a cap on memory that
+// cannot be kept in this process. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_runtime_create(uint32_t header_abi, const char *json, size_t json_length,
     keel_runtime *runtime, struct keel_error *error);
 
-// Stops the jobs that run on keel's threads at their next slice and waits for those threads; afterwards none runs.
+// Stops the jobs that run on keel's threads at their next slice, and those that wait for one, and waits for the threads;
+// afterwards none runs. Of a host's threads, it waits until they have returned to the host.
 //
 // runtime: stays valid, but no job can be started on a thread again. timeout_us: how long to wait at most. error:
 // nullable. Threads: any. Status: KEEL_E_TIMEOUT: a slice still runs, call again. Since 0.1.
@@ -752,10 +755,11 @@ KEEL_API keel_status KEEL_CALL keel_session_metrics(keel_session session, char *
 // KEEL_E_CANCELLED, or the job's own error, again and again. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_job_run(keel_job job, struct keel_report *report, struct keel_error *error);
 
-// Hands the job to a thread of keel's. What it publishes appears with the next keel_job_poll or keel_job_wait.
+// Hands the job to a thread of keel's, or of keel_runtime_set_thread_starter. What it publishes appears with the next
+// keel_job_poll or keel_job_wait. Where as many jobs run as "learner_threads" allows, it waits for those started before.
 //
 // job: borrowed. error: nullable. Threads: any. Status: KEEL_E_CONCURRENT, KEEL_E_STATE: it would call the host back,
-// or the runtime was shut down. Since 0.1.
+// or the runtime was shut down; KEEL_E_CALLBACK: the host's starter refused. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_job_start(keel_job job, struct keel_error *error);
 
 // Drives the job on the calling thread for about budget_us microseconds: those slices that are expected to fit, at

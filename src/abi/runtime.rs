@@ -24,7 +24,8 @@ impl Noun for Runtime {
 ///
 /// header_abi: KEEL_ABI_VERSION of the header that the host was compiled against. json: the configuration "runtime",
 /// copied; NULL with length 0 for the defaults. runtime: out, the caller ends it with keel_runtime_destroy. error:
-/// nullable. Threads: any. Status: KEEL_E_VERSION, KEEL_E_CONFIG, KEEL_E_DEVICE. Since 0.1.
+/// nullable. Threads: any. Status: KEEL_E_VERSION, KEEL_E_CONFIG, KEEL_E_DEVICE; KEEL_E_UNSUPPORTED: a cap on memory that
+/// cannot be kept in this process. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_runtime_create(
     header_abi: u32,
@@ -42,7 +43,8 @@ pub unsafe extern "C" fn keel_runtime_create(
     })
 }
 
-/// Stops the jobs that run on keel's threads at their next slice and waits for those threads; afterwards none runs.
+/// Stops the jobs that run on keel's threads at their next slice, and those that wait for one, and waits for the threads;
+/// afterwards none runs. Of a host's threads, it waits until they have returned to the host.
 ///
 /// runtime: stays valid, but no job can be started on a thread again. timeout_us: how long to wait at most. error:
 /// nullable. Threads: any. Status: KEEL_E_TIMEOUT: a slice still runs, call again. Since 0.1.

@@ -101,6 +101,12 @@ TEST(Process, GrowthIsSeen) {
   EXPECT_NE(printed.find("130 live handles"), std::string::npos) << printed;
 }
 
+TEST(Process, KeepsItsTensorsInTheHostsMemory) {
+  std::string printed;
+  EXPECT_EQ(run({ALLOCATOR_HOST}, printed), 0) << printed;
+  EXPECT_EQ(printed, "");
+}
+
 TEST(Process, IsKilledInTheMiddleOfASave) {
   std::string folder = testing::TempDir() + "keel_kill_XXXXXX", printed;
   ASSERT_NE(mkdtemp(folder.data()), nullptr);
