@@ -13,7 +13,9 @@ use support::*;
 static ALONE: Mutex<()> = Mutex::new(());
 
 /// Takes the cap away at the end, however the test ends.
-struct Alone(#[allow(dead_code)] MutexGuard<'static, ()>);
+struct Alone {
+    _guard: MutexGuard<'static, ()>,
+}
 
 impl Drop for Alone {
     fn drop(&mut self) {
@@ -22,8 +24,8 @@ impl Drop for Alone {
 }
 
 fn alone() -> Alone {
-    let _ = keel::torch::initialise();
-    Alone(ALONE.lock().unwrap_or_else(PoisonError::into_inner))
+    keel::torch::initialise();
+    Alone { _guard: ALONE.lock().unwrap_or_else(PoisonError::into_inner) }
 }
 
 fn allocated() -> u64 {
