@@ -27,7 +27,8 @@
 // reward, metrics, cancel) may be called while its job runs and does not wait for it. Long work is a job, driven in
 // one of three ways with the same result: keel_job_run (here, to the end), keel_job_pump (here, in pieces of a time
 // budget), keel_job_start (on a thread of keel's; look with keel_job_poll). Weights change for others only inside a
-// call of the host's. Callbacks come on the thread that drives the job; keel calls the host from no thread of its own.
+// call of the host's. Callbacks come on the thread that drives the job; keel calls the host from no thread of its own,
+// but for memory where the host gave an allocator.
 //
 // A host in short (error checks left out):
 //   keel_runtime_create(KEEL_ABI_VERSION, NULL, 0, &runtime, &error);
@@ -280,6 +281,26 @@ typedef struct keel_error {
 // A runtime: the devices, keel's own threads, the events. Made by keel_runtime_create.
 typedef uint64_t keel_runtime;
 
+// What a thread of the host's is to call once, with the argument that came with it. It returns when no started job waits.
+typedef void (KEEL_CALL *keel_thread_work)(void *argument);
+
+// Has a thread of the host's call work(argument) soon, and returns 0 at once; or returns another number, and the job is not
+// started (KEEL_E_CALLBACK).
+//
+// work: called once, on a thread that libtorch's operators may use for long; a second call does nothing. argument: only
+// to be passed on. user_data: as it was given to keel_runtime_set_thread_starter. keel_runtime_shutdown and the end of
+// the process wait for work that was taken. A C++ exception that leaves the starter counts as a refusal.
+typedef int32_t (KEEL_CALL *keel_thread_starter)(keel_thread_work work, void *argument, void *user_data);
+
+// Memory of the host's for a tensor.
+//
+// size: bytes, above 0. alignment: a power of two, 64. user_data: as it was given to keel_process_set_allocator. Returns
+// NULL where there is none, which is KEEL_E_OUT_OF_MEMORY for the job, as a C++ exception that leaves it is.
+typedef void *(KEEL_CALL *keel_allocate)(size_t size, size_t alignment, void *user_data);
+
+// Takes back what a keel_allocate gave: memory, with the size that was asked for.
+typedef void (KEEL_CALL *keel_release)(void *memory, size_t size, void *user_data);
+
 // Long work as a plan of slices: loading, generating, updating, saving. Made by the calls that begin such work.
 typedef uint64_t keel_job;
 
@@ -357,15 +378,38 @@ KEEL_API keel_status KEEL_CALL keel_build_info(char *buffer, size_t capacity, si
 //
 // header_abi: KEEL_ABI_VERSION of the header that the host was compiled against. json: the configuration "runtime",
 // copied; NULL with length 0 for the defaults. runtime: out, the caller ends it with keel_runtime_destroy. error:
-// nullable. Threads: any. Status: KEEL_E_VERSION, KEEL_E_CONFIG, KEEL_E_DEVICE. Since 0.1.
+// nullable. Threads: any. Status: KEEL_E_VERSION, KEEL_E_CONFIG, KEEL_E_DEVICE; KEEL_E_UNSUPPORTED: a cap on memory that
+// cannot be kept in this process. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_runtime_create(uint32_t header_abi, const char *json, size_t json_length,
     keel_runtime *runtime, struct keel_error *error);
 
-// Stops the jobs that run on keel's threads at their next slice and waits for those threads; afterwards none runs.
+// Stops the jobs that run on keel's threads at their next slice, and those that wait for one, and waits for the threads;
+// afterwards none runs. Of a host's threads, it waits until they have returned to the host.
 //
 // runtime: stays valid, but no job can be started on a thread again. timeout_us: how long to wait at most. error:
 // nullable. Threads: any. Status: KEEL_E_TIMEOUT: a slice still runs, call again. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_runtime_shutdown(keel_runtime runtime, uint64_t timeout_us,
+    struct keel_error *error);
+
+// Sets, or with NULL removes, the host's way to provide the threads on which jobs run that are started from now on.
+// "learner_threads" of the configuration then says only how many jobs run at once; name, priority and CPUs are the
+// host's.
+//
+// runtime: changed. starter: called in keel_job_start, on its thread; nullable. user_data: given to starter as it is; a
+// started thread no longer needs it. error: nullable. Threads: any; a starter that another thread is calling may go on.
+// Status: no others. Since 0.1.
+KEEL_API keel_status KEEL_CALL keel_runtime_set_thread_starter(keel_runtime runtime, keel_thread_starter starter,
+    void *user_data, struct keel_error *error);
+
+// Has all tensors of the process in host memory live in the host's memory: libtorch asks these functions from then on.
+// Once, before the first keel_runtime_create. Not what keel's own code and libraries under libtorch allocate beside
+// tensors, nor files that are mapped.
+//
+// allocate: size bytes aligned to alignment, or NULL; each keeps its address and is called by any thread at any time, as
+// release is. release: takes back what allocate gave, with its size. Neither calls keel; the process may keep tensors to
+// its end. user_data: given to both as it is, valid as long. error: nullable. Threads: any. Status: KEEL_E_STATE: there
+// is a runtime already, or another allocator. Since 0.1.
+KEEL_API keel_status KEEL_CALL keel_process_set_allocator(keel_allocate allocate, keel_release release, void *user_data,
     struct keel_error *error);
 
 // Takes the oldest event, as JSON.
@@ -383,8 +427,10 @@ KEEL_API keel_status KEEL_CALL keel_runtime_next_event(keel_runtime runtime, uin
 KEEL_API keel_status KEEL_CALL keel_runtime_devices(keel_runtime runtime, char *buffer, size_t capacity, size_t *needed,
     struct keel_error *error);
 
-// What memory the process uses, as JSON, in bytes: resident_bytes, and under "devices" a list of the CUDA devices, each
-// with its numbers where libkeel_cuda.so lies beside libkeel.
+// What memory the process uses, as JSON, in bytes: resident_bytes; under "host" what tensors hold and the most they held
+// (allocated_bytes, peak_allocated_bytes) and the cap_bytes of the runtime configuration, null without one, or null
+// where the process has an allocator of its own for libtorch; and under "devices" a list of the CUDA devices, each with
+// the same numbers and more where libkeel_cuda.so lies beside libkeel.
 //
 // runtime: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without
 // a NUL, nullable. error: nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
@@ -709,10 +755,11 @@ KEEL_API keel_status KEEL_CALL keel_session_metrics(keel_session session, char *
 // KEEL_E_CANCELLED, or the job's own error, again and again. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_job_run(keel_job job, struct keel_report *report, struct keel_error *error);
 
-// Hands the job to a thread of keel's. What it publishes appears with the next keel_job_poll or keel_job_wait.
+// Hands the job to a thread of keel's, or of keel_runtime_set_thread_starter. What it publishes appears with the next
+// keel_job_poll or keel_job_wait. Where as many jobs run as "learner_threads" allows, it waits for those started before.
 //
 // job: borrowed. error: nullable. Threads: any. Status: KEEL_E_CONCURRENT, KEEL_E_STATE: it would call the host back,
-// or the runtime was shut down. Since 0.1.
+// or the runtime was shut down; KEEL_E_CALLBACK: the host's starter refused. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_job_start(keel_job job, struct keel_error *error);
 
 // Drives the job on the calling thread for about budget_us microseconds: those slices that are expected to fit, at

@@ -64,7 +64,18 @@ class Runtime : public detail::Handle<Runtime, keel_runtime_destroy> {
   Result<std::string> memory() const {
     return detail::text([&](auto... out) { return keel_runtime_memory(id_, out...); });
   }
+  // Started jobs run on threads that the host's starter provides; without one, on keel's own again.
+  Result<void> set_thread_starter(keel_thread_starter starter, void *user_data) const {
+    return detail::call(
+        [&](keel_error *error) { return keel_runtime_set_thread_starter(id_, starter, user_data, error); });
+  }
 };
+
+// Tensors in host memory live in the host's memory; before the first Runtime of the process.
+inline Result<void> set_allocator(keel_allocate allocate, keel_release release, void *user_data) {
+  return detail::call(
+      [&](keel_error *error) { return keel_process_set_allocator(allocate, release, user_data, error); });
+}
 
 class Batch : public detail::Handle<Batch, keel_batch_destroy> {
  public:

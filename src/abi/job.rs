@@ -40,10 +40,11 @@ pub unsafe extern "C" fn keel_job_run(job: keel_job, report: *mut keel_report, e
     })
 }
 
-/// Hands the job to a thread of keel's. What it publishes appears with the next keel_job_poll or keel_job_wait.
+/// Hands the job to a thread of keel's, or of keel_runtime_set_thread_starter. What it publishes appears with the next
+/// keel_job_poll or keel_job_wait. Where as many jobs run as "learner_threads" allows, it waits for those started before.
 ///
 /// job: borrowed. error: nullable. Threads: any. Status: KEEL_E_CONCURRENT, KEEL_E_STATE: it would call the host back,
-/// or the runtime was shut down. Since 0.1.
+/// or the runtime was shut down; KEEL_E_CALLBACK: the host's starter refused. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_job_start(job: keel_job, error: *mut keel_error) -> keel_status {
     guard!(error, { handle::get::<Job>("job", job)?.start() })

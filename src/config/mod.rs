@@ -31,7 +31,7 @@ pub use generate::Generate;
 pub use load::{Dtype, Load};
 pub use optimizer::{Optimizer, Schedule};
 pub use preset::Preset;
-pub use runtime::{CudaPolicy, Runtime};
+pub use runtime::{CudaPolicy, LearnerThreads, Memory, Priority, Runtime};
 
 use crate::error::{Error, Result};
 use schemars::JsonSchema;

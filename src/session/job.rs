@@ -10,7 +10,7 @@ use crate::data::Batch;
 use crate::error::{Error, Result, Status};
 use crate::model::{AnyModel, Tokenizer};
 use crate::telemetry::Event;
-use crate::torch::ThreadScope;
+use crate::torch::{self, ThreadScope};
 use parking_lot::{Condvar, Mutex};
 use std::collections::HashMap;
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -132,7 +132,8 @@ impl Job {
         self.drive(Some(budget))
     }
 
-    /// Hands the job to a thread of keel's own. What it publishes appears with the next `poll` or `wait`.
+    /// Hands the job to a thread of keel's own, or to the line for one. What it publishes appears with the next `poll` or
+    /// `wait`.
     pub fn start(self: &Arc<Self>) -> Result<()> {
         if self.calls_host {
             let message =
@@ -140,9 +141,10 @@ impl Job {
             return Err(Error::state(message));
         }
         let wheel = self.take_wheel()?;
-        self.runtime.spawn(move || {
+        torch::warm_up()?;
+        self.runtime.threads().start(self.key(), move || {
             if let Some(work) = wheel.0.work.lock().as_mut() {
-                let stopping = || wheel.0.runtime.stopping();
+                let stopping = || wheel.0.runtime.threads().stopping();
                 wheel.0.slices(work, Instant::now(), None, &stopping);
             }
         })
@@ -169,9 +171,10 @@ impl Job {
         self.poll()
     }
 
-    /// Ends the job before its next slice. What was applied stays; what was pushed is kept.
+    /// Ends the job before its next slice, or where it waits for a thread. What was applied stays; what was pushed is kept.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::SeqCst);
+        drop(self.runtime.threads().withdraw(self.key()));
         self.settle_idle();
     }
 
@@ -207,6 +210,11 @@ impl Job {
 
     pub fn model(&self) -> Result<AnyModel> {
         self.finished(|output| output.model.clone(), "model")
+    }
+
+    /// What tells this job from others that wait for a thread.
+    fn key(&self) -> usize {
+        std::ptr::from_ref(self) as usize
     }
 
     fn finished<T>(&self, take: impl Fn(&Output) -> Option<T>, what: &str) -> Result<T> {

@@ -29,6 +29,7 @@ mod scoring;
 mod shell;
 #[cfg(test)]
 mod tests;
+mod threads;
 mod trainee;
 mod update;
 
@@ -38,6 +39,7 @@ pub use config::Config;
 pub use job::{Job, Report, State};
 pub use learner::{AnySession, Learner};
 pub use runtime::Runtime;
+pub use threads::ThreadStarter;
 
 use self::core::Core;
 use crate::algorithm::Needs;

@@ -48,6 +48,13 @@ pub fn memory(device: usize) -> Option<Memory> {
     COMPANION.get()?.memory(i32::try_from(device).ok()?).ok()
 }
 
+/// Has libtorch take at most `bytes` of a device from now on; 0: all it wants.
+pub fn cap_memory(device: usize, bytes: u64) -> Result<()> {
+    let missing = || Error::new(Status::Unsupported, "/memory/device_bytes: needs libkeel_cuda.so beside libkeel");
+    let companion = COMPANION.get().ok_or_else(missing)?;
+    companion.cap_memory(i32::try_from(device).unwrap_or(-1), bytes)
+}
+
 /// A `cudaStream_t` of the host's; null is the one that libtorch uses anyway.
 #[derive(Clone, Copy)]
 pub struct Stream(pub *mut c_void);

@@ -1,7 +1,8 @@
 //! The C side of the shim (`shim/shim.h`), declared once, and its failures as errors.
 
-use super::callback::Reward;
+use super::callback::{Reward, StartThread, Work};
 use super::dlpack::DLManagedTensorVersioned;
+use super::memory::{Allocate, HostMemory, Release};
 use crate::error::{Error, Result, Status};
 use libc::{c_char, c_void};
 use std::ffi::CStr;
@@ -87,6 +88,22 @@ extern "C" {
         count: usize,
         user_data: *mut c_void,
         answer: *mut i32,
+        failure: *mut Failure,
+    ) -> i32;
+    pub fn shim_start_thread(
+        starter: StartThread,
+        work: Option<Work>,
+        argument: *mut c_void,
+        user_data: *mut c_void,
+        answer: *mut i32,
+        failure: *mut Failure,
+    ) -> i32;
+    pub fn shim_host_memory(memory: *mut HostMemory) -> i32;
+    pub fn shim_cap_host_memory(bytes: u64, failure: *mut Failure) -> i32;
+    pub fn shim_set_allocator(
+        allocate: Allocate,
+        release: Release,
+        user_data: *mut c_void,
         failure: *mut Failure,
     ) -> i32;
     pub fn shim_external(

@@ -1,8 +1,9 @@
 //! What tch lacks, behind a safe Rust face: a C++ shim over libtorch and what belongs to the whole process.
 //!
 //! Owns the optimiser step, gradient clipping and aliasing on flat tensors, the chunked language-model head, decode
-//! attention, generators with state, tensors over foreign memory, DLPack, host callbacks, the loading of CUDA, threads,
-//! warnings and the exit handler. Knows nothing of models, sessions or the C ABI. Every C++ entry ends in `catch(...)`.
+//! attention, generators with state, the counted memory of tensors, tensors over foreign memory, DLPack, host callbacks, the
+//! loading of CUDA, threads and their priority, warnings and the exit handler. Knows nothing of models, sessions or the C
+//! ABI. Every C++ entry ends in `catch(...)`.
 
 mod attention;
 pub mod callback;
@@ -16,8 +17,10 @@ mod generator;
 mod gradient;
 mod linear;
 mod log_probs;
+mod memory;
 mod optimizer;
 mod process;
+mod scheduling;
 mod threads;
 mod warnings;
 
@@ -29,7 +32,9 @@ pub use generator::Generator;
 pub use gradient::{clip_gradient, set_gradient};
 pub use linear::linear;
 pub use log_probs::token_log_probs;
+pub use memory::{cap_host_memory, host_memory, set_allocator, Allocate, HostMemory, Release};
 pub use optimizer::{adamw_at, fused_adamw, AdamW};
 pub use process::{initialise, library_directory, version};
+pub use scheduling::{Cpus, Priority};
 pub use threads::ThreadScope;
 pub use warnings::Silence;

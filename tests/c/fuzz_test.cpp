@@ -94,7 +94,7 @@ class Fuzz {
     // A DLPack tensor and a callback must be real ones, so they are NULL here; their own tests have them.
     if (one.type == "DLManagedTensorVersioned *") return 0;
     if (one.type == "DLManagedTensorVersioned *const *") return odd(2) ? 0 : from(no_tensors_);
-    if (one.name == "callback" || one.name == "user_data" || one.name == "stream") return 0;
+    if (one.function() || one.name == "user_data" || one.name == "stream") return 0;
     if (one.name == "header_abi") return odd(8) ? random_() : KEEL_ABI_VERSION;
     if (one.name == "timeout_us") return random_() % 1000;
     if (one.name == "offsets" && one.constant()) return odd(2) ? pointer(wild_) : 0;

@@ -163,6 +163,27 @@ std::vector<std::vector<double>> learned(const std::string &device, const std::s
   return all;
 }
 
+TEST_F(Gpu, ACapOnDeviceMemoryIsKeptAndCanBeRaised) {
+  const auto train = [] {
+    const keel::Model model = gpu::llama(runtime(), "cuda:0", 1024, 8, 64);
+    const keel::Session trainer = session(R"({"type": "sft", "batch_size": 4, "epochs": 0})", "cuda:0", model);
+    keel::Batch batch = keel::Batch::create(runtime(), KEEL_BATCH_DEMONSTRATIONS, 4);
+    batch.set("response", gpu::rows(4, 8, 1, 0));
+    trainer.push(batch);
+    trainer.step();
+  };
+  keel::Runtime::create(R"({"memory": {"device_bytes": 268435456}})");
+  EXPECT_NE(runtime().memory().find("\"cap_bytes\":268435456"), std::string::npos) << runtime().memory();
+  try {
+    train();
+    ADD_FAILURE() << "weights, gradients and moments of 400 MB fit into 256 MiB";
+  } catch (const keel::Exception &error) {
+    EXPECT_EQ(error.status(), KEEL_E_OUT_OF_MEMORY) << error.what();
+  }
+  keel::Runtime::create(R"({"memory": {"device_bytes": 0}})");
+  train();
+}
+
 TEST_F(Gpu, ControlPpoFollowsTheCpu) {
   const auto cpu = learned("cpu", ""), device = learned("cuda:0", ""), off = learned("cuda:0", R"(, "graph": "off")");
   for (size_t update = 0; update < cpu.size(); ++update) {

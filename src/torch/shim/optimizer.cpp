@@ -45,6 +45,7 @@ int32_t shim_fused_adamw(const AdamW* rule, at::Tensor* parameter, at::Tensor* g
                          at::Tensor* second_moment, at::Tensor* step, keel::Failure* failure) {
     SHIM_TRY(failure, {
         at::NoGradGuard guard;
+        const keel::Uncapped whole;  // a cap on memory breaks off no step: it needs a few bytes
         TORCH_CHECK(step->device() == parameter->device(), "fused_adamw: expected the step on ", parameter->device(),
                     ", got ", step->device());
         step->add_(1);
@@ -59,6 +60,7 @@ int32_t shim_adamw_at(const AdamW* rule, at::Tensor* rate, at::Tensor* parameter
                       at::Tensor* first_moment, at::Tensor* second_moment, at::Tensor* step, keel::Failure* failure) {
     SHIM_TRY(failure, {
         at::NoGradGuard guard;
+        const keel::Uncapped whole;  // a cap on memory breaks off no step: it needs a few bytes
         TORCH_CHECK(step->device() == parameter->device() && rate->device() == parameter->device(),
                     "adamw_at: expected the step and the rate on ", parameter->device());
         at::_fused_adamw_({*parameter}, {*gradient}, {*first_moment}, {*second_moment}, {}, {*step}, *rate, rule->beta1,

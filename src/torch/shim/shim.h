@@ -25,6 +25,15 @@ inline int32_t fail(Failure* failure, Outcome outcome, const char* sentence) noe
     return outcome;
 }
 
+// Counts libtorch's tensors on the host from now on, unless the process has chosen an allocator of its own. Once.
+void install_allocator();
+
+// While it lives, what this thread allocates is counted and not refused.
+struct Uncapped {
+    Uncapped();
+    ~Uncapped();
+};
+
 }  // namespace keel
 
 struct DLManagedTensorVersioned;
@@ -58,6 +67,17 @@ int32_t shim_set_threads(int32_t threads, keel::Failure* failure);
 int32_t shim_at_exit(void (*handler)(), keel::Failure* failure);
 int32_t shim_reward(int32_t (*function)(uint64_t, float*, size_t, void*), uint64_t rollouts, float* rewards,
                     size_t count, void* user_data, int32_t* answer, keel::Failure* failure);
+int32_t shim_start_thread(int32_t (*starter)(void (*)(void*), void*, void*), void (*work)(void*), void* argument,
+                          void* user_data, int32_t* answer, keel::Failure* failure);
+
+// allocator.cpp
+struct HostMemory {
+    uint64_t allocated, peak_allocated, cap;
+};
+int32_t shim_host_memory(HostMemory* memory);
+int32_t shim_cap_host_memory(uint64_t bytes, keel::Failure* failure);
+int32_t shim_set_allocator(void* (*allocate)(size_t, size_t, void*), void (*release)(void*, size_t, void*),
+                           void* user_data, keel::Failure* failure);
 
 // optimizer.cpp
 struct AdamW {
