@@ -762,8 +762,10 @@ KEEL_API keel_status KEEL_CALL keel_job_run(keel_job job, struct keel_report *re
 // or the runtime was shut down; KEEL_E_CALLBACK: the host's starter refused. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_job_start(keel_job job, struct keel_error *error);
 
-// Drives the job on the calling thread for about budget_us microseconds: those slices that are expected to fit, at
-// least one.
+// Drives the job on the calling thread for about budget_us microseconds: those slices that are expected to fit by what
+// slices of their kind took before, at least one. A kind that was never measured counts as the whole budget, so it begins
+// a call. A slice of a language model is one block of one micro-batch, one tile of the head, a part of the optimiser step
+// or a token of every row; {"micro_batch_tokens": 1} makes every sequence a micro-batch of its own, for the shortest slices.
 //
 // job: borrowed. budget_us: 0 for a single slice. report: out, nullable, written also on failure. error: nullable.
 // Threads: any, one driver at a time. Status: KEEL_PENDING: call again; KEEL_NEED_DATA as in keel_job_run;
@@ -784,6 +786,13 @@ KEEL_API keel_status KEEL_CALL keel_job_poll(keel_job job, struct keel_report *r
 // Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_job_wait(keel_job job, uint64_t timeout_us, struct keel_report *report,
     struct keel_error *error);
+
+// How far the job is and what it is at: a share of its slices in [0, 1], and a few words, such as "score reference 3/8".
+//
+// job: borrowed. progress: out, nullable. buffer, capacity: where the words go. needed: out, nullable: their bytes.
+// error: nullable. Threads: any; waits for no slice. Status: KEEL_E_CAPACITY: the words are longer. Since 0.1.
+KEEL_API keel_status KEEL_CALL keel_job_progress(keel_job job, float *progress, char *buffer, size_t capacity,
+    size_t *needed, struct keel_error *error);
 
 // Ends the job before its next slice. Optimiser steps that were applied stay; rows that were pushed stay.
 //

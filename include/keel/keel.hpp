@@ -210,6 +210,10 @@ class Job : public detail::Handle<Job, keel_job_destroy> {
   Result<Report> wait(Microseconds timeout) const {
     return report([&](auto... out) { return keel_job_wait(id_, detail::count(timeout), out...); });
   }
+  // What the job is at, in a few words; how far it is stands in its reports.
+  Result<std::string> stage() const {
+    return detail::text([&](auto... out) { return keel_job_progress(id_, nullptr, out...); });
+  }
   Result<void> cancel() const {
     return detail::call([&](keel_error *error) { return keel_job_cancel(id_, error); });
   }

@@ -5,8 +5,9 @@ use super::handle::{self, Noun, Type};
 use super::model::keel_model;
 use super::report::{keel_report, ReportOut};
 use super::status::{keel_error, keel_status};
-use super::text::Out;
+use super::text::{self, Out};
 use crate::session::Job;
+use std::ffi::c_char;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,8 +51,10 @@ pub unsafe extern "C" fn keel_job_start(job: keel_job, error: *mut keel_error) -
     guard!(error, { handle::get::<Job>("job", job)?.start() })
 }
 
-/// Drives the job on the calling thread for about budget_us microseconds: those slices that are expected to fit, at
-/// least one.
+/// Drives the job on the calling thread for about budget_us microseconds: those slices that are expected to fit by what
+/// slices of their kind took before, at least one. A kind that was never measured counts as the whole budget, so it begins
+/// a call. A slice of a language model is one block of one micro-batch, one tile of the head, a part of the optimiser step
+/// or a token of every row; {"micro_batch_tokens": 1} makes every sequence a micro-batch of its own, for the shortest slices.
 ///
 /// job: borrowed. budget_us: 0 for a single slice. report: out, nullable, written also on failure. error: nullable.
 /// Threads: any, one driver at a time. Status: KEEL_PENDING: call again; KEEL_NEED_DATA as in keel_job_run;
@@ -99,6 +102,27 @@ pub unsafe extern "C" fn keel_job_wait(
         let report = ReportOut::new(report)?;
         let job = handle::get::<Job>("job", job)?;
         report.write(job.wait(Duration::from_micros(timeout_us)), &job)
+    })
+}
+
+/// How far the job is and what it is at: a share of its slices in [0, 1], and a few words, such as "score reference 3/8".
+///
+/// job: borrowed. progress: out, nullable. buffer, capacity: where the words go. needed: out, nullable: their bytes.
+/// error: nullable. Threads: any; waits for no slice. Status: KEEL_E_CAPACITY: the words are longer. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_job_progress(
+    job: keel_job,
+    progress: *mut f32,
+    buffer: *mut c_char,
+    capacity: usize,
+    needed: *mut usize,
+    error: *mut keel_error,
+) -> keel_status {
+    guard!(error, {
+        let job = handle::get::<Job>("job", job)?;
+        text::write(&job.stage().to_string(), buffer, capacity, needed)?;
+        Out::optional(progress).write(job.report().progress);
+        Ok(())
     })
 }
 

@@ -53,8 +53,9 @@ pub(super) struct Checkpoint {
 
 impl Checkpoint {
     fn of(session: &Session) -> Result<Checkpoint> {
-        let core = session.core().lock();
+        let mut core = session.core().lock();
         session.check_whole()?;
+        core.settle(session.writing())?;
         let trainee = core.trainee()?;
         let mut buffer = session.buffer().lock().clone();
         buffer.count_from(trainee.model.weights().version);
@@ -219,7 +220,7 @@ impl Checkpoint {
         let mut algorithm = session.config().algorithm.build()?;
         algorithm.set_state(&self.state.algorithm)?;
         core.trainee_mut()?.set_tensors(&|name| self.tensor(name))?;
-        core.algorithm = algorithm;
+        (core.algorithm, core.stepping) = (algorithm, None);
         (core.reference, core.reward) = (reference, reward);
         (core.updates, core.optimizer_steps) = (self.state.updates, self.state.optimizer_steps);
         model.raise_version(self.state.policy_version);

@@ -3,7 +3,8 @@
 //! One driver at a time; a second one gets `Concurrent` and nothing happens. A failure stays on the job. What a plan
 //! publishes, it publishes in `settle`, which runs only inside a call that the host makes.
 
-use super::plan::{Ending, Output, Plan, Whole};
+use super::forecast::Forecast;
+use super::plan::{Ending, Output, Plan, Stage, Whole};
 use super::Runtime;
 use crate::config;
 use crate::data::Batch;
@@ -12,7 +13,6 @@ use crate::model::{AnyModel, Tokenizer};
 use crate::telemetry::Event;
 use crate::torch::{self, ThreadScope};
 use parking_lot::{Condvar, Mutex};
-use std::collections::HashMap;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -45,13 +45,14 @@ struct Work {
     plan: Box<dyn Plan>,
     /// How the slices ended, until a call of the host settles it: `false` is cancelled.
     ended: Option<Result<bool>>,
-    durations: HashMap<&'static str, Duration>,
+    forecast: Forecast,
     worked: Duration,
 }
 
 /// What everybody may look at, at any time.
 struct Standing {
     report: Report,
+    stage: Stage,
     outcome: Option<Result<Output>>,
 }
 
@@ -88,6 +89,7 @@ impl Job {
             optimizer_steps: 0,
             progress: 0.0,
         };
+        let stage = plan.stage();
         Arc::new(Job {
             source: AtomicU64::new(0),
             runtime: runtime.clone(),
@@ -95,8 +97,8 @@ impl Job {
             cancelled: AtomicBool::new(false),
             wheel: Mutex::new(false),
             free: Condvar::new(),
-            work: Mutex::new(Some(Work { plan, ended: None, durations: HashMap::new(), worked: Duration::ZERO })),
-            standing: Mutex::new(Standing { report, outcome: None }),
+            work: Mutex::new(Some(Work { plan, ended: None, forecast: Forecast::default(), worked: Duration::ZERO })),
+            standing: Mutex::new(Standing { report, stage, outcome: None }),
         })
     }
 
@@ -127,7 +129,7 @@ impl Job {
     }
 
     /// Drives the job on the calling thread for about `budget`: those slices that fit by their own measurements, at
-    /// least one.
+    /// least one. A kind of slice that was never measured counts as the whole budget: it is done first or not at all.
     pub fn pump(self: &Arc<Self>, budget: Duration) -> Result<Report> {
         self.drive(Some(budget))
     }
@@ -191,6 +193,11 @@ impl Job {
     /// Where the job stands, also when it failed.
     pub fn report(&self) -> Report {
         self.standing.lock().report
+    }
+
+    /// What the job is at, or was when it ended.
+    pub fn stage(&self) -> Stage {
+        self.standing.lock().stage
     }
 
     /// The error that ended the job; cancelled counts.
@@ -270,8 +277,10 @@ impl Job {
                 break;
             }
             let kind = work.plan.next();
-            let expected = work.durations.get(kind).copied().unwrap_or_default();
-            if budget.is_some_and(|budget| !first && started.elapsed() + expected > budget) {
+            let amount = work.plan.amount();
+            let expected = work.forecast.expect(kind, amount);
+            let fits = |budget| expected.is_some_and(|expected| started.elapsed() + expected <= budget);
+            if budget.is_some_and(|budget| !first && !fits(budget)) {
                 break;
             }
             first = false;
@@ -282,9 +291,11 @@ impl Job {
                 Err(Error::from_panic(panic.as_ref()).within(kind))
             });
             let took = began.elapsed();
-            work.durations.insert(kind, took);
+            work.forecast.learn(kind, amount, took);
             work.worked += took;
             self.note(work.plan.as_ref(), took, started.elapsed());
+            let source = self.source.load(Ordering::Relaxed);
+            work.plan.events(source).into_iter().for_each(|event| self.runtime.events().push(source, event));
             work.ended = match last {
                 Ok(false) => None,
                 Ok(true) => Some(Ok(true)),
@@ -294,12 +305,14 @@ impl Job {
     }
 
     fn note(&self, plan: &dyn Plan, took: Duration, elapsed: Duration) {
-        let report = &mut self.standing.lock().report;
+        let mut standing = self.standing.lock();
+        standing.stage = plan.stage();
+        let report = &mut standing.report;
         report.slices += 1;
         report.elapsed_us = microseconds(elapsed);
         report.longest_slice_us = report.longest_slice_us.max(microseconds(took));
         report.optimizer_steps = plan.optimizer_steps();
-        report.progress = plan.progress();
+        report.progress = report.progress.max(plan.progress());
     }
 
     /// Settles the job unless somebody drives it.

@@ -12,6 +12,7 @@ mod config;
 pub mod control;
 mod core;
 mod evaluation;
+mod forecast;
 mod gather;
 mod intake;
 mod job;
@@ -27,6 +28,7 @@ mod runtime;
 mod sampler;
 mod scoring;
 mod shell;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod threads;
@@ -38,6 +40,7 @@ pub use callback::RewardCallback;
 pub use config::Config;
 pub use job::{Job, Report, State};
 pub use learner::{AnySession, Learner};
+pub use plan::Stage;
 pub use runtime::Runtime;
 pub use threads::ThreadStarter;
 

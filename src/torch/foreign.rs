@@ -31,6 +31,12 @@ pub struct CGenerator {
     _private: [u8; 0],
 }
 
+/// The head on its way through its tiles.
+#[repr(C)]
+pub struct CHead {
+    _private: [u8; 0],
+}
+
 extern "C" {
     pub fn shim_initialise(failure: *mut Failure) -> i32;
     pub fn shim_version() -> *const c_char;
@@ -59,6 +65,13 @@ extern "C" {
         failure: *mut Failure,
     ) -> i32;
     pub fn shim_clip_gradient(gradient: *const C_tensor, max_norm: f64, norm: *mut f64, failure: *mut Failure) -> i32;
+    pub fn shim_add_squares(part: *const C_tensor, squares: *mut f64, failure: *mut Failure) -> i32;
+    pub fn shim_backward(
+        outputs: *const *const C_tensor,
+        gradients: *const *const C_tensor,
+        count: usize,
+        failure: *mut Failure,
+    ) -> i32;
     pub fn shim_set_gradient(parameter: *const C_tensor, gradient: *const C_tensor, failure: *mut Failure) -> i32;
     pub fn shim_token_log_probs(
         hidden: *const C_tensor,
@@ -70,6 +83,32 @@ extern "C" {
         entropies: *mut *mut C_tensor,
         failure: *mut Failure,
     ) -> i32;
+    pub fn shim_head_create(
+        hidden: *const C_tensor,
+        head: *const C_tensor,
+        targets: *const C_tensor,
+        temperature: f64,
+        tile_bytes: usize,
+        pass: *mut *mut CHead,
+        tiles: *mut usize,
+        failure: *mut Failure,
+    ) -> i32;
+    pub fn shim_head_destroy(pass: *mut CHead);
+    pub fn shim_head_read(pass: *mut CHead, tile: usize, failure: *mut Failure) -> i32;
+    pub fn shim_head_results(
+        pass: *mut CHead,
+        log_probs: *mut *mut C_tensor,
+        entropies: *mut *mut C_tensor,
+        failure: *mut Failure,
+    ) -> i32;
+    pub fn shim_head_turn(
+        pass: *mut CHead,
+        log_probs: *const C_tensor,
+        entropies: *const C_tensor,
+        failure: *mut Failure,
+    ) -> i32;
+    pub fn shim_head_walk(pass: *mut CHead, tile: usize, head_gradient: *const C_tensor, failure: *mut Failure) -> i32;
+    pub fn shim_head_hidden_gradient(pass: *const CHead, gradient: *mut *mut C_tensor, failure: *mut Failure) -> i32;
     pub fn shim_decode_attention(
         query: *const C_tensor,
         keys: *const C_tensor,

@@ -36,6 +36,10 @@ struct Uncapped {
 
 }  // namespace keel
 
+namespace keel {
+struct HeadPass;
+}
+
 struct DLManagedTensorVersioned;
 
 #define SHIM_TRY(failure, ...)                                                         \
@@ -88,12 +92,25 @@ int32_t shim_fused_adamw(const AdamW* rule, at::Tensor* parameter, at::Tensor* g
 int32_t shim_adamw_at(const AdamW* rule, at::Tensor* rate, at::Tensor* parameter, at::Tensor* gradient,
                       at::Tensor* first_moment, at::Tensor* second_moment, at::Tensor* step, keel::Failure* failure);
 int32_t shim_clip_gradient(at::Tensor* gradient, double max_norm, double* norm, keel::Failure* failure);
+int32_t shim_add_squares(const at::Tensor* part, double* squares, keel::Failure* failure);
 int32_t shim_set_gradient(at::Tensor* parameter, const at::Tensor* gradient, keel::Failure* failure);
+int32_t shim_backward(const at::Tensor* const* outputs, const at::Tensor* const* gradients, size_t count,
+                      keel::Failure* failure);
 
 // log_probs.cpp
 int32_t shim_token_log_probs(const at::Tensor* hidden, const at::Tensor* head, const at::Tensor* targets,
                              double temperature, size_t tile_bytes, at::Tensor** log_probs, at::Tensor** entropies,
                              keel::Failure* failure);
+int32_t shim_head_create(const at::Tensor* hidden, const at::Tensor* head, const at::Tensor* targets,
+                         double temperature, size_t tile_bytes, keel::HeadPass** pass, size_t* tiles,
+                         keel::Failure* failure);
+void shim_head_destroy(keel::HeadPass* pass);
+int32_t shim_head_read(keel::HeadPass* pass, size_t tile, keel::Failure* failure);
+int32_t shim_head_results(keel::HeadPass* pass, at::Tensor** log_probs, at::Tensor** entropies, keel::Failure* failure);
+int32_t shim_head_turn(keel::HeadPass* pass, const at::Tensor* log_probs, const at::Tensor* entropies,
+                       keel::Failure* failure);
+int32_t shim_head_walk(keel::HeadPass* pass, size_t tile, at::Tensor* head_gradient, keel::Failure* failure);
+int32_t shim_head_hidden_gradient(const keel::HeadPass* pass, at::Tensor** gradient, keel::Failure* failure);
 
 // attention.cpp
 int32_t shim_decode_attention(const at::Tensor* query, const at::Tensor* keys, const at::Tensor* values,
