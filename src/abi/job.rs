@@ -26,10 +26,10 @@ impl Noun for Job {
     }
 }
 
-/// Drives the job to its end on the calling thread.
+/// Drives the job to its end on the calling thread, or to where its session is paused.
 ///
 /// job: borrowed. report: out, nullable, written also on failure. error: nullable. Threads: any, one driver at a time.
-/// Status: KEEL_NEED_DATA: an update for which the host's rewards left too few rows, which all stay; KEEL_E_CONCURRENT,
+/// Status: KEEL_PENDING: the session is paused, call again when it is resumed; KEEL_NEED_DATA: an update for which the host's rewards left too few rows, which all stay; KEEL_E_CONCURRENT,
 /// KEEL_E_CANCELLED, or the job's own error, again and again. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_job_run(job: keel_job, report: *mut keel_report, error: *mut keel_error) -> keel_status {
@@ -50,7 +50,7 @@ pub unsafe extern "C" fn keel_job_start(job: keel_job, error: *mut keel_error) -
 }
 
 /// Drives the job on the calling thread for about budget_us microseconds: those slices that are expected to fit, at
-/// least one.
+/// least one unless its session is paused.
 ///
 /// job: borrowed. budget_us: 0 for a single slice. report: out, nullable, written also on failure. error: nullable.
 /// Threads: any, one driver at a time. Status: KEEL_PENDING: call again; KEEL_NEED_DATA as in keel_job_run;

@@ -4,8 +4,9 @@ use super::buffer::Row;
 use super::gather::Gathered;
 use super::reference::Reference;
 use super::scoring::Scored;
+use super::snapshot::Snapshots;
 use super::trainee::Trainee;
-use crate::algorithm::{Algorithm, Columns};
+use crate::algorithm::{Algorithm, Columns, Config};
 use crate::error::{Error, Result};
 use crate::model::{Model, Transformer, ValueModel};
 use std::sync::Arc;
@@ -33,11 +34,28 @@ pub(super) struct Core {
     pub value: Option<Arc<Model>>,
     pub updates: u64,
     pub optimizer_steps: u64,
+    /// How many of them were made when the model was published last.
+    pub published: u64,
+    /// Parameters of the versions that are kept, in host memory.
+    pub kept: Snapshots<Tensor>,
+    /// Settings of the method before and after a change that waits for the next optimiser step.
+    pub next: Option<[Config; 2]>,
 }
 
 impl Core {
     pub fn new(algorithm: Box<dyn Algorithm>) -> Self {
-        Core { algorithm, trainee: None, reference: None, reward: None, value: None, updates: 0, optimizer_steps: 0 }
+        Core {
+            algorithm,
+            trainee: None,
+            reference: None,
+            reward: None,
+            value: None,
+            updates: 0,
+            optimizer_steps: 0,
+            published: 0,
+            kept: Snapshots::default(),
+            next: None,
+        }
     }
 
     /// Rows as the algorithm sees them.

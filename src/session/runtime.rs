@@ -1,5 +1,6 @@
 //! The process-wide part: the decision about CUDA, keel's own threads and their end, the queue of events.
 
+use super::pause::wake;
 use super::Job;
 use crate::config::{self, CudaPolicy, DeviceName};
 use crate::error::{Error, Result, Status};
@@ -26,6 +27,7 @@ struct Threads {
 extern "C" fn stop_for_exit() {
     let mut running = THREADS.running.lock();
     THREADS.exiting.store(true, Ordering::SeqCst);
+    wake();
     while *running > 0 {
         THREADS.ended.wait(&mut running);
     }
@@ -65,6 +67,7 @@ impl Runtime {
     pub fn shutdown(&self, timeout: Duration) -> Result<()> {
         let mut threads = self.threads.lock();
         self.stopping.store(true, Ordering::SeqCst);
+        wake();
         let deadline = Instant::now().checked_add(timeout);
         while *threads > 0 {
             let expired = match deadline {

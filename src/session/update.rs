@@ -14,7 +14,7 @@ use super::plan::{Ending, Output, Plan};
 use super::record::Measurements;
 use super::sampler::rollout_batch;
 use super::scoring::{score_options, Scored, Scoring};
-use super::Session;
+use super::{Config, Session};
 use crate::algorithm::{Columns, MixedStep, Regime};
 use crate::error::{Error, Result, Status};
 use std::collections::{HashMap, VecDeque};
@@ -39,6 +39,8 @@ enum Slice {
 
 pub(super) struct Update {
     session: Arc<Session>,
+    /// What holds for the optimiser step in progress.
+    config: Arc<Config>,
     selection: Selection,
     regime: Regime,
     gathered: Arc<Gathered>,
@@ -63,6 +65,7 @@ impl Update {
         let gathered = Arc::new(core.gathered(Vec::new()));
         let mut update = Update {
             session: session.clone(),
+            config: session.config(),
             regime: core.algorithm.regime(),
             scoring: Scoring::new(session, core, &gathered)?,
             gathered,
@@ -86,7 +89,7 @@ impl Update {
         let (needs, session) = (core.algorithm.needs(), &self.session);
         self.gathered = Arc::new(core.gathered(admitted.rows));
         self.scoring = Scoring::new(session, core, &self.gathered)?;
-        let orders = Minibatch::orders(self.regime, self.gathered.rows.len(), session.config().seed, core.updates);
+        let orders = Minibatch::orders(self.regime, self.gathered.rows.len(), session.seed, core.updates);
         let tokens = session.config().micro_batch_tokens as usize;
         self.minibatches = orders.into_iter().map(|rows| Minibatch::new(&self.gathered, rows, tokens)).collect();
         let unrewarded = needs.rewards > 0 && self.gathered.rows.iter().any(|row| row.reward.is_none());
@@ -131,6 +134,11 @@ impl Update {
         }
         let session = self.session.clone();
         let mut core = session.core().lock();
+        let within = matches!(slice, Slice::Forward(..) | Slice::Loss(_) | Slice::Backward(..) | Slice::Step { .. });
+        if !within {
+            core.renew();
+            self.config = session.config();
+        }
         match slice {
             Slice::Rewards => Ok(()),
             Slice::Score(whose, chunk) => {
@@ -212,7 +220,7 @@ impl Update {
 
     fn step(&mut self, core: &mut Core, values: bool) -> Result<()> {
         let optimization = Optimization {
-            optimizer: &self.session.config().optimizer,
+            optimizer: &self.config.optimizer,
             step: core.optimizer_steps,
             update: core.updates,
             value_warmup: core.algorithm.value_warmup(),
@@ -229,7 +237,7 @@ impl Update {
     }
 
     fn complete(&mut self, core: &mut Core) -> Result<()> {
-        let version = core.trainee()?.publish()?;
+        let version = self.session.publish_from(core)?;
         self.measured.note("policy/version", version as f64);
         let values = self.measured.values();
         core.algorithm.finish(&|name| values.get(name).copied(), self.gathered.rows.len());
@@ -291,11 +299,12 @@ impl Plan for Update {
         let session = self.session.clone();
         let mut core = session.core().lock();
         session.buffer().lock().taken.clear();
+        core.renew();
         match ending {
             Ending::Complete if self.needs_data => return Ok(Output { needs_data: true, ..Output::default() }),
             Ending::Complete => self.complete(&mut core)?,
             Ending::Cancelled | Ending::Failed if self.steps > 0 && session.check_poisoned().is_ok() => {
-                core.trainee()?.publish()?;
+                session.publish_from(&mut core)?;
             }
             Ending::Cancelled | Ending::Failed => {}
         }

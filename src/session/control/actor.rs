@@ -28,6 +28,9 @@ pub struct Act {
 
 /// Memory of one call, kept for the next.
 struct Desk {
+    policy: Arc<Policy>,
+    /// Policies that had taken the place of others by then.
+    swaps: u64,
     published: Arc<Published>,
     observations: Vec<f32>,
     normalized: Vec<f32>,
@@ -73,6 +76,8 @@ impl Actor {
 
     fn sit(session: &Arc<ControlSession>, policy: Arc<Policy>, seat: Seat) -> Result<Arc<Actor>> {
         let desk = Desk {
+            policy: policy.clone(),
+            swaps: 0,
             published: policy.published(),
             observations: Vec::new(),
             normalized: Vec::new(),
@@ -114,18 +119,19 @@ impl Actor {
             return Err(Error::argument("flags: expected KEEL_ACT_GREEDY or KEEL_ACT_GIVEN, got both"));
         }
         let mut desk = self.desk()?;
-        let spec = self.policy.spec().clone();
+        let policy = desk.policy.clone();
+        let spec = policy.spec().clone();
         let (count, actions_width, choices) = (slots.len(), spec.actions, spec.choices);
         records("observations", count, spec.observation_bytes, observations.len())?;
         records("actions", count, spec.action_bytes, actions.len())?;
         desk.check_slots(slots)?;
-        desk.fit(count, &self.policy);
+        desk.fit(count, &policy);
         desk.read(&spec, slots, observations, how.given.then_some(&*actions))?;
         let mut recording = self.seat.recording.lock();
         self.check_turn(&recording, slots, how)?;
         let evenly = self.session.explores.load(Ordering::Acquire);
-        desk.choose(&self.policy, slots, how, evenly, &recording, self.stream(how))?;
-        let longest = self.session.method.sequence_length();
+        desk.choose(&policy, slots, how, evenly, &recording, self.stream(how))?;
+        let (longest, version) = (self.session.method.sequence_length(), desk.published.version);
         for (row, slot) in slots.iter().enumerate() {
             let action = &desk.actions[row * actions_width..(row + 1) * actions_width];
             if !how.given {
@@ -142,7 +148,7 @@ impl Actor {
                 recording.slots[slot].draws += u64::from(!how.greedy && !how.given);
                 let observation = &desk.observations[row * spec.inputs..(row + 1) * spec.inputs];
                 let legal = &desk.legal[row * choices..(row + 1) * choices];
-                let step = recording.act(slot, observation, legal, action, desk.log_probs[row]);
+                let step = recording.act(slot, observation, legal, action, desk.log_probs[row], version);
                 recording.states.record(slot, after, step, longest);
             }
         }
@@ -200,7 +206,8 @@ impl Actor {
             return Err(Error::new(Status::NonFinite, format!("rewards: expected finite numbers, got {reward}")));
         }
         desk.check_slots(slots)?;
-        desk.fit(truncated.max(1), &self.policy);
+        let policy = desk.policy.clone();
+        desk.fit(truncated.max(1), &policy);
         for (row, record) in finals.chunks_exact(spec.observation_bytes).enumerate() {
             let inputs = &mut desk.observations[row * spec.inputs..(row + 1) * spec.inputs];
             spec.read_observation(record, inputs, None).map_err(|error| error.within("final_observations"))?;
@@ -226,16 +233,31 @@ impl Actor {
     /// What numbers the draws of all its slots; those that leave no trace have numbers of their own.
     fn stream(&self, how: Act) -> Key {
         let apart = u64::from(how.unrecorded || self.seat.is_apart()) << 63;
-        Key { seed: self.session.config().seed, stream: apart | self.seat.place << 32, counter: 0 }
+        Key { seed: self.session.seed, stream: apart | self.seat.place << 32, counter: 0 }
     }
 
     fn desk(&self) -> Result<MutexGuard<'_, Desk>> {
         let desk = self.desk.try_lock();
-        desk.ok_or_else(|| Error::new(Status::Concurrent, "actor: another thread is in a call of it; one at a time"))
+        let busy = || Error::new(Status::Concurrent, "actor: another thread is in a call of it; one at a time");
+        let mut desk = desk.ok_or_else(busy)?;
+        let swaps = self.session.swaps.load(Ordering::Acquire);
+        if desk.swaps != swaps {
+            desk.turn_to(self.session.policy()?);
+            desk.swaps = swaps;
+        }
+        Ok(desk)
     }
 }
 
 impl Desk {
+    /// Acts from now on by a policy that reads and decides the same.
+    fn turn_to(&mut self, policy: Arc<Policy>) {
+        self.published = policy.published();
+        self.scratch = Scratch::new(policy.network());
+        self.encoding = policy.encoder().map(EncoderScratch::new);
+        self.policy = policy;
+    }
+
     /// Refuses slots that are out of range or there twice.
     fn check_slots(&mut self, slots: &[u32]) -> Result<()> {
         self.call += 1;
