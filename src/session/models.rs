@@ -87,6 +87,9 @@ impl Session {
     }
 
     fn set_trained(&self, core: &mut Core, model: Arc<Model>) -> Result<()> {
+        if core.trainee.is_some() && self.trained_role() == Role::Reward {
+            return Err(Error::state("role: the session has a reward model in training already"));
+        }
         self.check_vocabulary(core, self.trained_role(), &model)?;
         let model = match (self.trained_role(), model.architecture().scores()) {
             (Role::Reward, 0) => Arc::new(model.with_scores(&self.scores, self.seed)?),

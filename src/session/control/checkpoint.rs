@@ -6,6 +6,7 @@ use super::course::Saved;
 use super::recording::Recording;
 use super::trained::Trained;
 use super::ControlSession;
+use crate::algorithm;
 use crate::config as settings;
 use crate::error::{Error, Result, Status};
 use crate::model::control::Spec;
@@ -199,6 +200,10 @@ pub(super) fn read(path: &Path) -> Result<Checkpoint> {
 /// FNV-1a over all that decides the session's future, beside its configuration; what only reports does not count.
 pub(super) fn state_hash(session: &ControlSession) -> Result<u64> {
     let Checkpoint { state, saved, recordings } = Checkpoint::of(session)?;
+    let recordings: Vec<Recording> = match &state.config.algorithm {
+        algorithm::Config::ControlPpo(config) if config.max_staleness.is_some() => recordings,
+        _ => recordings.into_iter().map(Recording::without_versions).collect(),
+    };
     let rest = serde_json::to_vec(&(&saved.state, &recordings, state.updates, state.optimizer_steps))
         .map_err(|error| Error::data(error.to_string()))?;
     let numbers = saved.tensors.values().flatten().flat_map(|number| number.to_le_bytes());

@@ -1,4 +1,4 @@
-//! What an update measures of its rows.
+//! What an update measures of its rows, numbers in and one number out.
 
 /// The mean of numbers.
 pub(super) fn mean(numbers: &[f32]) -> f64 {

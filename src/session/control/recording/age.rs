@@ -10,6 +10,12 @@ impl Recording {
         self.versions.iter_mut().for_each(|acted| *acted = version.saturating_sub(*acted));
     }
 
+    /// The same for a method that takes steps of any age.
+    pub fn without_versions(mut self) -> Recording {
+        self.versions.clear();
+        self
+    }
+
     /// Drops finished steps that were taken more than `most` publications before `version`, in sequences of a recurrent
     /// policy all whose first step was; returns how many there were to learn from.
     pub fn drop_stale(&mut self, most: u64, version: u64) -> u64 {
