@@ -277,7 +277,8 @@ fn a_paused_job_is_cancelled_and_its_runtime_shut_down() {
 /// The policy of a session, as another model with the same weights.
 fn copy(session: &ControlSession) -> AnyModel {
     let Some(AnyModel::Control(policy)) = session.model(Role::Policy) else { panic!("a policy") };
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("live-policy");
+    let folder =
+        PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("live-policy-{:?}", std::thread::current().id()));
     policy.save(&folder).unwrap();
     AnyModel::load(&folder, &Default::default()).unwrap()
 }
