@@ -582,7 +582,10 @@ KEEL_API keel_status KEEL_CALL keel_session_open(keel_runtime runtime, const cha
     keel_session *session, struct keel_error *error);
 
 // Gives the session a model for a role. The weights of the model in training belong to the session from then on; every
-// other use of that model reads the last published ones. A language model that is set as the reward model in training
+// other use of that model reads the last published ones. A policy may take the place of the one in training, of the same
+// architecture, or in control of the same observations, actions and core: slots stay in their episodes with what they
+// remember, rows and steps that wait stay with the probabilities that were recorded, the optimiser begins anew, and what is
+// kept of earlier versions goes. A language model that is set as the reward model in training
 // stays as it is: a new reward model on a copy of it is trained, which keel_session_model gives.
 //
 // session: changed. role: KEEL_ROLE_…. name: UTF-8, must be empty. model: kept alive by the session. error: nullable.
@@ -673,6 +676,50 @@ KEEL_API keel_status KEEL_CALL keel_session_answer(keel_session session, const u
 // session: changed. error: nullable. Threads: any. Status: no others. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_session_clear(keel_session session, struct keel_error *error);
 
+// Makes a job that changes settings of the session, also while an update runs: they hold from the next optimiser step that
+// begins, whoever drives. Learning rate, its schedule, max_grad_norm, weight_decay, kept_versions, and of the algorithm
+// what changes no shape and nothing that was stored, such as clip_range, kl_coef, entropy_coef; another setting may be
+// there with the value that it has. Then keel_session_config tells the new values, and keel_session_save keeps them.
+//
+// session: changed by the job. json: some of the keys of the configuration "session", copied; what is left out stays. job:
+// out, the caller ends it with keel_job_destroy. error: nullable. Threads: any; the job waits for the slice that another
+// job of the session runs, and for no pause. Status: KEEL_E_CONFIG: a setting that stays, which the message tells beside
+// those that may change. Since 0.1.
+KEEL_API keel_status KEEL_CALL keel_session_configure(keel_session session, const char *json, size_t json_length,
+    keel_job *job, struct keel_error *error);
+
+// Makes a job that publishes what was learned up to the last optimiser step, also while an update runs; nothing where that
+// is published already. Actors, generations and exports read it from then on, under a version that is higher by one.
+//
+// session: changed by the call that ends the job. job: out, the caller ends it with keel_job_destroy. error: nullable.
+// Threads: any; the call that ends the job waits for the slice that another job of the session runs. No pause holds it
+// back. Status: KEEL_E_STATE: no model; KEEL_E_POISONED. Since 0.1.
+KEEL_API keel_status KEEL_CALL keel_session_publish(keel_session session, keel_job *job, struct keel_error *error);
+
+// Makes a job that lets training go on from a version that was published: weights and normaliser statistics are those of
+// that version, in training and published, the latter under a new version. The optimiser begins anew; counters, rows and
+// steps that wait, and schedules stay. The setting kept_versions says how many versions are kept; checkpoints hold none.
+//
+// session: changed by the call that ends the job. version: of the metric policy/version. job: out, the caller ends it with
+// keel_job_destroy. error: nullable. Threads: any. Status: KEEL_E_INVALID_ARGUMENT: a version that is not kept, the message
+// tells which are; KEEL_E_IN_USE: an update is unfinished, also as an error of the job; KEEL_E_STATE, KEEL_E_POISONED.
+// Since 0.1.
+KEEL_API keel_status KEEL_CALL keel_session_roll_back(keel_session session, uint64_t version, keel_job *job,
+    struct keel_error *error);
+
+// Lets the updates, generations and evaluations of the session do no further slice until keel_session_resume; the slices
+// that run come to their end. Those on keel's thread sleep, keel_job_run and keel_job_pump return KEEL_PENDING. Acting,
+// pushing, saving, restoring, publishing, rolling back and configuring go on; jobs may be cancelled, the session destroyed,
+// which ends the pause, and the runtime shut down. Pausing twice is pausing once.
+//
+// session: changed. error: nullable. Threads: any; waits for nothing. Status: no others. Since 0.1.
+KEEL_API keel_status KEEL_CALL keel_session_pause(keel_session session, struct keel_error *error);
+
+// Lets the jobs of the session go on; of one that is not paused nothing changes.
+//
+// session: changed. error: nullable. Threads: any; waits for nothing. Status: no others. Since 0.1.
+KEEL_API keel_status KEEL_CALL keel_session_resume(keel_session session, struct keel_error *error);
+
 // Makes a job that writes the whole session, as of the last optimiser step, to one file: models, optimiser, rows,
 // random streams. A file that is there is replaced whole or not at all.
 //
@@ -737,7 +784,8 @@ KEEL_API keel_status KEEL_CALL keel_session_evaluate(keel_session session, keel_
 // keel_session_update and keel_job_run in one, for hosts that may block.
 //
 // session: changed. report: out, nullable, written also on failure. error: nullable. Threads: any.
-// Status: KEEL_NEED_DATA: push or reward rows first; those of keel_session_update and keel_job_run. Since 0.1.
+// Status: KEEL_NEED_DATA: push or reward rows first; KEEL_E_STATE: the session is paused; KEEL_E_CANCELLED: it was paused
+// meanwhile; those of keel_session_update and keel_job_run. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_session_step(keel_session session, struct keel_report *report,
     struct keel_error *error);
 
@@ -748,10 +796,10 @@ KEEL_API keel_status KEEL_CALL keel_session_step(keel_session session, struct ke
 KEEL_API keel_status KEEL_CALL keel_session_metrics(keel_session session, char *buffer, size_t capacity, size_t *needed,
     struct keel_error *error);
 
-// Drives the job to its end on the calling thread.
+// Drives the job to its end on the calling thread, or to where its session is paused.
 //
 // job: borrowed. report: out, nullable, written also on failure. error: nullable. Threads: any, one driver at a time.
-// Status: KEEL_NEED_DATA: an update for which the host's rewards left too few rows, which all stay; KEEL_E_CONCURRENT,
+// Status: KEEL_PENDING: the session is paused, call again when it is resumed; KEEL_NEED_DATA: an update for which the host's rewards left too few rows, which all stay; KEEL_E_CONCURRENT,
 // KEEL_E_CANCELLED, or the job's own error, again and again. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_job_run(keel_job job, struct keel_report *report, struct keel_error *error);
 
@@ -763,9 +811,10 @@ KEEL_API keel_status KEEL_CALL keel_job_run(keel_job job, struct keel_report *re
 KEEL_API keel_status KEEL_CALL keel_job_start(keel_job job, struct keel_error *error);
 
 // Drives the job on the calling thread for about budget_us microseconds: those slices that are expected to fit by what
-// slices of their kind took before, at least one. A kind that was never measured counts as the whole budget, so it begins
-// a call. A slice of a language model is one block of one micro-batch, one tile of the head, a part of the optimiser step
-// or a token of every row; {"micro_batch_tokens": 1} makes every sequence a micro-batch of its own, for the shortest slices.
+// slices of their kind took before, at least one unless its session is paused. A kind that was never measured counts as
+// the whole budget, so it begins a call. A slice of a language model is one block of one micro-batch, one tile of the
+// head, a part of the optimiser step or a token of every row; {"micro_batch_tokens": 1} makes every sequence a micro-batch
+// of its own, for the shortest slices.
 //
 // job: borrowed. budget_us: 0 for a single slice. report: out, nullable, written also on failure. error: nullable.
 // Threads: any, one driver at a time. Status: KEEL_PENDING: call again; KEEL_NEED_DATA as in keel_job_run;

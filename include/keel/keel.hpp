@@ -378,6 +378,28 @@ class Session : public detail::Handle<Session, keel_session_destroy> {
       return keel_session_restore(id_, path.data(), path.size(), out, error);
     });
   }
+  // Changes settings from the next optimiser step on; the other keys stay as they are.
+  Result<Job> configure(std::string_view json) const {
+    return detail::make<Job>([&](keel_job *out, keel_error *error) {
+      return keel_session_configure(id_, json.data(), json.size(), out, error);
+    });
+  }
+  // What was learned so far, also in mid-update.
+  Result<Job> publish() const {
+    return detail::make<Job>([&](auto... out) { return keel_session_publish(id_, out...); });
+  }
+  // Training goes on from a version that is kept.
+  Result<Job> roll_back(uint64_t version) const {
+    return detail::make<Job>(
+        [&](keel_job *out, keel_error *error) { return keel_session_roll_back(id_, version, out, error); });
+  }
+  // Jobs of the session do no slice until resume.
+  Result<void> pause() const {
+    return detail::call([&](keel_error *error) { return keel_session_pause(id_, error); });
+  }
+  Result<void> resume() const {
+    return detail::call([&](keel_error *error) { return keel_session_resume(id_, error); });
+  }
   Result<Blob> export_state() const {
     return detail::make<Blob>([&](auto... out) { return keel_session_export(id_, out...); });
   }

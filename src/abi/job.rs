@@ -27,10 +27,10 @@ impl Noun for Job {
     }
 }
 
-/// Drives the job to its end on the calling thread.
+/// Drives the job to its end on the calling thread, or to where its session is paused.
 ///
 /// job: borrowed. report: out, nullable, written also on failure. error: nullable. Threads: any, one driver at a time.
-/// Status: KEEL_NEED_DATA: an update for which the host's rewards left too few rows, which all stay; KEEL_E_CONCURRENT,
+/// Status: KEEL_PENDING: the session is paused, call again when it is resumed; KEEL_NEED_DATA: an update for which the host's rewards left too few rows, which all stay; KEEL_E_CONCURRENT,
 /// KEEL_E_CANCELLED, or the job's own error, again and again. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_job_run(job: keel_job, report: *mut keel_report, error: *mut keel_error) -> keel_status {
@@ -52,9 +52,10 @@ pub unsafe extern "C" fn keel_job_start(job: keel_job, error: *mut keel_error) -
 }
 
 /// Drives the job on the calling thread for about budget_us microseconds: those slices that are expected to fit by what
-/// slices of their kind took before, at least one. A kind that was never measured counts as the whole budget, so it begins
-/// a call. A slice of a language model is one block of one micro-batch, one tile of the head, a part of the optimiser step
-/// or a token of every row; {"micro_batch_tokens": 1} makes every sequence a micro-batch of its own, for the shortest slices.
+/// slices of their kind took before, at least one unless its session is paused. A kind that was never measured counts as
+/// the whole budget, so it begins a call. A slice of a language model is one block of one micro-batch, one tile of the
+/// head, a part of the optimiser step or a token of every row; {"micro_batch_tokens": 1} makes every sequence a micro-batch
+/// of its own, for the shortest slices.
 ///
 /// job: borrowed. budget_us: 0 for a single slice. report: out, nullable, written also on failure. error: nullable.
 /// Threads: any, one driver at a time. Status: KEEL_PENDING: call again; KEEL_NEED_DATA as in keel_job_run;

@@ -5,8 +5,9 @@ use super::gather::Gathered;
 use super::optimize::{Stepped, Stepping};
 use super::reference::Reference;
 use super::scoring::Scored;
+use super::snapshot::Snapshots;
 use super::trainee::Trainee;
-use crate::algorithm::{Algorithm, Columns};
+use crate::algorithm::{Algorithm, Columns, Config};
 use crate::error::{Error, Result};
 use crate::model::{Model, Networks};
 use std::sync::atomic::AtomicBool;
@@ -39,6 +40,12 @@ pub(super) struct Core {
     pub stepping: Option<Stepping>,
     /// What the last one measured.
     pub stepped: Option<Stepped>,
+    /// How many of them were made when the model was published last.
+    pub published: u64,
+    /// Parameters of the versions that are kept, in host memory.
+    pub kept: Snapshots<Tensor>,
+    /// Settings of the method before and after a change that waits for the next optimiser step.
+    pub next: Option<[Config; 2]>,
 }
 
 impl Core {
@@ -53,6 +60,9 @@ impl Core {
             optimizer_steps: 0,
             stepping: None,
             stepped: None,
+            published: 0,
+            kept: Snapshots::default(),
+            next: None,
         }
     }
 

@@ -4,6 +4,7 @@
 //! publishes, it publishes in `settle`, which runs only inside a call that the host makes.
 
 use super::forecast::Forecast;
+use super::pause::{wake, Pause};
 use super::plan::{Ending, Output, Plan, Stage, Whole};
 use super::Runtime;
 use crate::config;
@@ -60,6 +61,7 @@ pub struct Job {
     source: AtomicU64,
     runtime: Arc<Runtime>,
     calls_host: bool,
+    pause: Arc<Pause>,
     cancelled: AtomicBool,
     /// Whether somebody drives.
     wheel: Mutex<bool>,
@@ -80,7 +82,13 @@ impl Drop for Wheel {
 }
 
 impl Job {
+    /// A job that no pause holds back.
     pub(super) fn new(runtime: &Arc<Runtime>, plan: Box<dyn Plan>) -> Arc<Job> {
+        Job::paused_by(runtime, plan, &Arc::default())
+    }
+
+    /// A job that does no slice during this pause: on keel's thread it waits, other drivers leave it pending.
+    pub(super) fn paused_by(runtime: &Arc<Runtime>, plan: Box<dyn Plan>, pause: &Arc<Pause>) -> Arc<Job> {
         let report = Report {
             state: State::Pending,
             slices: 0,
@@ -94,6 +102,7 @@ impl Job {
             source: AtomicU64::new(0),
             runtime: runtime.clone(),
             calls_host: plan.calls_host(),
+            pause: pause.clone(),
             cancelled: AtomicBool::new(false),
             wheel: Mutex::new(false),
             free: Condvar::new(),
@@ -123,7 +132,7 @@ impl Job {
         self.standing.lock().outcome.is_none()
     }
 
-    /// Drives the job to its end on the calling thread.
+    /// Drives the job to its end on the calling thread; a report that is still pending means that its session is paused.
     pub fn run(self: &Arc<Self>) -> Result<Report> {
         self.drive(None)
     }
@@ -147,7 +156,10 @@ impl Job {
         self.runtime.threads().start(self.key(), move || {
             if let Some(work) = wheel.0.work.lock().as_mut() {
                 let stopping = || wheel.0.runtime.threads().stopping();
-                wheel.0.slices(work, Instant::now(), None, &stopping);
+                while work.ended.is_none() {
+                    wheel.0.pause.sleep(|| wheel.0.cancelled.load(Ordering::SeqCst) || stopping());
+                    wheel.0.slices(work, Instant::now(), None, &stopping);
+                }
             }
         })
     }
@@ -176,6 +188,7 @@ impl Job {
     /// Ends the job before its next slice, or where it waits for a thread. What was applied stays; what was pushed is kept.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::SeqCst);
+        wake();
         drop(self.runtime.threads().withdraw(self.key()));
         self.settle_idle();
     }
@@ -267,13 +280,16 @@ impl Job {
         self.result()
     }
 
-    /// Runs slices until the plan or the budget ends, or until it is told to stop.
+    /// Runs slices until the plan or the budget ends, a pause begins, or it is told to stop.
     fn slices(&self, work: &mut Work, started: Instant, budget: Option<Duration>, stopping: &dyn Fn() -> bool) {
         let _threads = ThreadScope::new(work.plan.threads());
         let mut first = true;
         while work.ended.is_none() {
             if self.cancelled.load(Ordering::SeqCst) || stopping() {
                 work.ended = Some(Ok(false));
+                break;
+            }
+            if self.pause.is_on() {
                 break;
             }
             let kind = work.plan.next();

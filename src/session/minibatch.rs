@@ -84,7 +84,7 @@ impl Minibatch {
         let sequences = self.gathered.sequences(&self.sequences[self.chunks[chunk].clone()]);
         let options = ScoreOptions {
             noise: core.algorithm.embedding_noise(),
-            noise_seed: session.config().seed ^ core.optimizer_steps.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            noise_seed: session.seed ^ core.optimizer_steps.wrapping_mul(0x9e37_79b9_7f4a_7c15),
             ..score_options(session, core, self.gathered.width)
         };
         Pass::new(self.networks(core)?, &sequences, &options, graph)

@@ -3,6 +3,7 @@
 //! A thread is made when a job is started and fewer than `count` run; it takes the waiting jobs in their order and ends when
 //! none is left. A host may provide the threads instead. Nothing here knows what a job does.
 
+use super::pause::wake;
 use crate::config::{self, LearnerThreads};
 use crate::error::{Error, Result, Status};
 use crate::torch::{Cpus, Priority};
@@ -27,6 +28,7 @@ struct Process {
 pub(super) extern "C" fn stop_for_exit() {
     let mut running = PROCESS.running.lock();
     PROCESS.exiting.store(true, Ordering::SeqCst);
+    wake();
     while *running > 0 {
         PROCESS.ended.wait(&mut running);
     }
@@ -131,6 +133,7 @@ impl Threads {
     pub fn shutdown(&self, timeout: Duration) -> Result<()> {
         let mut state = self.state.lock();
         self.stopping.store(true, Ordering::SeqCst);
+        wake();
         let deadline = Instant::now().checked_add(timeout);
         while state.running > 0 {
             let expired = match deadline {

@@ -196,7 +196,7 @@ impl Trainee {
 }
 
 /// A copy in host memory that later steps do not touch.
-fn host_copy(tensor: &Tensor) -> Result<Tensor> {
+pub(super) fn host_copy(tensor: &Tensor) -> Result<Tensor> {
     let _no_grad = tch::no_grad_guard();
     let mut copy = Tensor::f_empty(tensor.size(), (tensor.kind(), tch::Device::Cpu))?;
     copy.f_copy_(tensor)?;

@@ -15,7 +15,7 @@ use super::plan::{Ending, Output, Plan, Stage};
 use super::record::Measurements;
 use super::sampler::rollout_batch;
 use super::scoring::{score_options, Scored, Scoring};
-use super::Session;
+use super::{Config, Session};
 use crate::algorithm::{Columns, MixedStep, Regime};
 use crate::error::{Error, Result, Status};
 use crate::model::Pass;
@@ -42,6 +42,8 @@ enum Slice {
 
 pub(super) struct Update {
     session: Arc<Session>,
+    /// What holds for the optimiser step in progress.
+    config: Arc<Config>,
     selection: Selection,
     regime: Regime,
     gathered: Arc<Gathered>,
@@ -68,6 +70,7 @@ impl Update {
         let gathered = Arc::new(core.gathered(Vec::new()));
         let mut update = Update {
             session: session.clone(),
+            config: session.config(),
             regime: core.algorithm.regime(),
             scoring: Scoring::new(session, core, &gathered)?,
             gathered,
@@ -92,7 +95,7 @@ impl Update {
         let (needs, session) = (core.algorithm.needs(), &self.session);
         self.gathered = Arc::new(core.gathered(admitted.rows));
         self.scoring = Scoring::new(session, core, &self.gathered)?;
-        let orders = Minibatch::orders(self.regime, self.gathered.rows.len(), session.config().seed, core.updates);
+        let orders = Minibatch::orders(self.regime, self.gathered.rows.len(), session.seed, core.updates);
         let tokens = session.config().micro_batch_tokens as usize;
         self.minibatches = orders.into_iter().map(|rows| Minibatch::new(&self.gathered, rows, tokens)).collect();
         let unrewarded = needs.rewards > 0 && self.gathered.rows.iter().any(|row| row.reward.is_none());
@@ -138,6 +141,11 @@ impl Update {
         }
         let session = self.session.clone();
         let mut core = session.core().lock();
+        let within = matches!(slice, Slice::Forward(..) | Slice::Loss(_) | Slice::Backward(..) | Slice::Step { .. });
+        if !within {
+            core.renew();
+            self.config = session.config();
+        }
         let finished = match slice {
             Slice::Rewards => true,
             Slice::Score(whose, chunk) => {
@@ -230,7 +238,7 @@ impl Update {
     /// The next part of an optimiser step; whether it was the last.
     fn step(&mut self, core: &mut Core, values: bool) -> Result<bool> {
         if !self.stepping {
-            let (optimizer, warmup) = (&self.session.config().optimizer, core.algorithm.value_warmup());
+            let (optimizer, warmup) = (&self.config.optimizer, core.algorithm.value_warmup());
             let learning_rate = warmup.unwrap_or_else(|| optimizer.rate(core.optimizer_steps, core.updates));
             let aim = Aim { learning_rate, model: warmup.is_none(), values };
             core.stepping = Some(Stepping::new(optimizer, core.optimizer_steps, aim));
@@ -261,13 +269,13 @@ impl Update {
         core.stepping = None;
         self.stepped(core);
         if self.steps > 0 {
-            core.trainee()?.publish()?;
+            session.publish_from(core)?;
         }
         Ok(())
     }
 
     fn complete(&mut self, core: &mut Core) -> Result<()> {
-        let version = core.trainee()?.publish()?;
+        let version = self.session.publish_from(core)?;
         self.measured.note("policy/version", version as f64);
         let values = self.measured.values();
         core.algorithm.finish(&|name| values.get(name).copied(), self.gathered.rows.len());
@@ -351,6 +359,7 @@ impl Plan for Update {
         let session = self.session.clone();
         let mut core = session.core().lock();
         session.buffer().lock().taken.clear();
+        core.renew();
         match ending {
             Ending::Complete if self.needs_data => return Ok(Output { needs_data: true, ..Output::default() }),
             Ending::Complete => self.complete(&mut core)?,

@@ -34,7 +34,7 @@ class Fuzz {
 
  private:
   static constexpr size_t ROOM = 1 << 14;
-  static constexpr const char *SFT = R"({"algorithm": {"type": "sft", "batch_size": 1, "epochs": 0}, "threads": 1})";
+  static constexpr const char *SFT = R"({"algorithm": {"type": "sft", "batch_size": 1, "epochs": 0}, "threads": 1, "kept_versions": 4})";
 
   void step(const Function &function) {
     if (keel_live_handles() > 400) destroy_all();
@@ -135,6 +135,7 @@ class Fuzz {
          {SFT, R"({"algorithm": {"type": "dpo", "batch_size": 1}, "threads": 1})",
           R"({"algorithm": {"type": "ppo"}, "threads": 1})"}},
         {"keel_actor_create", {"", "{}"}},
+        {"keel_session_configure", {"", "{}", R"({"optimizer": {"learning_rate": 1e-4}})", R"({"kept_versions": 2})"}},
         {"keel_session_generate", {R"({"max_new_tokens": 2})"}},
         {"keel_model_load", {"", R"({"dtype": "float32"})"}}};
     const auto any = [this](const std::vector<std::string> &list) { return from(list[random_() % list.size()].data()); };

@@ -6,6 +6,7 @@ mod cloning;
 mod distributions;
 mod hosts;
 mod learning;
+mod live;
 mod observations;
 mod pendulum;
 mod preferences;

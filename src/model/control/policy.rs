@@ -138,6 +138,16 @@ impl Policy {
         normalizer(&self.spec, statistics)
     }
 
+    /// The statistics that training begins with: its own, or those of the policy before it where it has seen nothing.
+    pub fn inherited(&self, before: &Statistics) -> Statistics {
+        let own = &self.published().statistics;
+        if own.count == 0 {
+            before.clone()
+        } else {
+            own.clone()
+        }
+    }
+
     /// The version of what is published.
     pub fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)

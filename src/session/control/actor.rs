@@ -39,7 +39,8 @@ pub(super) enum Seen<'a> {
 
 pub struct Actor {
     session: Arc<ControlSession>,
-    policy: Arc<Policy>,
+    /// What it reads and decides, whichever policy does.
+    spec: Arc<Spec>,
     seat: Seat,
     desk: Mutex<Desk>,
 }
@@ -60,8 +61,9 @@ impl Actor {
     }
 
     fn sit(session: &Arc<ControlSession>, policy: Arc<Policy>, seat: Seat) -> Result<Arc<Actor>> {
-        let desk = Mutex::new(Desk::new(&policy));
-        Ok(Arc::new(Actor { session: session.clone(), policy, seat, desk }))
+        let spec = policy.spec().clone();
+        let desk = Mutex::new(Desk::new(policy));
+        Ok(Arc::new(Actor { session: session.clone(), spec, seat, desk }))
     }
 
     pub fn session(&self) -> &Arc<ControlSession> {
@@ -69,7 +71,7 @@ impl Actor {
     }
 
     pub(super) fn spec(&self) -> &Spec {
-        self.policy.spec()
+        &self.spec
     }
 
     /// Chooses for `slots`, one observation record each, and writes one action record each; `given` reads them instead.
@@ -97,21 +99,21 @@ impl Actor {
             return Err(Error::argument("flags: expected KEEL_ACT_GREEDY or KEEL_ACT_GIVEN, got both"));
         }
         let mut desk = self.desk()?;
-        let (spec, count) = (self.policy.spec(), slots.len());
+        let (spec, count) = (&self.spec, slots.len());
         if let Seen::Records(observations) = seen {
             records("observations", count, spec.observation_bytes, observations.len())?;
         }
         records("actions", count, spec.action_bytes, actions.len())?;
         desk.check_slots(slots)?;
-        desk.fit(count, &self.policy);
+        desk.fit(count);
         desk.read(spec, slots, seen, how.given.then_some(&*actions))?;
         if let Seen::Placed { rows, .. } = seen {
-            desk.look(&self.policy, rows, slots)?;
+            desk.look(rows, slots)?;
         }
         let mut recording = self.seat.recording.lock();
         self.check_turn(&recording, slots, how)?;
         let evenly = self.session.explores.load(Ordering::Acquire);
-        desk.choose(&self.policy, slots, how, evenly, &recording, self.stream(how))?;
+        desk.choose(slots, how, evenly, &recording, self.stream(how))?;
         if !how.unrecorded {
             self.record(&mut recording, &desk, slots, seen, how)?;
         }
@@ -128,7 +130,7 @@ impl Actor {
 
     /// What was seen and chosen, as the next step of each slot.
     fn record(&self, recording: &mut Recording, desk: &Desk, slots: &[u32], seen: Seen, how: Act) -> Result<()> {
-        let (spec, apart) = (self.policy.spec(), self.seat.is_apart());
+        let (spec, apart) = (&self.spec, self.seat.is_apart());
         match seen {
             _ if apart => {}
             Seen::Records(_) => recording.observations.push(&desk.observations),
@@ -145,7 +147,7 @@ impl Actor {
             recording.slots[slot].draws += u64::from(!how.greedy && !how.given);
             let action = &desk.actions[row * spec.actions..(row + 1) * spec.actions];
             let legal = &desk.legal[row * spec.choices..(row + 1) * spec.choices];
-            let step = recording.act(slot, legal, action, desk.log_probs[row]);
+            let step = recording.act(slot, legal, action, desk.log_probs[row], desk.version());
             recording.states.record(slot, after, step, longest);
         }
         Ok(())
@@ -178,7 +180,7 @@ impl Actor {
         Error: From<E::Error>,
     {
         let mut desk = self.desk()?;
-        let spec = self.policy.spec().clone();
+        let spec = self.spec.clone();
         let count = slots.len();
         for (name, found) in [("rewards", rewards.len()), ("status", episodes.len())] {
             if found != count {
@@ -198,7 +200,7 @@ impl Actor {
             return Err(Error::new(Status::NonFinite, format!("rewards: expected finite numbers, got {reward}")));
         }
         desk.check_slots(slots)?;
-        desk.fit(truncated.max(1), &self.policy);
+        desk.fit(truncated.max(1));
         for (row, record) in finals.chunks_exact(spec.observation_bytes).enumerate() {
             let inputs = &mut desk.observations[row * spec.inputs..(row + 1) * spec.inputs];
             spec.read_observation(record, inputs, None).map_err(|error| error.within("final_observations"))?;
@@ -224,12 +226,18 @@ impl Actor {
     /// What numbers the draws of all its slots; those that leave no trace have numbers of their own.
     fn stream(&self, how: Act) -> Key {
         let apart = u64::from(how.unrecorded || self.seat.is_apart()) << 63;
-        Key { seed: self.session.config().seed, stream: apart | self.seat.place << 32, counter: 0 }
+        Key { seed: self.session.seed, stream: apart | self.seat.place << 32, counter: 0 }
     }
 
     fn desk(&self) -> Result<MutexGuard<'_, Desk>> {
         let desk = self.desk.try_lock();
-        desk.ok_or_else(|| Error::new(Status::Concurrent, "actor: another thread is in a call of it; one at a time"))
+        let busy = || Error::new(Status::Concurrent, "actor: another thread is in a call of it; one at a time");
+        let mut desk = desk.ok_or_else(busy)?;
+        let swaps = self.session.swaps.load(Ordering::Acquire);
+        if desk.swaps != swaps {
+            desk.turn_to(self.session.policy()?, swaps);
+        }
+        Ok(desk)
     }
 }
 

@@ -6,6 +6,7 @@ use super::course::Saved;
 use super::recording::Recording;
 use super::trained::Trained;
 use super::ControlSession;
+use crate::algorithm;
 use crate::config as settings;
 use crate::error::{Error, Result, Status};
 use crate::model::control::Spec;
@@ -23,7 +24,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 /// The version of the format. A reader refuses any other.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 const RECORDINGS: &str = "recordings";
 
 #[derive(Serialize, Deserialize)]
@@ -51,15 +52,16 @@ impl Checkpoint {
     fn of(session: &ControlSession) -> Result<Checkpoint> {
         let mut core = session.core.lock();
         session.check_whole()?;
-        let recordings =
+        let mut recordings =
             session.recordings.lock().iter().map(|(recording, _)| recording.lock().clone()).collect::<Vec<_>>();
         let (updates, optimizer_steps) = (core.updates, core.optimizer_steps);
         let trained = session.trained()?;
+        recordings.iter_mut().for_each(|recording| recording.count_from(trained.version()));
         let saved = core.course()?.save()?;
         let state = State {
             format: FORMAT,
             keel: env!("CARGO_PKG_VERSION").to_string(),
-            config: session.config.clone(),
+            config: session.config().as_ref().clone(),
             policy: trained.description(),
             updates,
             optimizer_steps,
@@ -146,11 +148,11 @@ impl Checkpoint {
         }
         course.load(&self.saved)?;
         trained.raise_version(self.state.policy_version);
-        course.publish()?;
         (core.updates, core.optimizer_steps) = (self.state.updates, self.state.optimizer_steps);
+        let version = session.publish_from(&mut core)?;
         session.explores.store(session.method.explores() && core.updates == 0, Ordering::Release);
         if let Trained::Policy(policy) = &trained {
-            self.apply_recordings(session, policy.spec());
+            self.apply_recordings(session, policy.spec(), version);
         }
         let mut record = session.record.lock();
         record.values = self.state.metrics.clone();
@@ -160,7 +162,7 @@ impl Checkpoint {
         Ok(())
     }
 
-    fn apply_recordings(&self, session: &ControlSession, spec: &Spec) {
+    fn apply_recordings(&self, session: &ControlSession, spec: &Spec, version: u64) {
         let mut recordings = session.recordings.lock();
         while recordings.len() < self.recordings.len() {
             recordings.push((Arc::new(Mutex::new(Recording::new(spec))), Weak::new()));
@@ -168,6 +170,7 @@ impl Checkpoint {
         for (place, (recording, _)) in recordings.iter().enumerate() {
             let mut recording = recording.lock();
             *recording = self.recordings.get(place).cloned().unwrap_or_else(|| Recording::new(spec));
+            recording.count_from(version);
             recording.count();
         }
     }
@@ -197,6 +200,10 @@ pub(super) fn read(path: &Path) -> Result<Checkpoint> {
 /// FNV-1a over all that decides the session's future, beside its configuration; what only reports does not count.
 pub(super) fn state_hash(session: &ControlSession) -> Result<u64> {
     let Checkpoint { state, saved, recordings } = Checkpoint::of(session)?;
+    let recordings: Vec<Recording> = match &state.config.algorithm {
+        algorithm::Config::ControlPpo(config) if config.max_staleness.is_some() => recordings,
+        _ => recordings.into_iter().map(Recording::without_versions).collect(),
+    };
     let rest = serde_json::to_vec(&(&saved.state, &recordings, state.updates, state.optimizer_steps))
         .map_err(|error| Error::data(error.to_string()))?;
     let numbers = saved.tensors.values().flatten().flat_map(|number| number.to_le_bytes());

@@ -13,6 +13,9 @@ use tch::{Device, Kind, Tensor};
 
 /// Memory of one call, kept for the next.
 pub(super) struct Desk {
+    policy: Arc<Policy>,
+    /// Policies that had taken the place of others by then.
+    pub swaps: u64,
     published: Arc<Published>,
     /// The same on the device where observations were seen last.
     snapshot: Option<Snapshot>,
@@ -39,8 +42,9 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    pub fn new(policy: &Policy) -> Desk {
+    pub fn new(policy: Arc<Policy>) -> Desk {
         Desk {
+            swaps: 0,
             published: policy.published(),
             snapshot: None,
             observations: Vec::new(),
@@ -59,7 +63,22 @@ impl Desk {
             seen: Vec::new(),
             call: 0,
             decisions: 0,
+            policy,
         }
+    }
+
+    /// Acts from now on by a policy that reads and decides the same.
+    pub fn turn_to(&mut self, policy: Arc<Policy>, swaps: u64) {
+        self.published = policy.published();
+        self.snapshot = None;
+        self.scratch = Scratch::new(policy.network());
+        self.encoding = policy.encoder().map(EncoderScratch::new);
+        (self.policy, self.swaps) = (policy, swaps);
+    }
+
+    /// Of the weights that it acts by.
+    pub fn version(&self) -> u64 {
+        self.published.version
     }
 
     /// Refuses slots that are out of range or there twice.
@@ -107,16 +126,16 @@ impl Desk {
 
     /// Fills in what the policy says of vectors [n, O] on a device; refuses those that are not finite. The outputs come to the
     /// host in one copy, with a flag for each row.
-    pub fn look(&mut self, policy: &Policy, rows: &Tensor, slots: &[u32]) -> Result<()> {
+    pub fn look(&mut self, rows: &Tensor, slots: &[u32]) -> Result<()> {
         let snapshot = match self.snapshot.take().filter(|snapshot| snapshot.version() == self.published.version) {
             Some(snapshot) => snapshot,
-            None => Snapshot::new(policy, &self.published, rows.device())?,
+            None => Snapshot::new(&self.policy, &self.published, rows.device())?,
         };
         let snapshot = self.snapshot.insert(snapshot);
         let finite = rows.f_isfinite()?.f_all_dim(1, true)?.f_to_kind(Kind::Float)?; // [n, 1]
         let told = Tensor::f_cat(&[snapshot.outputs(rows)?, finite], 1)?; // [n, W + 1]
         let told = Vec::<f32>::try_from(told.f_to_device(Device::Cpu)?.f_view([-1])?)?;
-        let width = policy.spec().outputs;
+        let width = self.policy.spec().outputs;
         for (row, slot) in told.chunks_exact(width + 1).zip(slots) {
             if row[width] == 0.0 {
                 let message = format!("slot {slot}: observations: expected finite numbers");
@@ -130,7 +149,8 @@ impl Desk {
     }
 
     /// Room for so many rows, and the newest policy.
-    pub fn fit(&mut self, rows: usize, policy: &Policy) {
+    pub fn fit(&mut self, rows: usize) {
+        let policy = self.policy.clone();
         let spec = policy.spec();
         self.observations.resize(rows * spec.inputs, 0.0);
         self.legal.clear();
@@ -146,8 +166,8 @@ impl Desk {
     }
 
     /// What the first layer reads of the observations: normalised, images and sets encoded.
-    fn read_in(&mut self, policy: &Policy, rows: usize) {
-        let Desk { published, observations, normalized, features, encoding, .. } = self;
+    fn read_in(&mut self, rows: usize) {
+        let Desk { policy, published, observations, normalized, features, encoding, .. } = self;
         normalized.clear();
         normalized.extend_from_slice(observations);
         published.normalizer.apply(normalized, policy.spec().inputs);
@@ -160,18 +180,11 @@ impl Desk {
 
     /// Fills in actions, unless they were given, and their log-probabilities; `evenly`: those that are drawn are not the
     /// policy's.
-    pub fn choose(
-        &mut self,
-        policy: &Policy,
-        slots: &[u32],
-        how: Act,
-        evenly: bool,
-        recording: &Recording,
-        stream: Key,
-    ) -> Result<()> {
+    pub fn choose(&mut self, slots: &[u32], how: Act, evenly: bool, recording: &Recording, stream: Key) -> Result<()> {
         if !self.looked {
-            self.read_in(policy, slots.len());
+            self.read_in(slots.len());
         }
+        let policy = self.policy.clone();
         let (recurrent, looked) = (policy.spec().state > 0, self.looked);
         let Desk { published, normalized, legal, actions, log_probs, .. } = self;
         let (keys, scratch, decisions) = (&mut self.keys, &mut self.scratch, self.decisions);

@@ -12,6 +12,8 @@ mod desk;
 mod ended;
 mod judge;
 mod judging;
+mod live;
+mod measures;
 mod method;
 mod observations;
 mod pace;
@@ -37,15 +39,16 @@ pub use actor::{Act, Actor};
 pub use recording::Episode;
 pub use tensors::Tensors;
 
-use super::plan::{Output, Whole};
+use super::plan::Output;
 use super::shell::{check_unfinished, Shell};
+use super::snapshot::Snapshots;
 use super::{Config, Job, Learner, Role, Runtime};
 use crate::data::Batch;
 use crate::error::{Error, Result, Status};
 use crate::model::control::{Policy, Spec};
 use crate::model::AnyModel;
 use cloning::Imitator;
-use course::Course;
+use course::{Course, Saved};
 use judging::Judging;
 use method::Method;
 use pairs::Pairs;
@@ -56,7 +59,7 @@ use sac::ActorCritic;
 use seat::Shared;
 use std::ops::Deref;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Weak};
 use tch::Device;
 use trained::Trained;
@@ -75,6 +78,10 @@ struct Core {
     course: Option<AnyCourse>,
     updates: u64,
     optimizer_steps: u64,
+    /// How many of them were made when the model was published last.
+    published: u64,
+    /// The versions that are kept.
+    kept: Snapshots<Saved>,
 }
 
 impl Core {
@@ -152,6 +159,8 @@ pub struct ControlSession {
     explores: AtomicBool,
     /// Where the policy acts on tensors that lie there, and their observations stay; none: all come to the host.
     acts_on: Option<Device>,
+    /// How often another policy took the place of the one in training.
+    swaps: AtomicU64,
     /// One for each actor that there was, with what that actor holds while it lives; an actor that goes leaves its own to the
     /// next one that comes.
     recordings: Mutex<Vec<(Shared, Weak<()>)>>,
@@ -177,7 +186,7 @@ impl ControlSession {
             return Err(Error::config(message));
         }
         let shell = Shell::new(runtime, config)?;
-        method.check(&shell.config)?;
+        method.check(&shell.config())?;
         if shell.device.is_cuda() {
             method.check_device()?;
         }
@@ -185,6 +194,7 @@ impl ControlSession {
             acts_on: shell.device.is_cuda().then_some(shell.device),
             shell,
             explores: AtomicBool::new(method.explores()),
+            swaps: AtomicU64::new(0),
             method,
             core: Mutex::default(),
             trained: Mutex::default(),
@@ -227,15 +237,12 @@ impl Learner for ControlSession {
         }
         let trained = Trained::new(role, model)?;
         self.while_idle("set_model", || {
-            if self.trained.lock().is_some() {
-                return Err(Error::state("model: the session has its model in training already"));
-            }
+            let before = self.trained.lock().clone();
+            before.iter().try_for_each(|before| before.check_successor(&trained))?;
             trained.acquire()?;
-            let (seed, device) = (self.config.seed, self.shell.device);
+            let (seed, device) = (self.seed, self.device);
             let course = self.method.course(&trained, seed, device).inspect_err(|_| trained.release())?;
-            self.core.lock().course = Some(course);
-            *self.trained.lock() = Some(trained);
-            Ok(())
+            self.install(trained, course, before)
         })
     }
 
@@ -289,9 +296,21 @@ impl Learner for ControlSession {
         let mut core = self.core.lock();
         self.trained()?;
         let Some(plan) = self.method.plan(&self, &mut core)? else { return Ok(None) };
-        let job = Job::new(&self.runtime, plan);
+        let job = self.job(plan);
         *updating = Arc::downgrade(&job);
         Ok(Some(job))
+    }
+
+    fn configure(self: Arc<Self>, text: Option<&[u8]>) -> Result<Arc<Job>> {
+        self.plan_change(text)
+    }
+
+    fn publish(self: Arc<Self>) -> Result<Arc<Job>> {
+        self.plan_publication()
+    }
+
+    fn roll_back(self: Arc<Self>, version: u64) -> Result<Arc<Job>> {
+        self.plan_return(version)
     }
 
     fn evaluate(self: Arc<Self>) -> Result<Option<Arc<Job>>> {
@@ -301,15 +320,14 @@ impl Learner for ControlSession {
         self.trained()?;
         let rows = pairs.lock().evaluation();
         let plan = || PreferenceEvaluation::new(&self, algorithm, rows.clone());
-        Ok((!rows.is_empty()).then(|| Job::new(&self.runtime, Box::new(plan()))))
+        Ok((!rows.is_empty()).then(|| self.job(Box::new(plan()))))
     }
 
     fn save(self: Arc<Self>, path: PathBuf) -> Result<Arc<Job>> {
         self.check_poisoned()?;
         let session = self.clone();
         let work = move || checkpoint::write(&session, &path);
-        let publish = |()| Ok(Output::default());
-        Ok(Job::new(&self.runtime, Box::new(Whole::new("save", self.config.threads(), work, publish))))
+        Ok(self.whole("save", work, |()| Ok(Output::default())))
     }
 
     fn restore(self: Arc<Self>, path: PathBuf) -> Result<Arc<Job>> {
@@ -321,7 +339,7 @@ impl Learner for ControlSession {
                 .while_idle("restore", || checkpoint.apply(&session).map_err(|error| error.within(path.display())))?;
             Ok(Output::default())
         };
-        Ok(Job::new(&self.runtime, Box::new(Whole::new("restore", self.config.threads(), work, publish))))
+        Ok(self.whole("restore", work, publish))
     }
 
     fn export(&self) -> Result<Vec<u8>> {

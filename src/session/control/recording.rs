@@ -3,6 +3,7 @@
 //! Steps lie in the order in which they were taken; each knows the next one of its slot. A step is finished when what
 //! followed it is known: the slot's next step, or how its episode ended.
 
+mod age;
 mod sound;
 
 use super::ended::Ended;
@@ -98,6 +99,8 @@ pub(super) struct Recording {
     pub legal: Vec<u8>,
     pub actions: Vec<f32>,
     pub log_probs: Vec<f32>,
+    /// The version of the policy that acted, or that knew the probability of what was given.
+    versions: Vec<u64>,
     pub rewards: Vec<f32>,
     /// The slot's discounted reward sum after the step.
     pub discounted: Vec<f32>,
@@ -136,12 +139,13 @@ impl Recording {
     }
 
     /// A new step of a slot whose last one was observed, or which has none; that one is finished by it. Its observation has
-    /// been added by itself. Returns its place.
-    pub fn act(&mut self, slot: usize, legal: &[u8], action: &[f32], log_prob: f32) -> usize {
+    /// been added by itself; a policy of this version chose. Returns its place.
+    pub fn act(&mut self, slot: usize, legal: &[u8], action: &[f32], log_prob: f32, version: u64) -> usize {
         let step = self.len() as u32;
         self.legal.extend_from_slice(&legal[..self.choices]);
         self.actions.extend_from_slice(action);
         self.log_probs.push(log_prob);
+        self.versions.push(version);
         self.rewards.push(0.0);
         self.discounted.push(0.0);
         self.episodes.push(Episode::Running);
@@ -277,6 +281,7 @@ impl Recording {
         keep(&mut self.legal, self.choices, &kept);
         keep(&mut self.actions, self.actions_width, &kept);
         keep(&mut self.log_probs, 1, &kept);
+        keep(&mut self.versions, 1, &kept);
         keep(&mut self.rewards, 1, &kept);
         keep(&mut self.discounted, 1, &kept);
         keep(&mut self.episodes, 1, &kept);
@@ -321,7 +326,7 @@ mod tests {
     fn act(recording: &mut Recording, slot: usize, observation: f32) {
         recording.reach(slot);
         recording.observations.push(&[observation]);
-        recording.act(slot, &[], &[0.0], -1.0);
+        recording.act(slot, &[], &[0.0], -1.0, 0);
     }
 
     #[test]

@@ -134,14 +134,14 @@ impl Golden {
             let slot = row % 4;
             let action = &actions[row * spec.actions..(row + 1) * spec.actions];
             recording.observations.push(&observations[row * 5..row * 5 + 5]);
-            recording.act(slot, &[], action, log_probs[row]);
+            recording.act(slot, &[], action, log_probs[row], 0);
             let done = starts.get(row + 4).unwrap_or(&last[slot]);
             let episode = if *done == 1.0 { Episode::Terminated } else { Episode::Running };
             recording.observe(slot, rewards[row], episode, None, 0.99);
         }
         for slot in 0..4 {
             recording.observations.push(&[0.0; 5]);
-            recording.act(slot, &[], &actions[..spec.actions], 0.0);
+            recording.act(slot, &[], &actions[..spec.actions], 0.0, 0);
         }
     }
 

@@ -54,6 +54,22 @@ impl Trained {
         }
     }
 
+    /// Refuses what cannot take its place: a policy of other observations, actions or states, and any reward model.
+    pub fn check_successor(&self, next: &Trained) -> Result<()> {
+        let (Trained::Policy(own), Trained::Policy(next)) = (self, next) else {
+            return Err(Error::state("model: the session has its reward model in training already"));
+        };
+        let (own, next) = (own.spec(), next.spec());
+        let shape =
+            |what: &str| Err(Error::shape(format!("model: expected the {what} of the policy whose place it takes")));
+        match () {
+            () if own.config.observations != next.config.observations => shape("observations"),
+            () if own.config.actions != next.config.actions => shape("actions"),
+            () if own.config.core != next.config.core || own.state != next.state => shape("core"),
+            () => Ok(()),
+        }
+    }
+
     /// Its config.
     pub fn description(&self) -> Value {
         match self {

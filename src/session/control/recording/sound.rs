@@ -14,6 +14,7 @@ impl Recording {
             && self.observations.host().len() == steps * self.inputs
             && self.legal.len() == steps * self.choices
             && self.actions.len() == steps * self.actions_width
+            && self.versions.len() == steps
             && [self.log_probs.len(), self.discounted.len(), self.episodes.len(), self.next.len()] == [steps; 4]
             && self.next.iter().enumerate().all(|(step, next)| within(*next) && *next as usize > step)
             && self.slots.iter().all(|slot| within(slot.open) && slot.is_sound())

@@ -14,7 +14,7 @@ use super::ended::Ended;
 use super::recording::{Episode, Recording};
 use super::seat::Shared;
 use super::{without_core, ControlSession};
-use crate::algorithm::Sac;
+use crate::algorithm::{self, Sac};
 use crate::config::{Deviation, Distribution};
 use crate::error::{Error, Result};
 use crate::model::control::{Branch, Policy, Statistics};
@@ -89,6 +89,21 @@ impl ActorCritic {
             policy: policy.clone(),
             algorithm: algorithm.clone(),
         })
+    }
+
+    /// Takes over the replay of the policy before it.
+    pub fn follow(&mut self, before: &mut ActorCritic) {
+        self.statistics = self.policy.inherited(&before.statistics);
+        std::mem::swap(&mut self.replay, &mut before.replay);
+        self.tally = before.tally;
+    }
+
+    /// Takes settings of which none but those that are live differ.
+    fn configure(&mut self, config: &algorithm::Config) {
+        if let algorithm::Config::Sac(config) = config {
+            self.algorithm = Arc::new(Sac::new(config.clone()));
+            self.networks.configure(&self.algorithm);
+        }
     }
 
     /// An update on what was recorded since the last; `None` while that is too little. `made` counts optimiser steps so far.
@@ -173,6 +188,18 @@ impl Course for ActorCritic {
         self.replay.load(saved.tensor(REPLAY)?);
         (self.statistics, self.tally) = (state.statistics, state.tally);
         Ok(())
+    }
+
+    fn keep(&mut self) -> Result<Saved> {
+        let mut saved = Saved::default();
+        self.networks.save(&mut saved)?;
+        saved.tell(&self.statistics)?;
+        Ok(saved.without_moments())
+    }
+
+    fn go_back(&mut self, kept: &Saved) -> Result<()> {
+        self.statistics = kept.told()?;
+        self.networks.load(kept, [0; 3])
     }
 
     fn accepts(&self, recording: &Recording) -> bool {

@@ -160,7 +160,7 @@ fn what_follows_a_step_is_what_it_is_learned_from() {
     recording.reach(1);
     let act = |recording: &mut Recording, slot: usize, number: f32| {
         recording.observations.push(&[number; 3]);
-        recording.act(slot, &[], &[0.5, -number], -1.0);
+        recording.act(slot, &[], &[0.5, -number], -1.0, 0);
     };
     act(&mut recording, 0, 1.0);
     recording.observe(0, 10.0, Episode::Running, None, 0.9);

@@ -84,14 +84,14 @@ fn record(golden: &Golden, session: &ControlSession) {
     for row in 0..36 {
         let (slot, action) = (row % 3, &actions[row * spec.actions..(row + 1) * spec.actions]);
         recording.observations.push(&observations[row * 5..][..5]);
-        let step = recording.act(slot, &[], action, log_probs[row]);
+        let step = recording.act(slot, &[], action, log_probs[row], 0);
         recording.states.record(slot, &states[(row + 3) * width..][..width], step, LONGEST);
         let episode = Episode::try_from(dones[row] as i32).unwrap();
         recording.observe(slot, rewards[row], episode, Some(&cut), 0.95);
     }
     for slot in 0..3 {
         recording.observations.push(&last[slot * 5..][..5]);
-        let step = recording.act(slot, &[], &actions[..spec.actions], 0.0);
+        let step = recording.act(slot, &[], &actions[..spec.actions], 0.0, 0);
         recording.states.record(slot, &vec![0.0; width], step, LONGEST);
     }
 }
