@@ -12,11 +12,14 @@ pub struct Runtime {
     /// Events kept per source until the host polls them; the oldest are dropped and counted beyond it.
     #[schemars(range(min = 1, max = 1_048_576))]
     pub event_capacity: u32,
+    /// Whether control networks may be TorchScript modules. Such a file is code that runs in this process, so allow it only
+    /// where all of them are your own.
+    pub allow_torchscript: bool,
 }
 
 impl Default for Runtime {
     fn default() -> Self {
-        Runtime { cuda: CudaPolicy::Auto, event_capacity: 1024 }
+        Runtime { cuda: CudaPolicy::Auto, event_capacity: 1024, allow_torchscript: false }
     }
 }
 

@@ -37,6 +37,7 @@ pub struct Runtime {
     ended: Condvar,
     stopping: AtomicBool,
     cuda: bool,
+    allow_torchscript: bool,
     /// Jobs whose handles were destroyed before they were settled.
     orphans: Mutex<Vec<Arc<Job>>>,
 }
@@ -46,6 +47,9 @@ impl Runtime {
     pub fn create(config: &config::Runtime) -> Result<Arc<Runtime>> {
         torch::initialise();
         let cuda = decide_cuda(config.cuda)?;
+        if config.allow_torchscript {
+            torch::warm_up_script()?;
+        }
         torch::on_exit(stop_for_exit);
         Ok(Arc::new(Runtime {
             events: Arc::new(Events::new(config.event_capacity as usize)),
@@ -53,6 +57,7 @@ impl Runtime {
             ended: Condvar::new(),
             stopping: AtomicBool::new(false),
             cuda,
+            allow_torchscript: config.allow_torchscript,
             orphans: Mutex::default(),
         }))
     }
@@ -150,6 +155,11 @@ impl Runtime {
             return Err(Error::new(Status::Device, message));
         }
         Ok(Device::Cuda(index))
+    }
+
+    /// Whether control networks may be TorchScript modules.
+    pub fn allows_torchscript(&self) -> bool {
+        self.allow_torchscript
     }
 
     pub fn devices(&self) -> Value {

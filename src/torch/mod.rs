@@ -1,7 +1,7 @@
 //! What tch lacks, behind a safe Rust face: a C++ shim over libtorch and what belongs to the whole process.
 //!
 //! Owns the optimiser step, gradient clipping and aliasing on flat tensors, the chunked language-model head, decode
-//! attention, generators with state, tensors over foreign memory, DLPack, host callbacks, the loading of CUDA, threads,
+//! attention, generators with state, TorchScript modules, tensors over foreign memory, DLPack, host callbacks, the loading of CUDA, threads,
 //! warnings and the exit handler. Knows nothing of models, sessions or the C ABI. Every C++ entry ends in `catch(...)`.
 
 mod attention;
@@ -18,6 +18,7 @@ mod linear;
 mod log_probs;
 mod optimizer;
 mod process;
+mod script;
 mod threads;
 mod warnings;
 
@@ -31,5 +32,6 @@ pub use linear::linear;
 pub use log_probs::token_log_probs;
 pub use optimizer::{adamw_at, fused_adamw, AdamW};
 pub use process::{initialise, library_directory, version};
+pub use script::{warm_up_script, Held, Script};
 pub use threads::ThreadScope;
 pub use warnings::Silence;

@@ -3,6 +3,7 @@
 use super::distribution::{beyond, handed_out, judge, reparameterized, Evaluated};
 use super::encoder::Encoder;
 use super::recurrence::{BoundCore, Unroll, CHAINS};
+use super::script::Bound;
 use super::spec::Spec;
 use crate::config::Activation;
 use crate::error::{Error, Result, Status};
@@ -27,6 +28,8 @@ pub struct Network {
     /// The core of each chain that has one.
     cores: [Option<BoundCore>; 3],
     log_deviation: Option<Tensor>,
+    /// The host's own network, in the place of all layers.
+    script: Option<Bound>,
 }
 
 impl Network {
@@ -55,8 +58,9 @@ impl Network {
         for ((bound, core), chain) in cores.iter_mut().zip(spec.cores).zip(CHAINS) {
             *bound = core.map(|core| BoundCore::bind(core, chain, &leaf)).transpose()?;
         }
-        let encoder = Encoder::bind(spec, &leaf)?;
-        Ok(Network { spec: spec.clone(), encoder, trunk: trunk?, policy: policy?, value: value?, cores, log_deviation })
+        let script = spec.source.as_ref().map(|source| source.bind(layout, data, Some(gradients))).transpose()?;
+        let (encoder, spec) = (Encoder::bind(spec, &leaf)?, spec.clone());
+        Ok(Network { spec, encoder, trunk: trunk?, policy: policy?, value: value?, cores, log_deviation, script })
     }
 
     /// Outputs [B, W] and values [B] of normalised observations [B, O]; of a recurrent network the rows are what `unroll`
@@ -67,6 +71,9 @@ impl Network {
                 Status::Internal,
                 "network: expected sequences where there is a core, and nowhere else",
             ));
+        }
+        if let Some(script) = &self.script {
+            return script.forward(observations);
         }
         let [trunk, policy, value] = &self.cores;
         let features = self.encode(observations)?;

@@ -1,7 +1,7 @@
 //! The host's hand in a control session: it acts for slots and tells what came of it.
 //!
 //! `act` reads the published policy and touches neither libtorch nor the learner's lock; once its slots and its buffers
-//! have been seen it does not allocate. Whatever is refused, no slot has moved. What a recurrent policy remembers of a slot
+//! have been seen it does not allocate. A network that is a script is the exception: it runs in libtorch. Whatever is refused, no slot has moved. What a recurrent policy remembers of a slot
 //! is kept beside what the slot did.
 
 use super::recording::{Episode, Recording, MOST_SLOTS, MOST_STEPS};
@@ -10,7 +10,7 @@ use super::ControlSession;
 use crate::algorithm::control_ppo::Truncation;
 use crate::error::{Error, Result, Status};
 use crate::kernel::{Decisions, Draw, EncoderScratch, Key, Likelihoods, Scratch, Steps};
-use crate::model::control::{Policy, Published, Spec};
+use crate::model::control::{Policy, Published, Reader, Spec};
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -43,6 +43,8 @@ struct Desk {
     /// What the network reads of observations that are encoded, and memory for that.
     features: Vec<f32>,
     encoding: Option<EncoderScratch>,
+    /// The host's own network, where that takes the place of layers.
+    reader: Option<Reader>,
     /// The call that saw a slot last, to find one that is there twice.
     seen: Vec<u64>,
     call: u64,
@@ -86,6 +88,7 @@ impl Actor {
             scratch: Scratch::new(policy.network()),
             features: Vec::new(),
             encoding: policy.encoder().map(EncoderScratch::new),
+            reader: Reader::new(&policy)?,
             seen: Vec::new(),
             call: 0,
             decisions: 0,
@@ -326,6 +329,8 @@ impl Desk {
             }
             let steps = Steps { states: &mut self.states, outputs, values: &mut [] };
             network.advance(weights, normalized, scratch, steps);
+        } else if let Some(reader) = &mut self.reader {
+            reader.outputs(published, normalized, outputs)?;
         } else if how.given {
             network.policy(weights, normalized, scratch, outputs);
         }
@@ -341,7 +346,7 @@ impl Desk {
             keys.extend(slots.iter().map(key));
             let draw = if how.greedy { Draw::Greedy } else { Draw::Sampled(keys) };
             let taken = Decisions { actions, log_probs };
-            match recurrent {
+            match recurrent || self.reader.is_some() {
                 _ if evenly && !how.greedy => policy.spec().draw_evenly(keys, taken.actions, taken.log_probs),
                 true => network.sample(weights, outputs, masks, draw, scratch, taken),
                 false => network.act(weights, normalized, masks, draw, scratch, taken),

@@ -51,12 +51,14 @@ impl Trainee {
     pub fn new(policy: &Arc<Policy>, learner: Learner) -> Result<Trainee> {
         let widest = policy.spec().config.hidden.iter().map(|width| *width as usize).max().unwrap_or(0);
         let spec = policy.spec();
-        if learner == Learner::Fused && spec.is_encoded() {
-            let message = "/algorithm/learner: expected auto or libtorch, since fused learns no images and no sets";
+        let foreign = spec.is_encoded() || spec.is_scripted();
+        if learner == Learner::Fused && foreign {
+            let message =
+                "/algorithm/learner: expected auto or libtorch, since fused learns no images, no sets and no scripts";
             return Err(Error::config(message));
         }
-        let fused = learner.is_fused(widest.max(spec.features))
-            && !(learner == Learner::Auto && (spec.state > 0 || spec.is_encoded()));
+        let fused = learner.is_fused(widest.max(spec.features)) && !foreign;
+        let fused = fused && !(learner == Learner::Auto && spec.state > 0);
         let arithmetic = if fused { Arithmetic::Kernel } else { Arithmetic::Libtorch };
         let arena = Arena::new(policy.layout(), &policy.published().weights, arithmetic)?;
         let bind = || Network::bind_trainable(policy.spec(), policy.layout(), &arena.parameters, &arena.gradients);
@@ -75,6 +77,12 @@ impl Trainee {
     pub fn with(mut self, config: &control_ppo::Config) -> Result<Trainee> {
         self.bounds = bounds(&self.policy, config)?;
         if config.gradient_clip == GradientClip::Separate {
+            if self.policy.spec().is_scripted() {
+                let message =
+                    "/algorithm/gradient_clip: expected whole, since a script does not say which parameters are \
+                               the value's own";
+                return Err(Error::config(message));
+            }
             self.arena.clip_apart(|parameter| !parameter.starts_with("value."));
         }
         Ok(self)

@@ -7,3 +7,4 @@
 #include "memory.cpp"
 #include "optimizer.cpp"
 #include "process.cpp"
+#include "script.cpp"
