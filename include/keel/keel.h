@@ -144,7 +144,7 @@ struct DLManagedTensorVersioned;
 // A panic in mid-step left the session's weights in doubt; restore it.
 #define KEEL_E_POISONED (-902)
 
-// The host's callback threw or returned non-zero.
+// The host's callback threw or returned non-zero, or the script of its network threw.
 #define KEEL_E_CALLBACK (-903)
 
 // The ABI that this header describes: major << 16 | minor. Give it to keel_runtime_create.
@@ -462,7 +462,8 @@ KEEL_API keel_status KEEL_CALL keel_config_schema(const char *kind, size_t kind_
 //
 // runtime: borrowed. path: UTF-8, copied. json: the configuration "load", copied; NULL with length 0 for the defaults.
 // job: out, the caller ends it with keel_job_destroy. error: nullable. Threads: any. Status: KEEL_E_CONFIG,
-// KEEL_E_DEVICE; files that are missing or wrong fail the job with KEEL_E_FILE, KEEL_E_FORMAT. Since 0.1.
+// KEEL_E_DEVICE; files that are missing or wrong fail the job with KEEL_E_FILE, KEEL_E_FORMAT, a script where the runtime
+// allows none with KEEL_E_UNSUPPORTED. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_model_load(keel_runtime runtime, const char *path, size_t path_length,
     const char *json, size_t json_length, keel_job *job, struct keel_error *error);
 
@@ -470,7 +471,8 @@ KEEL_API keel_status KEEL_CALL keel_model_load(keel_runtime runtime, const char 
 // config a control network.
 //
 // runtime: borrowed. json: the configuration "create", copied. model: out, the caller ends it with keel_model_destroy.
-// error: nullable. Threads: any. Status: KEEL_E_CONFIG, KEEL_E_DEVICE, KEEL_E_UNSUPPORTED. Since 0.1.
+// error: nullable. Threads: any. Status: KEEL_E_CONFIG, KEEL_E_DEVICE, KEEL_E_UNSUPPORTED; of a network's script KEEL_E_FILE,
+// KEEL_E_FORMAT, KEEL_E_SHAPE, KEEL_E_CALLBACK, and KEEL_E_UNSUPPORTED where the runtime allows none. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_model_create(keel_runtime runtime, const char *json, size_t json_length,
     keel_model *model, struct keel_error *error);
 
@@ -577,7 +579,8 @@ KEEL_API keel_status KEEL_CALL keel_session_create(keel_runtime runtime, const c
 // Makes a session from a checkpoint, with its models, its optimiser and its rows, as keel_session_save left them.
 //
 // runtime: borrowed. path: UTF-8, copied. session: out, the caller ends it with keel_session_destroy. error: nullable.
-// Threads: any; reads the file before it returns. Status: KEEL_E_FILE, KEEL_E_FORMAT, KEEL_E_DEVICE. Since 0.1.
+// Threads: any; reads the file before it returns. Status: KEEL_E_FILE, KEEL_E_FORMAT, KEEL_E_DEVICE;
+// KEEL_E_UNSUPPORTED: a network's script, and the runtime allows none. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_session_open(keel_runtime runtime, const char *path, size_t path_length,
     keel_session *session, struct keel_error *error);
 
@@ -885,7 +888,7 @@ KEEL_API keel_status KEEL_CALL keel_actor_create(keel_session session, const cha
 
 // Chooses an action for each of some slots, from the policy that was published last, all at once. A slot begins an episode
 // with its first act and after each that has ended; until then it acts and is observed in turn. Touches no libtorch, and
-// allocates nothing once as many slots were seen.
+// allocates nothing once as many slots were seen; but a network that is a script runs in libtorch.
 //
 // actor: changed. slots: count of them, distinct, below 2^20, borrowed. observations: a record for each slot,
 // observation_bytes in all; keel_session_layout says what lies where. actions: action_bytes in all, a record for each
@@ -893,7 +896,7 @@ KEEL_API keel_status KEEL_CALL keel_actor_create(keel_session session, const cha
 // policy had drawn it: say KEEL_ACT_UNRECORDED with KEEL_ACT_GREEDY. flags: KEEL_ACT_… or 0. decisions: out, nullable, count numbers, those of
 // this actor one by one. error: nullable. Threads: any, one at a time. Status: KEEL_E_SHAPE, KEEL_E_NON_FINITE,
 // KEEL_E_DATA: a mask without a legal choice, an action that is not legal; KEEL_E_STATE: a slot that acted was not
-// observed; KEEL_E_CONCURRENT. No slot has acted then. Since 0.1.
+// observed; KEEL_E_CALLBACK: the network's script threw; KEEL_E_CONCURRENT. No slot has acted then. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_actor_act(keel_actor actor, const uint32_t *slots, size_t count,
     const void *observations, size_t observation_bytes, void *actions, size_t action_bytes, uint32_t flags,
     uint64_t *decisions, struct keel_error *error);

@@ -23,7 +23,7 @@ mod validate;
 
 pub use actor::Actor;
 pub use control::{
-    Action, Activation, Control, Core, Deviation, Distribution, Draw, Filter, Observation, ValueNetwork,
+    Action, Activation, Control, Core, Deviation, Distribution, Draw, Filter, Observation, Script, ValueNetwork,
 };
 pub use control_reward::ControlReward;
 pub use create::{Create, Initialization};

@@ -17,6 +17,9 @@ pub struct Runtime {
     pub learner_threads: LearnerThreads,
     /// Caps on memory. They are the process's, as libtorch is: the runtime that was made last with a cap decides it.
     pub memory: Memory,
+    /// Whether control networks may be TorchScript modules. Such a file is code that runs in this process, so allow it only
+    /// where all of them are your own.
+    pub allow_torchscript: bool,
 }
 
 impl Default for Runtime {
@@ -26,6 +29,7 @@ impl Default for Runtime {
             event_capacity: 1024,
             learner_threads: LearnerThreads::default(),
             memory: Memory::default(),
+            allow_torchscript: false,
         }
     }
 }

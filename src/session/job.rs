@@ -114,6 +114,7 @@ impl Job {
     /// Reads a model directory; the model is on the finished job.
     pub fn load(runtime: &Arc<Runtime>, path: PathBuf, config: config::Load) -> Result<Arc<Job>> {
         runtime.check_device(config::device(&config.device)?)?;
+        let config = config::Load { allow_torchscript: runtime.allows_torchscript(), ..config };
         let publish = |model| Ok(Output { model: Some(model), ..Output::default() });
         Ok(Job::new(runtime, Box::new(Whole::new("load", 1, move || AnyModel::load(&path, &config), publish))))
     }

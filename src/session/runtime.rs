@@ -18,6 +18,7 @@ pub struct Runtime {
     events: Arc<Events>,
     threads: Arc<Threads>,
     cuda: bool,
+    allow_torchscript: bool,
     /// Jobs whose handles were destroyed before they were settled.
     orphans: Mutex<Vec<Arc<Job>>>,
 }
@@ -29,11 +30,15 @@ impl Runtime {
         let threads = Threads::new(&config.learner_threads)?;
         let cuda = decide_cuda(config.cuda)?;
         cap_memory(&config.memory, if cuda { torch::cuda::device_count() } else { 0 })?;
+        if config.allow_torchscript {
+            torch::warm_up_script()?;
+        }
         torch::on_exit(stop_for_exit);
         Ok(Arc::new(Runtime {
             events: Arc::new(Events::new(config.event_capacity as usize)),
             threads,
             cuda,
+            allow_torchscript: config.allow_torchscript,
             orphans: Mutex::default(),
         }))
     }
@@ -96,6 +101,11 @@ impl Runtime {
             return Err(Error::new(Status::Device, message));
         }
         Ok(Device::Cuda(index))
+    }
+
+    /// Whether control networks may be TorchScript modules.
+    pub fn allows_torchscript(&self) -> bool {
+        self.allow_torchscript
     }
 
     pub fn devices(&self) -> Value {

@@ -37,6 +37,15 @@ pub struct CHead {
     _private: [u8; 0],
 }
 
+/// A torch::jit::Module.
+#[repr(C)]
+pub struct CScript {
+    _private: [u8; 0],
+}
+
+/// What is told each tensor of a module: its name, the tensor, which becomes the callee's, whether it is a parameter.
+pub type Each = extern "C" fn(context: *mut c_void, name: *const c_char, tensor: *mut C_tensor, parameter: i32);
+
 extern "C" {
     pub fn shim_initialise(failure: *mut Failure) -> i32;
     pub fn shim_version() -> *const c_char;
@@ -182,6 +191,18 @@ extern "C" {
     pub fn shim_generator_state(generator: *const CGenerator, output: *mut *mut C_tensor, failure: *mut Failure)
         -> i32;
     pub fn shim_generator_set_state(generator: *mut CGenerator, state: *const C_tensor, failure: *mut Failure) -> i32;
+    pub fn shim_script_load(bytes: *const c_char, size: usize, output: *mut *mut CScript, failure: *mut Failure)
+        -> i32;
+    pub fn shim_script_destroy(script: *mut CScript);
+    pub fn shim_script_tensors(script: *const CScript, context: *mut c_void, each: Each, failure: *mut Failure) -> i32;
+    pub fn shim_script_forward(
+        script: *mut CScript,
+        observations: *const C_tensor,
+        outputs: *mut *mut C_tensor,
+        values: *mut *mut C_tensor,
+        failure: *mut Failure,
+    ) -> i32;
+    pub fn shim_script_warm_up(failure: *mut Failure) -> i32;
 }
 
 /// Runs one call of the shim and turns its outcome into a result.

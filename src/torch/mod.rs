@@ -1,9 +1,9 @@
 //! What tch lacks, behind a safe Rust face: a C++ shim over libtorch and what belongs to the whole process.
 //!
 //! Owns the optimiser step, gradient clipping and aliasing on flat tensors, the chunked language-model head, decode
-//! attention, generators with state, the counted memory of tensors, tensors over foreign memory, DLPack, host callbacks, the
-//! loading of CUDA, threads and their priority, warnings and the exit handler. Knows nothing of models, sessions or the C
-//! ABI. Every C++ entry ends in `catch(...)`.
+//! attention, generators with state, TorchScript modules, the counted memory of tensors, tensors over foreign memory, DLPack, host
+//! callbacks, the loading of CUDA, threads and their priority, warnings and the exit handler. Knows nothing of models, sessions
+//! or the C ABI. Every C++ entry ends in `catch(...)`.
 
 mod attention;
 pub mod callback;
@@ -22,6 +22,7 @@ mod memory;
 mod optimizer;
 mod process;
 mod scheduling;
+mod script;
 mod threads;
 mod warnings;
 
@@ -38,5 +39,6 @@ pub use memory::{cap_host_memory, host_memory, set_allocator, Allocate, HostMemo
 pub use optimizer::{adamw_at, fused_adamw, AdamW};
 pub use process::{initialise, library_directory, version};
 pub use scheduling::{Cpus, Priority};
+pub use script::{warm_up_script, Held, Script};
 pub use threads::ThreadScope;
 pub use warnings::Silence;

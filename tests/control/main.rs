@@ -14,6 +14,7 @@ mod presets;
 mod recall;
 mod recurrent;
 mod sac;
+mod scripts;
 mod settings;
 mod state;
 mod tensors;

@@ -108,7 +108,8 @@ pub unsafe extern "C" fn keel_session_create(
 /// Makes a session from a checkpoint, with its models, its optimiser and its rows, as keel_session_save left them.
 ///
 /// runtime: borrowed. path: UTF-8, copied. session: out, the caller ends it with keel_session_destroy. error: nullable.
-/// Threads: any; reads the file before it returns. Status: KEEL_E_FILE, KEEL_E_FORMAT, KEEL_E_DEVICE. Since 0.1.
+/// Threads: any; reads the file before it returns. Status: KEEL_E_FILE, KEEL_E_FORMAT, KEEL_E_DEVICE;
+/// KEEL_E_UNSUPPORTED: a network's script, and the runtime allows none. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_session_open(
     runtime: keel_runtime,

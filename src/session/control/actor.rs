@@ -1,8 +1,9 @@
 //! The host's hand in a control session: it acts for slots and tells what came of it.
 //!
 //! `act` reads the published policy and touches neither libtorch nor the learner's lock; once its slots and its buffers
-//! have been seen it does not allocate. Whatever is refused, no slot has moved. What a recurrent policy remembers of a slot
-//! is kept beside what the slot did. Acting on what lies on a device is the same but for who computes the outputs.
+//! have been seen it does not allocate, unless the network is a script, which runs in libtorch. Whatever is refused, no slot has
+//! moved. What a recurrent policy remembers of a slot is kept beside what the slot did. Acting on what lies on a device is the
+//! same but for who computes the outputs.
 
 use super::desk::Desk;
 use super::recording::{Episode, Recording, MOST_STEPS};
@@ -62,7 +63,7 @@ impl Actor {
 
     fn sit(session: &Arc<ControlSession>, policy: Arc<Policy>, seat: Seat) -> Result<Arc<Actor>> {
         let spec = policy.spec().clone();
-        let desk = Mutex::new(Desk::new(policy));
+        let desk = Mutex::new(Desk::new(policy)?);
         Ok(Arc::new(Actor { session: session.clone(), spec, seat, desk }))
     }
 
@@ -235,7 +236,7 @@ impl Actor {
         let mut desk = desk.ok_or_else(busy)?;
         let swaps = self.session.swaps.load(Ordering::Acquire);
         if desk.swaps != swaps {
-            desk.turn_to(self.session.policy()?, swaps);
+            desk.turn_to(self.session.policy()?, swaps)?;
         }
         Ok(desk)
     }

@@ -9,7 +9,7 @@ use super::ControlSession;
 use crate::algorithm;
 use crate::config as settings;
 use crate::error::{Error, Result, Status};
-use crate::model::control::Spec;
+use crate::model::control::{check_allowed, Spec};
 use crate::session::checkpoint::{finite, write_whole};
 use crate::session::record::Values;
 use crate::session::Config;
@@ -26,6 +26,7 @@ use std::sync::{Arc, Weak};
 /// The version of the format. A reader refuses any other.
 const FORMAT: u32 = 3;
 const RECORDINGS: &str = "recordings";
+const SCRIPT: &str = "script";
 
 #[derive(Serialize, Deserialize)]
 struct State {
@@ -46,6 +47,8 @@ pub struct Checkpoint {
     state: State,
     saved: Saved,
     recordings: Vec<Recording>,
+    /// The policy's script, where its network is the host's own.
+    script: Option<Vec<u8>>,
 }
 
 impl Checkpoint {
@@ -69,7 +72,8 @@ impl Checkpoint {
             metrics: finite(&session.record.lock().values),
             course: saved.state.clone(),
         };
-        Ok(Checkpoint { state, saved, recordings: without_empty(recordings) })
+        let script = trained.script().map(<[u8]>::to_vec);
+        Ok(Checkpoint { state, saved, recordings: without_empty(recordings), script })
     }
 
     fn to_bytes(&self) -> Result<Vec<u8>> {
@@ -84,8 +88,11 @@ impl Checkpoint {
             let view = TensorView::new(Dtype::F32, vec![bytes.len() / 4], bytes);
             views.push((name.to_string(), view.map_err(|error| failed(error.to_string()))?));
         }
-        let view = TensorView::new(Dtype::U8, vec![recordings.len()], &recordings);
-        views.push((RECORDINGS.to_string(), view.map_err(|error| failed(error.to_string()))?));
+        for (name, bytes) in [(RECORDINGS, Some(&recordings)), (SCRIPT, self.script.as_ref())] {
+            let Some(bytes) = bytes else { continue };
+            let view = TensorView::new(Dtype::U8, vec![bytes.len()], bytes);
+            views.push((name.to_string(), view.map_err(|error| failed(error.to_string()))?));
+        }
         let metadata = Some(HashMap::from([("keel".to_string(), state)]));
         safetensors::serialize(views, metadata).map_err(|error| failed(error.to_string()))
     }
@@ -110,18 +117,19 @@ impl Checkpoint {
             return Err(invalid("its counters are out of range".to_string()));
         }
         let mut saved = Saved { state: state.course.clone(), ..Saved::default() };
-        let mut recordings = None;
+        let (mut recordings, mut script) = (None, None);
         for (name, view) in file.tensors() {
             let number = |bytes: &[u8]| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
             match view.dtype() {
                 Dtype::F32 => _ = saved.tensors.insert(name, view.data().chunks_exact(4).map(number).collect()),
                 Dtype::U8 if name == RECORDINGS => recordings = Some(serde_json::from_slice(view.data())),
+                Dtype::U8 if name == SCRIPT => script = Some(view.data().to_vec()),
                 other => return Err(invalid(format!("tensor {name}: expected F32, found {other:?}"))),
             }
         }
         let recordings = recordings.ok_or_else(|| invalid(format!("tensor {RECORDINGS} is missing")))?;
         let recordings = recordings.map_err(|error| invalid(format!("the recordings are damaged: {error}")))?;
-        Ok(Checkpoint { state, saved, recordings })
+        Ok(Checkpoint { state, saved, recordings, script })
     }
 
     /// The configuration of the session that was saved.
@@ -129,9 +137,11 @@ impl Checkpoint {
         self.state.config.clone()
     }
 
-    /// The model that was saved, as it stood in training; `apply` brings its statistics.
-    pub(super) fn trained(&self) -> Result<Trained> {
-        Trained::assemble(&self.state.policy, |name| self.saved.tensor(&format!("{name}.parameters")).cloned())
+    /// The model that was saved, as it stood in training; `apply` brings its statistics. `scripts`: whether it may be one.
+    pub(super) fn trained(&self, scripts: bool) -> Result<Trained> {
+        check_allowed(scripts || self.script.is_none())?;
+        let weights = |name: &str| self.saved.tensor(&format!("{name}.parameters")).cloned();
+        Trained::assemble(&self.state.policy, self.script.as_deref(), weights)
     }
 
     /// Writes the checkpoint into the session; everything that can be wrong is found before the first write.
@@ -140,6 +150,9 @@ impl Checkpoint {
         let trained = session.trained()?;
         if trained.description() != self.state.policy {
             return Err(Error::shape("checkpoint: its model has another spec than the session's"));
+        }
+        if trained.script() != self.script.as_deref() {
+            return Err(Error::shape("checkpoint: its model has another script than the session's"));
         }
         let course = core.course()?;
         course.check(&self.saved)?;
@@ -199,7 +212,7 @@ pub(super) fn read(path: &Path) -> Result<Checkpoint> {
 
 /// FNV-1a over all that decides the session's future, beside its configuration; what only reports does not count.
 pub(super) fn state_hash(session: &ControlSession) -> Result<u64> {
-    let Checkpoint { state, saved, recordings } = Checkpoint::of(session)?;
+    let Checkpoint { state, saved, recordings, .. } = Checkpoint::of(session)?;
     let recordings: Vec<Recording> = match &state.config.algorithm {
         algorithm::Config::ControlPpo(config) if config.max_staleness.is_some() => recordings,
         _ => recordings.into_iter().map(Recording::without_versions).collect(),

@@ -7,7 +7,7 @@ use super::actor::{Act, Seen};
 use super::recording::{Recording, MOST_SLOTS};
 use crate::error::{Error, Result, Status};
 use crate::kernel::{Decisions, Draw, EncoderScratch, Key, Likelihoods, Scratch, Steps};
-use crate::model::control::{Policy, Published, Snapshot, Spec};
+use crate::model::control::{Policy, Published, Reader, Snapshot, Spec};
 use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
 
@@ -35,6 +35,8 @@ pub(super) struct Desk {
     /// What the network reads of observations that are encoded, and memory for that.
     features: Vec<f32>,
     encoding: Option<EncoderScratch>,
+    /// The host's own network, where that takes the place of layers.
+    reader: Option<Reader>,
     /// The call that saw a slot last, to find one that is there twice.
     seen: Vec<u64>,
     call: u64,
@@ -42,8 +44,8 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    pub fn new(policy: Arc<Policy>) -> Desk {
-        Desk {
+    pub fn new(policy: Arc<Policy>) -> Result<Desk> {
+        Ok(Desk {
             swaps: 0,
             published: policy.published(),
             snapshot: None,
@@ -60,20 +62,23 @@ impl Desk {
             scratch: Scratch::new(policy.network()),
             features: Vec::new(),
             encoding: policy.encoder().map(EncoderScratch::new),
+            reader: Reader::new(&policy)?,
             seen: Vec::new(),
             call: 0,
             decisions: 0,
             policy,
-        }
+        })
     }
 
     /// Acts from now on by a policy that reads and decides the same.
-    pub fn turn_to(&mut self, policy: Arc<Policy>, swaps: u64) {
+    pub fn turn_to(&mut self, policy: Arc<Policy>, swaps: u64) -> Result<()> {
+        self.reader = Reader::new(&policy)?;
         self.published = policy.published();
         self.snapshot = None;
         self.scratch = Scratch::new(policy.network());
         self.encoding = policy.encoder().map(EncoderScratch::new);
         (self.policy, self.swaps) = (policy, swaps);
+        Ok(())
     }
 
     /// Of the weights that it acts by.
@@ -199,6 +204,8 @@ impl Desk {
             }
             let steps = Steps { states: &mut self.states, outputs, values: &mut [] };
             network.advance(weights, normalized, scratch, steps);
+        } else if let Some(reader) = self.reader.as_mut().filter(|_| !looked) {
+            reader.outputs(published, normalized, outputs)?;
         } else if how.given && !looked {
             network.policy(weights, normalized, scratch, outputs);
         }
@@ -214,7 +221,7 @@ impl Desk {
             keys.extend(slots.iter().map(key));
             let draw = if how.greedy { Draw::Greedy } else { Draw::Sampled(keys) };
             let taken = Decisions { actions, log_probs };
-            match recurrent || looked {
+            match recurrent || looked || self.reader.is_some() {
                 _ if evenly && !how.greedy => policy.spec().draw_evenly(keys, taken.actions, taken.log_probs),
                 true => network.sample(weights, outputs, masks, draw, scratch, taken),
                 false => network.act(weights, normalized, masks, draw, scratch, taken),

@@ -45,7 +45,7 @@ use super::snapshot::Snapshots;
 use super::{Config, Job, Learner, Role, Runtime};
 use crate::data::Batch;
 use crate::error::{Error, Result, Status};
-use crate::model::control::{Policy, Spec};
+use crate::model::control::{check_allowed, Policy, Spec};
 use crate::model::AnyModel;
 use cloning::Imitator;
 use course::{Course, Saved};
@@ -236,6 +236,7 @@ impl Learner for ControlSession {
             return self.set_judge(role, model);
         }
         let trained = Trained::new(role, model)?;
+        check_allowed(self.runtime.allows_torchscript() || trained.script().is_none())?;
         self.while_idle("set_model", || {
             let before = self.trained.lock().clone();
             before.iter().try_for_each(|before| before.check_successor(&trained))?;
@@ -361,7 +362,7 @@ impl ControlSession {
     /// A saved session with its models, as a new session.
     pub(super) fn open(runtime: &Arc<Runtime>, checkpoint: checkpoint::Checkpoint) -> Result<Arc<ControlSession>> {
         let session = ControlSession::create(runtime, checkpoint.config())?;
-        let trained = checkpoint.trained()?;
+        let trained = checkpoint.trained(runtime.allows_torchscript())?;
         session.set_model(trained.role(), trained.model())?;
         checkpoint.apply(&session)?;
         Ok(session)

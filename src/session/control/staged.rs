@@ -85,8 +85,11 @@ pub(super) struct Staged {
 impl Staged {
     /// Binds the network to the arena, which lies on the device.
     pub fn new(policy: &Policy, arena: &Arena, config: &control_ppo::Config) -> Result<Staged> {
-        if policy.spec().state > 0 || policy.spec().is_encoded() {
-            let message = "model: expected a network of vectors without a core, since others learn on the CPU alone";
+        let spec = policy.spec();
+        if spec.state > 0 || spec.is_encoded() || spec.is_scripted() {
+            let message =
+                "model: expected a network of vectors without a core and without a script, since others learn on \
+                           the CPU alone";
             return Err(Error::new(Status::Unsupported, message));
         }
         let device = arena.parameters.device();

@@ -53,11 +53,13 @@ impl Trainee {
         let spec = policy.spec();
         let hidden = spec.config.hidden.iter().map(|width| *width as usize);
         let widest = hidden.chain(spec.cores.iter().flatten().map(|core| core.size)).fold(spec.features, usize::max);
-        if learner == Learner::Fused && spec.is_encoded() {
-            let message = "/algorithm/learner: expected auto or libtorch, since fused learns no images and no sets";
+        let foreign = spec.is_encoded() || spec.is_scripted();
+        if learner == Learner::Fused && foreign {
+            let message =
+                "/algorithm/learner: expected auto or libtorch, since fused learns no images, no sets and no scripts";
             return Err(Error::config(message));
         }
-        let fused = learner.is_fused(widest) && !spec.is_encoded();
+        let fused = learner.is_fused(widest) && !foreign;
         let arithmetic = if fused { Arithmetic::Kernel } else { Arithmetic::Libtorch };
         let arena = Arena::new(policy.layout(), &policy.published().weights, arithmetic)?;
         let bind = || Network::bind_trainable(policy.spec(), policy.layout(), &arena.parameters, &arena.gradients);
@@ -76,6 +78,12 @@ impl Trainee {
     pub fn with(mut self, config: &control_ppo::Config) -> Result<Trainee> {
         self.bounds = bounds(&self.policy, config)?;
         if config.gradient_clip == GradientClip::Separate {
+            if self.policy.spec().is_scripted() {
+                let message =
+                    "/algorithm/gradient_clip: expected whole, since a script does not say which parameters are \
+                               the value's own";
+                return Err(Error::config(message));
+            }
             self.arena.clip_apart(|parameter| !parameter.starts_with("value."));
         }
         Ok(self)

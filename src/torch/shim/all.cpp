@@ -8,3 +8,4 @@
 #include "memory.cpp"
 #include "optimizer.cpp"
 #include "process.cpp"
+#include "script.cpp"

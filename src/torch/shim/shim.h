@@ -42,6 +42,10 @@ struct HeadPass;
 
 struct DLManagedTensorVersioned;
 
+namespace torch::jit {
+struct Module;
+}
+
 #define SHIM_TRY(failure, ...)                                                         \
     try {                                                                              \
         __VA_ARGS__;                                                                   \
@@ -132,4 +136,14 @@ int32_t shim_generator_uniform(at::Generator* generator, at::Tensor* tensor, dou
                                keel::Failure* failure);
 int32_t shim_generator_state(const at::Generator* generator, at::Tensor** output, keel::Failure* failure);
 int32_t shim_generator_set_state(at::Generator* generator, const at::Tensor* state, keel::Failure* failure);
+
+// script.cpp
+int32_t shim_script_load(const char* bytes, size_t size, torch::jit::Module** output, keel::Failure* failure);
+void shim_script_destroy(torch::jit::Module* module);
+int32_t shim_script_tensors(const torch::jit::Module* module, void* context,
+                            void (*each)(void* context, const char* name, at::Tensor* tensor, int32_t parameter),
+                            keel::Failure* failure);
+int32_t shim_script_forward(torch::jit::Module* module, const at::Tensor* observations, at::Tensor** outputs,
+                            at::Tensor** values, keel::Failure* failure);
+int32_t shim_script_warm_up(keel::Failure* failure);
 }

@@ -80,6 +80,9 @@ impl ActorCritic {
             )));
         }
         without_core(spec, "sac")?;
+        if spec.is_scripted() {
+            return Err(Error::config("/script: expected none in a policy that sac trains"));
+        }
         let capacity = config.replay_capacity as usize;
         Ok(ActorCritic {
             networks: Networks::new(policy, algorithm, seed)?,
