@@ -108,7 +108,10 @@ impl Actor {
         if let Seen::Placed { rows, .. } = seen {
             desk.look(&self.policy, rows, slots)?;
         }
-        let mut recording = self.seat.recording.lock();
+        let mut recording = match how.unrecorded {
+            true => self.seat.recording.lock(),
+            false => self.seat.claim(&self.session, slots)?,
+        };
         self.check_turn(&recording, slots, how)?;
         let evenly = self.session.explores.load(Ordering::Acquire);
         desk.choose(&self.policy, slots, how, evenly, &recording, self.stream(how))?;
@@ -221,10 +224,10 @@ impl Actor {
         Ok(())
     }
 
-    /// What numbers the draws of all its slots; those that leave no trace have numbers of their own.
+    /// What numbers the draws of all slots, whoever acts for them; those that leave no trace have numbers of their own.
     fn stream(&self, how: Act) -> Key {
-        let apart = u64::from(how.unrecorded || self.seat.is_apart()) << 63;
-        Key { seed: self.session.config().seed, stream: apart | self.seat.place << 32, counter: 0 }
+        let traceless = u64::from(how.unrecorded || self.seat.is_apart()) << 63;
+        Key { seed: self.session.config().seed, stream: traceless, counter: 0 }
     }
 
     fn desk(&self) -> Result<MutexGuard<'_, Desk>> {

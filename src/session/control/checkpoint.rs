@@ -23,7 +23,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 /// The version of the format. A reader refuses any other.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 const RECORDINGS: &str = "recordings";
 
 #[derive(Serialize, Deserialize)]
@@ -51,8 +51,7 @@ impl Checkpoint {
     fn of(session: &ControlSession) -> Result<Checkpoint> {
         let mut core = session.core.lock();
         session.check_whole()?;
-        let recordings =
-            session.recordings.lock().iter().map(|(recording, _)| recording.lock().clone()).collect::<Vec<_>>();
+        let recordings = session.all_recordings().iter().map(|recording| recording.lock().clone()).collect();
         let (updates, optimizer_steps) = (core.updates, core.optimizer_steps);
         let trained = session.trained()?;
         let saved = core.course()?.save()?;
@@ -161,11 +160,11 @@ impl Checkpoint {
     }
 
     fn apply_recordings(&self, session: &ControlSession, spec: &Spec) {
-        let mut recordings = session.recordings.lock();
-        while recordings.len() < self.recordings.len() {
-            recordings.push((Arc::new(Mutex::new(Recording::new(spec))), Weak::new()));
+        let mut all = session.recordings.lock();
+        while all.len() < self.recordings.len() {
+            all.push((Arc::new(Mutex::new(Recording::new(spec))), Weak::new()));
         }
-        for (place, (recording, _)) in recordings.iter().enumerate() {
+        for (place, (recording, _)) in all.iter().enumerate() {
             let mut recording = recording.lock();
             *recording = self.recordings.get(place).cloned().unwrap_or_else(|| Recording::new(spec));
             recording.count();

@@ -66,11 +66,15 @@ pub(super) struct Slot {
     pub episode_length: u64,
     /// Σ γ-discounted rewards of the running episode, newest weighing most.
     pub discounted: f64,
+    /// Whether an actor that lives acts for it here.
+    #[serde(skip)]
+    pub claimed: bool,
 }
 
 impl Default for Slot {
     fn default() -> Self {
-        Slot { open: NONE, observed: false, draws: 0, episode_return: 0.0, episode_length: 0, discounted: 0.0 }
+        let (episode_return, episode_length, discounted) = (0.0, 0, 0.0);
+        Slot { open: NONE, observed: false, draws: 0, episode_return, episode_length, discounted, claimed: false }
     }
 }
 
@@ -94,6 +98,8 @@ pub(super) struct Recording {
     actions_width: usize,
     choices: usize,
     pub slots: Vec<Slot>,
+    /// Whose each step is.
+    pub slot_of: Vec<u32>,
     pub observations: Observations,
     pub legal: Vec<u8>,
     pub actions: Vec<f32>,
@@ -139,6 +145,7 @@ impl Recording {
     /// been added by itself. Returns its place.
     pub fn act(&mut self, slot: usize, legal: &[u8], action: &[f32], log_prob: f32) -> usize {
         let step = self.len() as u32;
+        self.slot_of.push(slot as u32);
         self.legal.extend_from_slice(&legal[..self.choices]);
         self.actions.extend_from_slice(action);
         self.log_probs.push(log_prob);
@@ -206,8 +213,18 @@ impl Recording {
 
     /// The next step of a slot begins an episode.
     fn end(&mut self, slot: usize) {
-        self.slots[slot] = Slot { draws: self.slots[slot].draws, ..Slot::default() };
+        let Slot { draws, claimed, .. } = self.slots[slot];
+        self.slots[slot] = Slot { draws, claimed, ..Slot::default() };
         self.states.end(slot);
+    }
+
+    /// Gives a slot away, to whoever acts for it elsewhere: its episode here is abandoned. Returns how often it drew.
+    pub fn leave(&mut self, slot: usize) -> u64 {
+        if let Some(step) = self.slots[slot].step() {
+            self.episodes[step] = Episode::Abandoned;
+        }
+        self.end(slot);
+        std::mem::take(&mut self.slots[slot].draws)
     }
 
     /// A step of a slot that is not recorded: the slot alone knows of it, and what is remembered `after` it.
@@ -274,6 +291,7 @@ impl Recording {
         keep(&mut self.finals, self.inputs, &finals);
         keep(&mut self.final_of, 1, &finals);
         self.final_of.iter_mut().for_each(|step| *step = moved(*step));
+        keep(&mut self.slot_of, 1, &kept);
         keep(&mut self.legal, self.choices, &kept);
         keep(&mut self.actions, self.actions_width, &kept);
         keep(&mut self.log_probs, 1, &kept);

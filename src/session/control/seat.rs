@@ -1,9 +1,10 @@
-//! Where actors sit: each has a recording of its own, which it leaves to the next one that comes.
+//! Where actors sit: each has a recording of its own, which it leaves to the next one that comes, and slots that are no other's.
 
 use super::recording::Recording;
 use super::ControlSession;
+use crate::error::{Error, Result, Status};
 use crate::model::control::Spec;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use std::sync::{Arc, Weak};
 
 /// A recording that an actor writes and updates read.
@@ -12,17 +13,59 @@ pub(super) type Shared = Arc<Mutex<Recording>>;
 /// What an actor holds of its session.
 pub(super) struct Seat {
     pub recording: Shared,
-    /// Among those of the session: what the draws are numbered by.
-    pub place: u64,
+    /// Whether it is none of the session's.
+    apart: bool,
     _held: Arc<()>,
 }
 
 impl Seat {
-    /// The place of all seats that are not the session's.
-    const APART: u64 = (1 << 31) - 1;
-
     pub fn is_apart(&self) -> bool {
-        self.place == Seat::APART
+        self.apart
+    }
+
+    /// The recording, once these slots are its own; refuses those that another actor acts for.
+    ///
+    /// A slot that nobody acts for any more begins a new episode here, and draws on where it stopped.
+    pub fn claim(&self, session: &ControlSession, slots: &[u32]) -> Result<MutexGuard<'_, Recording>> {
+        let recording = self.recording.lock();
+        let foreign = |slot: &&u32| !recording.slots.get(**slot as usize).is_some_and(|slot| slot.claimed);
+        if self.apart || !slots.iter().any(|slot| foreign(&slot)) {
+            return Ok(recording);
+        }
+        let wanted: Vec<u32> = slots.iter().filter(foreign).copied().collect();
+        drop(recording);
+        // who waits for all recordings holds none
+        let all = session.recordings.lock();
+        let others = || all.iter().map(|(other, _)| other).filter(|other| !Arc::ptr_eq(other, &self.recording));
+        for (slot, other) in wanted.iter().flat_map(|slot| others().map(move |other| (slot, other))) {
+            if other.lock().slots.get(*slot as usize).is_some_and(|slot| slot.claimed) {
+                let message = format!("slots: slot {slot} is another actor's of this session");
+                return Err(Error::new(Status::InUse, message));
+            }
+        }
+        for slot in wanted {
+            let place = slot as usize;
+            let leave = |other: &Shared| {
+                let mut other = other.lock();
+                if place < other.slots.len() {
+                    other.leave(place)
+                } else {
+                    0
+                }
+            };
+            let draws = others().map(leave).max().unwrap_or(0);
+            let mut recording = self.recording.lock();
+            recording.reach(place);
+            let own = &mut recording.slots[place];
+            (own.claimed, own.draws) = (true, own.draws.max(draws));
+        }
+        Ok(self.recording.lock())
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.recording.lock().slots.iter_mut().for_each(|slot| slot.claimed = false);
     }
 }
 
@@ -34,7 +77,7 @@ impl ControlSession {
     /// A seat beside those that the session has: what is done there stays there.
     pub(super) fn seat_apart(&self, spec: &Spec) -> Seat {
         let recording = Arc::new(Mutex::new(Recording::new(spec)));
-        Seat { recording, place: Seat::APART, _held: Arc::default() }
+        Seat { recording, apart: true, _held: Arc::default() }
     }
 
     /// A seat for a new actor: the first that nobody holds, or a new one.
@@ -47,6 +90,6 @@ impl ControlSession {
         }
         let held = Arc::new(());
         all[place].1 = Arc::downgrade(&held);
-        Seat { recording: all[place].0.clone(), place: place as u64, _held: held }
+        Seat { recording: all[place].0.clone(), apart: false, _held: held }
     }
 }
