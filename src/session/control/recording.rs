@@ -66,15 +66,11 @@ pub(super) struct Slot {
     pub episode_length: u64,
     /// Σ γ-discounted rewards of the running episode, newest weighing most.
     pub discounted: f64,
-    /// Whether an actor that lives acts for it here.
-    #[serde(skip)]
-    pub claimed: bool,
 }
 
 impl Default for Slot {
     fn default() -> Self {
-        let (episode_return, episode_length, discounted) = (0.0, 0, 0.0);
-        Slot { open: NONE, observed: false, draws: 0, episode_return, episode_length, discounted, claimed: false }
+        Slot { open: NONE, observed: false, draws: 0, episode_return: 0.0, episode_length: 0, discounted: 0.0 }
     }
 }
 
@@ -98,6 +94,9 @@ pub(super) struct Recording {
     actions_width: usize,
     choices: usize,
     pub slots: Vec<Slot>,
+    /// Whether an actor that lives acts for a slot here.
+    #[serde(skip)]
+    claimed: Vec<bool>,
     /// Whose each step is.
     pub slot_of: Vec<u32>,
     pub observations: Observations,
@@ -213,13 +212,32 @@ impl Recording {
 
     /// The next step of a slot begins an episode.
     fn end(&mut self, slot: usize) {
-        let Slot { draws, claimed, .. } = self.slots[slot];
-        self.slots[slot] = Slot { draws, claimed, ..Slot::default() };
+        self.slots[slot] = Slot { draws: self.slots[slot].draws, ..Slot::default() };
         self.states.end(slot);
+    }
+
+    pub fn is_claimed(&self, slot: u32) -> bool {
+        self.claimed.get(slot as usize).is_some_and(|claimed| *claimed)
+    }
+
+    /// An actor acts for a slot from now on, which drew so often elsewhere.
+    pub fn claim(&mut self, slot: usize, draws: u64) {
+        self.reach(slot);
+        self.claimed.resize(self.slots.len(), false);
+        self.claimed[slot] = true;
+        self.slots[slot].draws = self.slots[slot].draws.max(draws);
+    }
+
+    /// The actor that acted for these slots is gone.
+    pub fn vacate(&mut self) {
+        self.claimed.clear();
     }
 
     /// Gives a slot away, to whoever acts for it elsewhere: its episode here is abandoned. Returns how often it drew.
     pub fn leave(&mut self, slot: usize) -> u64 {
+        if slot >= self.slots.len() {
+            return 0;
+        }
         if let Some(step) = self.slots[slot].step() {
             self.episodes[step] = Episode::Abandoned;
         }

@@ -28,36 +28,21 @@ impl Seat {
     /// A slot that nobody acts for any more begins a new episode here, and draws on where it stopped.
     pub fn claim(&self, session: &ControlSession, slots: &[u32]) -> Result<MutexGuard<'_, Recording>> {
         let recording = self.recording.lock();
-        let foreign = |slot: &&u32| !recording.slots.get(**slot as usize).is_some_and(|slot| slot.claimed);
-        if self.apart || !slots.iter().any(|slot| foreign(&slot)) {
+        if self.apart || slots.iter().all(|slot| recording.is_claimed(*slot)) {
             return Ok(recording);
         }
-        let wanted: Vec<u32> = slots.iter().filter(foreign).copied().collect();
+        let wanted: Vec<u32> = slots.iter().filter(|slot| !recording.is_claimed(**slot)).copied().collect();
         drop(recording);
         // who waits for all recordings holds none
         let all = session.recordings.lock();
         let others = || all.iter().map(|(other, _)| other).filter(|other| !Arc::ptr_eq(other, &self.recording));
-        for (slot, other) in wanted.iter().flat_map(|slot| others().map(move |other| (slot, other))) {
-            if other.lock().slots.get(*slot as usize).is_some_and(|slot| slot.claimed) {
-                let message = format!("slots: slot {slot} is another actor's of this session");
-                return Err(Error::new(Status::InUse, message));
-            }
+        if let Some(slot) = wanted.iter().find(|slot| others().any(|other| other.lock().is_claimed(**slot))) {
+            let message = format!("slots: slot {slot} is another actor's of this session");
+            return Err(Error::new(Status::InUse, message));
         }
-        for slot in wanted {
-            let place = slot as usize;
-            let leave = |other: &Shared| {
-                let mut other = other.lock();
-                if place < other.slots.len() {
-                    other.leave(place)
-                } else {
-                    0
-                }
-            };
-            let draws = others().map(leave).max().unwrap_or(0);
-            let mut recording = self.recording.lock();
-            recording.reach(place);
-            let own = &mut recording.slots[place];
-            (own.claimed, own.draws) = (true, own.draws.max(draws));
+        for slot in wanted.into_iter().map(|slot| slot as usize) {
+            let draws = others().map(|other| other.lock().leave(slot)).max();
+            self.recording.lock().claim(slot, draws.unwrap_or(0));
         }
         Ok(self.recording.lock())
     }
@@ -65,7 +50,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.recording.lock().slots.iter_mut().for_each(|slot| slot.claimed = false);
+        self.recording.lock().vacate();
     }
 }
 
