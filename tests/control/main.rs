@@ -1,5 +1,6 @@
 //! Control sessions from the host's side: act, observe, update.
 
+mod actors;
 mod bad_input;
 mod cartpole;
 mod cloning;

@@ -113,6 +113,9 @@ impl Actor {
         }
         let mut recording = self.seat.recording.lock();
         self.check_turn(&recording, slots, how)?;
+        if !how.unrecorded {
+            recording = self.seat.claim(recording, &self.session, slots)?;
+        }
         let evenly = self.session.explores.load(Ordering::Acquire);
         desk.choose(slots, how, evenly, &recording, self.stream(how))?;
         if !how.unrecorded {
@@ -224,10 +227,10 @@ impl Actor {
         Ok(())
     }
 
-    /// What numbers the draws of all its slots; those that leave no trace have numbers of their own.
+    /// What numbers the draws of all slots, whoever acts for them; those that leave no trace have numbers of their own.
     fn stream(&self, how: Act) -> Key {
-        let apart = u64::from(how.unrecorded || self.seat.is_apart()) << 63;
-        Key { seed: self.session.seed, stream: apart | self.seat.place << 32, counter: 0 }
+        let traceless = u64::from(how.unrecorded || self.seat.is_apart()) << 63;
+        Key { seed: self.session.seed, stream: traceless, counter: 0 }
     }
 
     fn desk(&self) -> Result<MutexGuard<'_, Desk>> {

@@ -55,8 +55,8 @@ impl Checkpoint {
     fn of(session: &ControlSession) -> Result<Checkpoint> {
         let mut core = session.core.lock();
         session.check_whole()?;
-        let mut recordings =
-            session.recordings.lock().iter().map(|(recording, _)| recording.lock().clone()).collect::<Vec<_>>();
+        let all = session.all_recordings();
+        let mut recordings: Vec<Recording> = all.iter().map(|recording| recording.lock().clone()).collect();
         let (updates, optimizer_steps) = (core.updates, core.optimizer_steps);
         let trained = session.trained()?;
         recordings.iter_mut().for_each(|recording| recording.count_from(trained.version()));
@@ -176,11 +176,11 @@ impl Checkpoint {
     }
 
     fn apply_recordings(&self, session: &ControlSession, spec: &Spec, version: u64) {
-        let mut recordings = session.recordings.lock();
-        while recordings.len() < self.recordings.len() {
-            recordings.push((Arc::new(Mutex::new(Recording::new(spec))), Weak::new()));
+        let mut all = session.recordings.lock();
+        while all.len() < self.recordings.len() {
+            all.push((Arc::new(Mutex::new(Recording::new(spec))), Weak::new()));
         }
-        for (place, (recording, _)) in recordings.iter().enumerate() {
+        for (place, (recording, _)) in all.iter().enumerate() {
             let mut recording = recording.lock();
             *recording = self.recordings.get(place).cloned().unwrap_or_else(|| Recording::new(spec));
             recording.count_from(version);

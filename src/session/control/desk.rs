@@ -40,6 +40,8 @@ pub(super) struct Desk {
     /// The call that saw a slot last, to find one that is there twice.
     seen: Vec<u64>,
     call: u64,
+    /// How often each slot drew without a trace.
+    traceless: Vec<u64>,
     pub decisions: u64,
 }
 
@@ -65,6 +67,7 @@ impl Desk {
             reader: Reader::new(&policy)?,
             seen: Vec::new(),
             call: 0,
+            traceless: Vec::new(),
             decisions: 0,
             policy,
         })
@@ -96,6 +99,7 @@ impl Desk {
             let place = *slot as usize;
             if place >= self.seen.len() {
                 self.seen.resize(place + 1, 0);
+                self.traceless.resize(place + 1, 0);
             }
             if std::mem::replace(&mut self.seen[place], self.call) == self.call {
                 return Err(Error::argument(format!("slots: expected distinct slots, got {slot} twice")));
@@ -192,7 +196,7 @@ impl Desk {
         let policy = self.policy.clone();
         let (recurrent, looked) = (policy.spec().state > 0, self.looked);
         let Desk { published, normalized, legal, actions, log_probs, .. } = self;
-        let (keys, scratch, decisions) = (&mut self.keys, &mut self.scratch, self.decisions);
+        let (keys, scratch) = (&mut self.keys, &mut self.scratch);
         let (network, weights, outputs) = (policy.network(), published.weights.as_slice(), &mut self.outputs);
         let masks = policy.spec().masked.then_some(legal.as_slice());
         if recurrent {
@@ -216,9 +220,10 @@ impl Desk {
             keys.clear();
             let draws = |slot: &u32| recording.slots.get(*slot as usize).map_or(0, |slot| slot.draws);
             let traceless = stream.stream >> 63 == 1;
-            let counter = |slot: &u32| if traceless { decisions } else { draws(slot) };
+            let counter = |slot: &u32| if traceless { self.traceless[*slot as usize] } else { draws(slot) };
             let key = |slot: &u32| Key { stream: stream.stream | u64::from(*slot), counter: counter(slot), ..stream };
             keys.extend(slots.iter().map(key));
+            slots.iter().for_each(|slot| self.traceless[*slot as usize] += u64::from(traceless));
             let draw = if how.greedy { Draw::Greedy } else { Draw::Sampled(keys) };
             let taken = Decisions { actions, log_probs };
             match recurrent || looked || self.reader.is_some() {

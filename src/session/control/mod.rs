@@ -275,7 +275,7 @@ impl Learner for ControlSession {
     fn clear(&self) -> Result<()> {
         self.while_idle("clear", || {
             self.pairs().into_iter().for_each(|pairs| pairs.lock().clear());
-            for (recording, _) in self.recordings.lock().iter() {
+            for recording in self.all_recordings() {
                 let mut recording = recording.lock();
                 let used: Vec<bool> = (0..recording.len()).map(|step| recording.is_finished(step)).collect();
                 let (ended, open) = (recording.ended, recording.open());

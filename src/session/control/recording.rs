@@ -4,6 +4,7 @@
 //! followed it is known: the slot's next step, or how its episode ended.
 
 mod age;
+mod claim;
 mod sound;
 
 use super::ended::Ended;
@@ -95,6 +96,11 @@ pub(super) struct Recording {
     actions_width: usize,
     choices: usize,
     pub slots: Vec<Slot>,
+    /// Whether an actor that lives acts for a slot here.
+    #[serde(skip)]
+    claimed: Vec<bool>,
+    /// Whose each step is.
+    pub slot_of: Vec<u32>,
     pub observations: Observations,
     pub legal: Vec<u8>,
     pub actions: Vec<f32>,
@@ -142,6 +148,7 @@ impl Recording {
     /// been added by itself; a policy of this version chose. Returns its place.
     pub fn act(&mut self, slot: usize, legal: &[u8], action: &[f32], log_prob: f32, version: u64) -> usize {
         let step = self.len() as u32;
+        self.slot_of.push(slot as u32);
         self.legal.extend_from_slice(&legal[..self.choices]);
         self.actions.extend_from_slice(action);
         self.log_probs.push(log_prob);
@@ -278,6 +285,7 @@ impl Recording {
         keep(&mut self.finals, self.inputs, &finals);
         keep(&mut self.final_of, 1, &finals);
         self.final_of.iter_mut().for_each(|step| *step = moved(*step));
+        keep(&mut self.slot_of, 1, &kept);
         keep(&mut self.legal, self.choices, &kept);
         keep(&mut self.actions, self.actions_width, &kept);
         keep(&mut self.log_probs, 1, &kept);

@@ -53,6 +53,8 @@ pub(super) struct Rollout {
     pub log_probs: Vec<f32>,
     pub rewards: Vec<f32>,
     discounted: Vec<f32>,
+    /// Whose each row is.
+    slots: Vec<u32>,
     after: Vec<After>,
     extras: usize,
     pub sequences: Sequences,
@@ -79,6 +81,7 @@ impl Rollout {
             let used = (0..source.len()).map(|step| source.is_finished(step)).collect();
             all.taken.push(Taken { recording: recording.clone(), used, ended: source.ended, open: source.open() });
         }
+        all.arrange()?;
         all.observations.append(extras)?;
         all.observations.settle()?;
         Ok((all.rows() > 0).then_some(all))
@@ -121,6 +124,7 @@ impl Rollout {
             self.log_probs.push(source.log_probs[*step]);
             self.rewards.push(source.rewards[*step]);
             self.discounted.push(source.discounted[*step]);
+            self.slots.push(source.slot_of[*step]);
         }
         self.ended.add(source.ended);
         self.string(source, &place);
@@ -129,6 +133,31 @@ impl Rollout {
         self.observations.extend(&mut source.observations, &steps, self.width)?;
         extras.extend(&mut source.observations, &shown, self.width)?;
         extras.replace(&cut, &lasts, self.width)
+    }
+
+    /// Puts the rows in the order of turns, however slots are split among actors: the first step of each slot, in the order of
+    /// the slots, then the second ones, ….
+    fn arrange(&mut self) -> Result<()> {
+        let order = in_turn(&self.slots);
+        if order.is_sorted() {
+            return Ok(());
+        }
+        let mut places = vec![0; order.len()];
+        order.iter().enumerate().for_each(|(place, row)| places[*row] = place);
+        let (legal, actions) = (self.legal.len() / order.len(), self.actions.len() / order.len());
+        pick(&mut self.legal, legal, &order);
+        pick(&mut self.actions, actions, &order);
+        [&mut self.log_probs, &mut self.rewards, &mut self.discounted].into_iter().for_each(|all| pick(all, 1, &order));
+        pick(&mut self.slots, 1, &order);
+        pick(&mut self.after, 1, &order);
+        for after in &mut self.after {
+            if let After::Row(row) = after {
+                *row = places[*row];
+            }
+        }
+        self.sequences.arrange(&places);
+        let mut observations = std::mem::take(&mut self.observations);
+        self.observations.extend(&mut observations, &order, self.width)
     }
 
     /// Strings the rows of a recurrent policy into sequences, each from a state that was recorded.
@@ -193,5 +222,38 @@ impl Rollout {
         kernel::advantages(&self.rewards, &values[..rows], &follows, discount, lambda, &mut advantages);
         let returns = advantages.iter().zip(values).map(|(advantage, value)| advantage + value).collect();
         (advantages, returns)
+    }
+}
+
+/// The order of turns of rows whose slots these are, each slot's rows as they come.
+pub(super) fn in_turn(slots: &[u32]) -> Vec<usize> {
+    let mut turns: HashMap<u32, usize> = HashMap::new();
+    let mut turn = |slot: u32| {
+        let turn = turns.entry(slot).or_default();
+        *turn += 1;
+        *turn
+    };
+    let mut order: Vec<(usize, u32, usize)> =
+        slots.iter().enumerate().map(|(row, slot)| (turn(*slot), *slot, row)).collect();
+    order.sort_unstable();
+    order.into_iter().map(|(.., row)| row).collect()
+}
+
+/// Rows of `width` values in another order.
+fn pick<T: Copy>(column: &mut Vec<T>, width: usize, order: &[usize]) {
+    *column = order.iter().flat_map(|row| &column[row * width..(row + 1) * width]).copied().collect();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turns_are_the_same_however_slots_are_split() {
+        assert_eq!(in_turn(&[0, 1, 2, 0, 1, 2]), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(in_turn(&[2, 2, 0, 0, 0, 1]), [2, 5, 0, 3, 1, 4]);
+        let mut column = vec![1, 2, 3, 4];
+        pick(&mut column, 2, &[1, 0]);
+        assert_eq!(column, [3, 4, 1, 2]);
     }
 }

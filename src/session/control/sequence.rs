@@ -46,6 +46,17 @@ impl Sequences {
         self.all[place].behind = Some(behind);
     }
 
+    /// The rows moved to other places; sequences lie in the order of their first ones.
+    pub fn arrange(&mut self, places: &[usize]) {
+        let width = self.states.len() / self.len().max(1);
+        let states: Vec<Vec<f32>> = self.states.chunks_exact(width.max(1)).map(<[f32]>::to_vec).collect();
+        let mut all: Vec<(Sequence, Vec<f32>)> = std::mem::take(&mut self.all).into_iter().zip(states).collect();
+        all.iter_mut().flat_map(|(sequence, _)| &mut sequence.rows).for_each(|row| *row = places[*row]);
+        all.sort_by_key(|(sequence, _)| sequence.rows[0]);
+        self.states = all.iter().flat_map(|(_, state)| state).copied().collect();
+        self.all = all.into_iter().map(|(sequence, _)| sequence).collect();
+    }
+
     /// The rows of the sequences `chosen`.
     pub fn packed(&self, chosen: &[usize]) -> Packed {
         self.pack(chosen.iter().map(|place| (*place, self.all[*place].rows.clone())).collect())

@@ -12,6 +12,8 @@ impl Recording {
         let finite = |numbers: &[f32]| numbers.iter().all(|number| number.is_finite());
         widths == (fresh.inputs, fresh.actions_width, fresh.choices)
             && self.observations.host().len() == steps * self.inputs
+            && self.slot_of.len() == steps
+            && self.slot_of.iter().all(|slot| (*slot as usize) < self.slots.len())
             && self.legal.len() == steps * self.choices
             && self.actions.len() == steps * self.actions_width
             && self.versions.len() == steps

@@ -174,7 +174,7 @@ fn what_follows_a_step_is_what_it_is_learned_from() {
     drop(recording);
     let mut core = session.core.lock();
     let course = core.sac().unwrap();
-    course.take(&seat.recording).unwrap();
+    course.take(std::slice::from_ref(&seat.recording)).unwrap();
     let mut batch = Batch::default();
     course.replay.gather(&(0..course.replay.len()).collect::<Vec<_>>(), &mut batch);
     let firsts = |numbers: &[f32]| numbers.iter().step_by(3).copied().collect::<Vec<f32>>();

@@ -94,7 +94,19 @@ fn act_on(
 
 /// `steps` steps of all slots from `time` on: some episodes end, are cut off and abandoned. Returns the actions.
 fn play(actor: &Actor, way: impl Fn(usize) -> Way, steps: usize, time: usize, finals: bool) -> Vec<u8> {
-    let slots: Vec<u32> = (0..SLOTS as u32).collect();
+    play_from(0, actor, way, steps, time, finals)
+}
+
+/// As `play`, by an actor whose first slot this is.
+fn play_from(
+    first: usize,
+    actor: &Actor,
+    way: impl Fn(usize) -> Way,
+    steps: usize,
+    time: usize,
+    finals: bool,
+) -> Vec<u8> {
+    let slots: Vec<u32> = (first as u32..).take(SLOTS).collect();
     let mut all = Vec::new();
     for step in time..time + steps {
         let (before, after) = (seen(&slots, step as f32), seen(&slots, step as f32 + 0.5));
@@ -198,9 +210,9 @@ fn records_and_tensors_come_in_turn_to_several_actors() {
     let (plays, acts) = (pair(&here), pair(&there));
     let turns = |step: usize| if (step / 2).is_multiple_of(2) { Way::Records } else { Way::Tensors };
     for round in 0..3 {
-        for (plays, acts) in plays.iter().zip(&acts) {
-            play(plays, |_| Way::Records, 13, 100 * round, true);
-            play(acts, turns, 13, 100 * round, true);
+        for (first, (plays, acts)) in (0..).step_by(SLOTS).zip(plays.iter().zip(&acts)) {
+            play_from(first, plays, |_| Way::Records, 13, 100 * round, true);
+            play_from(first, acts, turns, 13, 100 * round, true);
         }
         // the second actor stops with tensors at times, so that one side of the rollout lies on the host
         play(&plays[0], |_| Way::Records, 3, 100 * round + 50, true);
