@@ -1,11 +1,11 @@
 # keel's commands. Each does all of its own set-up. The libkeel of `demo` and `check` is built with cargo's dev profile
-# (optimised, with assertions), that of `lib`, `install`, `bench-control` and `gpu-bundle` with its release profile.
+# (optimised, with assertions), that of `lib`, `install`, `bench-…` and `gpu-bundle` with its release profile.
 
 PREFIX ?= /usr/local
 BUNDLE_TORCH ?= link
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo check check-fast setup lib install bench-control gpu-bundle clean
+.PHONY: help demo check check-fast setup lib install bench-control bench-frames gpu-bundle clean
 
 help:
 	@echo "make demo        an innkeeper learns manners: the whole loop in one C++ program; writes target/demo/report.html"
@@ -15,6 +15,7 @@ help:
 	@echo "make lib         target/release/libkeel.so"
 	@echo "make install     to PREFIX=$(PREFIX), with a link to your libtorch; BUNDLE_TORCH=copy|none: a copy for all users, nothing"
 	@echo "make bench-control   control policies beside Stable-Baselines3 and eager libtorch: docs/benchmarks.md"
+	@echo "make bench-frames    60 frames a second beside a learner, about 10 minutes: docs/benchmarks.md; QUICK=1 tries it out"
 	@echo "make gpu-bundle  target/gpu-bundle.tar.gz: the GPU tests, to run on a machine with a GPU and python3 with torch"
 	@echo "make clean       removes what was built, keeps libtorch"
 
@@ -44,14 +45,20 @@ install: setup
 bench-control:
 	tools/setup --mujoco
 	cmake -S . -B target/cmake-bench -DKEEL_CARGO_PROFILE=release -DKEEL_BUILD_TESTS=OFF -DKEEL_BUILD_EXAMPLES=OFF \
-		-DKEEL_BUILD_BENCHES=ON
+		-DKEEL_BENCHES=control
 	cmake --build target/cmake-bench --parallel
 	benches/control/bench.py target/cmake-bench/bin/control_bench $(if $(PEERS_PYTHON),--python $(PEERS_PYTHON))
+
+bench-frames: setup
+	cmake -S . -B target/cmake-frames -DKEEL_CARGO_PROFILE=release -DKEEL_BUILD_TESTS=OFF -DKEEL_BUILD_EXAMPLES=OFF \
+		-DKEEL_BENCHES=frames
+	cmake --build target/cmake-frames --parallel
+	benches/frames/bench.py target/cmake-frames/bin/frames_bench $(if $(QUICK),--quick)
 
 gpu-bundle: setup
 	tools/gpu-bundle
 
 clean:
-	rm -rf target/cmake target/cmake-release target/cmake-gpu-release target/cmake-bench target/bench target/check target/demo target/gpu-bundle target/gpu-bundle.tar.gz
+	rm -rf target/cmake target/cmake-release target/cmake-gpu-release target/cmake-bench target/cmake-frames target/bench target/check target/demo target/gpu-bundle target/gpu-bundle.tar.gz
 	cargo clean --profile dev
 	cargo clean --profile release

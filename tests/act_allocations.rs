@@ -1,44 +1,19 @@
-//! Acting and observing allocate nothing once the slots were seen, counted by an allocator of the test's own.
+//! Acting and observing allocate nothing once the slots were seen, and wait for no lock while an update runs: both counted.
 
 #[path = "control/cartpole.rs"]
 mod cartpole;
+#[path = "control/counters.rs"]
+mod counters;
 #[path = "control/hosts.rs"]
 #[allow(dead_code)]
 mod hosts;
 
+use counters::{allocations, waits};
 use hosts::*;
 use keel::session::control::{Actor, Episode};
 use keel::session::Learner;
 use serde_json::json;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
-
-struct Counting;
-
-// SAFETY: hands every request on to the system's allocator, unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
+use std::time::Duration;
 
 #[test]
 fn acting_and_observing_allocate_nothing_after_the_first_round() {
@@ -66,13 +41,48 @@ fn rounds(network: serde_json::Value) -> Vec<usize> {
     let mut actions = vec![0u8; 256];
     let mut counted = Vec::new();
     for _ in 0..4 {
-        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        let before = allocations();
         for _ in 0..11 {
             actor.act(&slots, &observations, &mut actions, RECORDED, None).unwrap();
             actor.observe(&slots, &rewards, &episodes, &last).unwrap();
         }
-        counted.push(ALLOCATIONS.load(Ordering::Relaxed) - before);
+        counted.push(allocations() - before);
         session.clone().update().unwrap().expect("600 steps are finished").run().unwrap();
     }
     counted
+}
+
+#[test]
+fn acting_and_observing_wait_for_no_lock_and_allocate_nothing_while_an_update_runs() {
+    let session = session(json!({"rollout_steps": 256, "epochs": 1000, "minibatches": 16}), cart_config(json!({})));
+    let actor = Actor::create(&session).unwrap();
+    let slots: Vec<u32> = (0..16).collect();
+    let (observations, rewards) = (bytes(&[0.1; 64]), vec![1.0; 16]);
+    let (episodes, mut actions) = ([Episode::Running; 16], vec![0u8; 64]);
+    let mut turns = |count: usize| {
+        let before = (allocations(), waits());
+        for _ in 0..count {
+            actor.act(&slots, &observations, &mut actions, RECORDED, None).unwrap();
+            actor.observe(&slots, &rewards, &episodes, &[]).unwrap();
+        }
+        (allocations() - before.0, waits() - before.1)
+    };
+    assert!(turns(400).0 > 0, "the allocator counts");
+    session.clear().unwrap();
+    turns(17);
+    let job = session.clone().update().unwrap().expect("256 steps are finished");
+    job.start().unwrap();
+    let mut slices = 0;
+    for _ in 0..30 {
+        while job.report().slices == slices {
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        slices = job.report().slices;
+        assert_eq!(turns(10), (0, 0), "allocations and waits, after {slices} slices");
+    }
+    let before = waits();
+    assert!(job.wait(Duration::from_millis(1)).is_ok_and(|report| report.progress < 1.0), "the update runs still");
+    assert!(waits() > before, "waits are counted");
+    job.cancel();
+    let _ = job.wait(Duration::MAX);
 }

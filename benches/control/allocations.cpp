@@ -8,13 +8,14 @@
 namespace {
 
 std::atomic<uint64_t> count{0};
+thread_local uint64_t thread_count = 0;
 
 // The C library's function behind one of the program's own. glibc's dlsym does not allocate when it finds the name.
 template <class Function>
 Function *next(std::atomic<Function *> &found, const char *name) {
   Function *function = found.load(std::memory_order_relaxed);
   if (!function) found = function = reinterpret_cast<Function *>(dlsym(RTLD_NEXT, name));
-  count.fetch_add(1, std::memory_order_relaxed);
+  count.fetch_add(1, std::memory_order_relaxed), ++thread_count;
   return function;
 }
 
@@ -40,3 +41,4 @@ int posix_memalign(void **out, std::size_t align, std::size_t size) {
 }  // extern "C"
 
 uint64_t bench::allocations() { return count.load(std::memory_order_relaxed); }
+uint64_t bench::thread_allocations() { return thread_count; }

@@ -7,5 +7,7 @@ namespace bench {
 
 // Calls of malloc, calloc, realloc, posix_memalign and aligned_alloc so far, on all threads.
 uint64_t allocations();
+// Those of the calling thread.
+uint64_t thread_allocations();
 
 }  // namespace bench

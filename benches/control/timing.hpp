@@ -30,6 +30,13 @@ inline Spent now() {
   return {std::chrono::duration<double>(wall).count(), seconds};
 }
 
+// Microseconds that the calling thread has computed.
+inline double thread_microseconds() {
+  timespec cpu;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
+  return 1e6 * static_cast<double>(cpu.tv_sec) + 1e-3 * static_cast<double>(cpu.tv_nsec);
+}
+
 template <class Work>
 Spent spent(Work &&work) {
   const Spent begin = now();

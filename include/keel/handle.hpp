@@ -43,7 +43,8 @@ template <>
 struct Tag<char> : std::integral_constant<int32_t, KEEL_TYPE_UTF8> {};
 
 struct Caught : keel_error {
-  Caught() : keel_error KEEL_ERROR_INIT {}
+  // No more than a failed call leaves unwritten: to clear the message costs more than most calls.
+  Caught() { struct_size = sizeof(keel_error), status = KEEL_OK, message[0] = 0; }
   Error error(keel_status returned) const { return Error{returned, message}; }
 };
 

@@ -27,7 +27,8 @@
 // reward, metrics, cancel) may be called while its job runs and does not wait for it. Long work is a job, driven in
 // one of three ways with the same result: keel_job_run (here, to the end), keel_job_pump (here, in pieces of a time
 // budget), keel_job_start (on a thread of keel's; look with keel_job_poll). Weights change for others only inside a
-// call of the host's. Callbacks come on the thread that drives the job; keel calls the host from no thread of its own.
+// call of the host's. Callbacks come on the thread that drives the job; keel calls the host from no thread of its own,
+// but for memory where the host gave an allocator.
 //
 // A host in short (error checks left out):
 //   keel_runtime_create(KEEL_ABI_VERSION, NULL, 0, &runtime, &error);
@@ -143,7 +144,7 @@ struct DLManagedTensorVersioned;
 // A panic in mid-step left the session's weights in doubt; restore it.
 #define KEEL_E_POISONED (-902)
 
-// The host's callback threw or returned non-zero.
+// The host's callback threw or returned non-zero, or the script of its network threw.
 #define KEEL_E_CALLBACK (-903)
 
 // The ABI that this header describes: major << 16 | minor. Give it to keel_runtime_create.
@@ -280,6 +281,26 @@ typedef struct keel_error {
 // A runtime: the devices, keel's own threads, the events. Made by keel_runtime_create.
 typedef uint64_t keel_runtime;
 
+// What a thread of the host's is to call once, with the argument that came with it. It returns when no started job waits.
+typedef void (KEEL_CALL *keel_thread_work)(void *argument);
+
+// Has a thread of the host's call work(argument) soon, and returns 0 at once; or returns another number, and the job is not
+// started (KEEL_E_CALLBACK).
+//
+// work: called once, on a thread that libtorch's operators may use for long; a second call does nothing. argument: only
+// to be passed on. user_data: as it was given to keel_runtime_set_thread_starter. keel_runtime_shutdown and the end of
+// the process wait for work that was taken. A C++ exception that leaves the starter counts as a refusal.
+typedef int32_t (KEEL_CALL *keel_thread_starter)(keel_thread_work work, void *argument, void *user_data);
+
+// Memory of the host's for a tensor.
+//
+// size: bytes, above 0. alignment: a power of two, 64. user_data: as it was given to keel_process_set_allocator. Returns
+// NULL where there is none, which is KEEL_E_OUT_OF_MEMORY for the job, as a C++ exception that leaves it is.
+typedef void *(KEEL_CALL *keel_allocate)(size_t size, size_t alignment, void *user_data);
+
+// Takes back what a keel_allocate gave: memory, with the size that was asked for.
+typedef void (KEEL_CALL *keel_release)(void *memory, size_t size, void *user_data);
+
 // Long work as a plan of slices: loading, generating, updating, saving. Made by the calls that begin such work.
 typedef uint64_t keel_job;
 
@@ -357,15 +378,38 @@ KEEL_API keel_status KEEL_CALL keel_build_info(char *buffer, size_t capacity, si
 //
 // header_abi: KEEL_ABI_VERSION of the header that the host was compiled against. json: the configuration "runtime",
 // copied; NULL with length 0 for the defaults. runtime: out, the caller ends it with keel_runtime_destroy. error:
-// nullable. Threads: any. Status: KEEL_E_VERSION, KEEL_E_CONFIG, KEEL_E_DEVICE. Since 0.1.
+// nullable. Threads: any. Status: KEEL_E_VERSION, KEEL_E_CONFIG, KEEL_E_DEVICE; KEEL_E_UNSUPPORTED: a cap on memory that
+// cannot be kept in this process. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_runtime_create(uint32_t header_abi, const char *json, size_t json_length,
     keel_runtime *runtime, struct keel_error *error);
 
-// Stops the jobs that run on keel's threads at their next slice and waits for those threads; afterwards none runs.
+// Stops the jobs that run on keel's threads at their next slice, and those that wait for one, and waits for the threads;
+// afterwards none runs. Of a host's threads, it waits until they have returned to the host.
 //
 // runtime: stays valid, but no job can be started on a thread again. timeout_us: how long to wait at most. error:
 // nullable. Threads: any. Status: KEEL_E_TIMEOUT: a slice still runs, call again. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_runtime_shutdown(keel_runtime runtime, uint64_t timeout_us,
+    struct keel_error *error);
+
+// Sets, or with NULL removes, the host's way to provide the threads on which jobs run that are started from now on.
+// "learner_threads" of the configuration then says only how many jobs run at once; name, priority and CPUs are the
+// host's.
+//
+// runtime: changed. starter: called in keel_job_start, on its thread; nullable. user_data: given to starter as it is; a
+// started thread no longer needs it. error: nullable. Threads: any; a starter that another thread is calling may go on.
+// Status: no others. Since 0.1.
+KEEL_API keel_status KEEL_CALL keel_runtime_set_thread_starter(keel_runtime runtime, keel_thread_starter starter,
+    void *user_data, struct keel_error *error);
+
+// Has all tensors of the process in host memory live in the host's memory: libtorch asks these functions from then on.
+// Once, before the first keel_runtime_create. Not what keel's own code and libraries under libtorch allocate beside
+// tensors, nor files that are mapped.
+//
+// allocate: size bytes aligned to alignment, or NULL; each keeps its address and is called by any thread at any time, as
+// release is. release: takes back what allocate gave, with its size. Neither calls keel; the process may keep tensors to
+// its end. user_data: given to both as it is, valid as long. error: nullable. Threads: any. Status: KEEL_E_STATE: there
+// is a runtime already, or another allocator. Since 0.1.
+KEEL_API keel_status KEEL_CALL keel_process_set_allocator(keel_allocate allocate, keel_release release, void *user_data,
     struct keel_error *error);
 
 // Takes the oldest event, as JSON.
@@ -383,8 +427,10 @@ KEEL_API keel_status KEEL_CALL keel_runtime_next_event(keel_runtime runtime, uin
 KEEL_API keel_status KEEL_CALL keel_runtime_devices(keel_runtime runtime, char *buffer, size_t capacity, size_t *needed,
     struct keel_error *error);
 
-// What memory the process uses, as JSON, in bytes: resident_bytes, and under "devices" a list of the CUDA devices, each
-// with its numbers where libkeel_cuda.so lies beside libkeel.
+// What memory the process uses, as JSON, in bytes: resident_bytes; under "host" what tensors hold and the most they held
+// (allocated_bytes, peak_allocated_bytes) and the cap_bytes of the runtime configuration, null without one, or null
+// where the process has an allocator of its own for libtorch; and under "devices" a list of the CUDA devices, each with
+// the same numbers and more where libkeel_cuda.so lies beside libkeel.
 //
 // runtime: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without
 // a NUL, nullable. error: nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
@@ -416,7 +462,8 @@ KEEL_API keel_status KEEL_CALL keel_config_schema(const char *kind, size_t kind_
 //
 // runtime: borrowed. path: UTF-8, copied. json: the configuration "load", copied; NULL with length 0 for the defaults.
 // job: out, the caller ends it with keel_job_destroy. error: nullable. Threads: any. Status: KEEL_E_CONFIG,
-// KEEL_E_DEVICE; files that are missing or wrong fail the job with KEEL_E_FILE, KEEL_E_FORMAT. Since 0.1.
+// KEEL_E_DEVICE; files that are missing or wrong fail the job with KEEL_E_FILE, KEEL_E_FORMAT, a script where the runtime
+// allows none with KEEL_E_UNSUPPORTED. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_model_load(keel_runtime runtime, const char *path, size_t path_length,
     const char *json, size_t json_length, keel_job *job, struct keel_error *error);
 
@@ -424,7 +471,8 @@ KEEL_API keel_status KEEL_CALL keel_model_load(keel_runtime runtime, const char 
 // config a control network.
 //
 // runtime: borrowed. json: the configuration "create", copied. model: out, the caller ends it with keel_model_destroy.
-// error: nullable. Threads: any. Status: KEEL_E_CONFIG, KEEL_E_DEVICE, KEEL_E_UNSUPPORTED. Since 0.1.
+// error: nullable. Threads: any. Status: KEEL_E_CONFIG, KEEL_E_DEVICE, KEEL_E_UNSUPPORTED; of a network's script KEEL_E_FILE,
+// KEEL_E_FORMAT, KEEL_E_SHAPE, KEEL_E_CALLBACK, and KEEL_E_UNSUPPORTED where the runtime allows none. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_model_create(keel_runtime runtime, const char *json, size_t json_length,
     keel_model *model, struct keel_error *error);
 
@@ -531,12 +579,16 @@ KEEL_API keel_status KEEL_CALL keel_session_create(keel_runtime runtime, const c
 // Makes a session from a checkpoint, with its models, its optimiser and its rows, as keel_session_save left them.
 //
 // runtime: borrowed. path: UTF-8, copied. session: out, the caller ends it with keel_session_destroy. error: nullable.
-// Threads: any; reads the file before it returns. Status: KEEL_E_FILE, KEEL_E_FORMAT, KEEL_E_DEVICE. Since 0.1.
+// Threads: any; reads the file before it returns. Status: KEEL_E_FILE, KEEL_E_FORMAT, KEEL_E_DEVICE;
+// KEEL_E_UNSUPPORTED: a network's script, and the runtime allows none. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_session_open(keel_runtime runtime, const char *path, size_t path_length,
     keel_session *session, struct keel_error *error);
 
 // Gives the session a model for a role. The weights of the model in training belong to the session from then on; every
-// other use of that model reads the last published ones. A language model that is set as the reward model in training
+// other use of that model reads the last published ones. A policy may take the place of the one in training, of the same
+// architecture, or in control of the same observations, actions and core: slots stay in their episodes with what they
+// remember, rows and steps that wait stay with the probabilities that were recorded, the optimiser begins anew, and what is
+// kept of earlier versions goes. A language model that is set as the reward model in training
 // stays as it is: a new reward model on a copy of it is trained, which keel_session_model gives.
 //
 // session: changed. role: KEEL_ROLE_…. name: UTF-8, must be empty. model: kept alive by the session. error: nullable.
@@ -627,6 +679,50 @@ KEEL_API keel_status KEEL_CALL keel_session_answer(keel_session session, const u
 // session: changed. error: nullable. Threads: any. Status: no others. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_session_clear(keel_session session, struct keel_error *error);
 
+// Makes a job that changes settings of the session, also while an update runs: they hold from the next optimiser step that
+// begins, whoever drives. Learning rate, its schedule, max_grad_norm, weight_decay, kept_versions, and of the algorithm
+// what changes no shape and nothing that was stored, such as clip_range, kl_coef, entropy_coef; another setting may be
+// there with the value that it has. Then keel_session_config tells the new values, and keel_session_save keeps them.
+//
+// session: changed by the job. json: some of the keys of the configuration "session", copied; what is left out stays. job:
+// out, the caller ends it with keel_job_destroy. error: nullable. Threads: any; the job waits for the slice that another
+// job of the session runs, and for no pause. Status: KEEL_E_CONFIG: a setting that stays, which the message tells beside
+// those that may change. Since 0.1.
+KEEL_API keel_status KEEL_CALL keel_session_configure(keel_session session, const char *json, size_t json_length,
+    keel_job *job, struct keel_error *error);
+
+// Makes a job that publishes what was learned up to the last optimiser step, also while an update runs; nothing where that
+// is published already. Actors, generations and exports read it from then on, under a version that is higher by one.
+//
+// session: changed by the call that ends the job. job: out, the caller ends it with keel_job_destroy. error: nullable.
+// Threads: any; the call that ends the job waits for the slice that another job of the session runs. No pause holds it
+// back. Status: KEEL_E_STATE: no model; KEEL_E_POISONED. Since 0.1.
+KEEL_API keel_status KEEL_CALL keel_session_publish(keel_session session, keel_job *job, struct keel_error *error);
+
+// Makes a job that lets training go on from a version that was published: weights and normaliser statistics are those of
+// that version, in training and published, the latter under a new version. The optimiser begins anew; counters, rows and
+// steps that wait, and schedules stay. The setting kept_versions says how many versions are kept; checkpoints hold none.
+//
+// session: changed by the call that ends the job. version: of the metric policy/version. job: out, the caller ends it with
+// keel_job_destroy. error: nullable. Threads: any. Status: KEEL_E_INVALID_ARGUMENT: a version that is not kept, the message
+// tells which are; KEEL_E_IN_USE: an update is unfinished, also as an error of the job; KEEL_E_STATE, KEEL_E_POISONED.
+// Since 0.1.
+KEEL_API keel_status KEEL_CALL keel_session_roll_back(keel_session session, uint64_t version, keel_job *job,
+    struct keel_error *error);
+
+// Lets the updates, generations and evaluations of the session do no further slice until keel_session_resume; the slices
+// that run come to their end. Those on keel's thread sleep, keel_job_run and keel_job_pump return KEEL_PENDING. Acting,
+// pushing, saving, restoring, publishing, rolling back and configuring go on; jobs may be cancelled, the session destroyed,
+// which ends the pause, and the runtime shut down. Pausing twice is pausing once.
+//
+// session: changed. error: nullable. Threads: any; waits for nothing. Status: no others. Since 0.1.
+KEEL_API keel_status KEEL_CALL keel_session_pause(keel_session session, struct keel_error *error);
+
+// Lets the jobs of the session go on; of one that is not paused nothing changes.
+//
+// session: changed. error: nullable. Threads: any; waits for nothing. Status: no others. Since 0.1.
+KEEL_API keel_status KEEL_CALL keel_session_resume(keel_session session, struct keel_error *error);
+
 // Makes a job that writes the whole session, as of the last optimiser step, to one file: models, optimiser, rows,
 // random streams. A file that is there is replaced whole or not at all.
 //
@@ -691,7 +787,8 @@ KEEL_API keel_status KEEL_CALL keel_session_evaluate(keel_session session, keel_
 // keel_session_update and keel_job_run in one, for hosts that may block.
 //
 // session: changed. report: out, nullable, written also on failure. error: nullable. Threads: any.
-// Status: KEEL_NEED_DATA: push or reward rows first; those of keel_session_update and keel_job_run. Since 0.1.
+// Status: KEEL_NEED_DATA: push or reward rows first; KEEL_E_STATE: the session is paused; KEEL_E_CANCELLED: it was paused
+// meanwhile; those of keel_session_update and keel_job_run. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_session_step(keel_session session, struct keel_report *report,
     struct keel_error *error);
 
@@ -702,21 +799,25 @@ KEEL_API keel_status KEEL_CALL keel_session_step(keel_session session, struct ke
 KEEL_API keel_status KEEL_CALL keel_session_metrics(keel_session session, char *buffer, size_t capacity, size_t *needed,
     struct keel_error *error);
 
-// Drives the job to its end on the calling thread.
+// Drives the job to its end on the calling thread, or to where its session is paused.
 //
 // job: borrowed. report: out, nullable, written also on failure. error: nullable. Threads: any, one driver at a time.
-// Status: KEEL_NEED_DATA: an update for which the host's rewards left too few rows, which all stay; KEEL_E_CONCURRENT,
+// Status: KEEL_PENDING: the session is paused, call again when it is resumed; KEEL_NEED_DATA: an update for which the host's rewards left too few rows, which all stay; KEEL_E_CONCURRENT,
 // KEEL_E_CANCELLED, or the job's own error, again and again. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_job_run(keel_job job, struct keel_report *report, struct keel_error *error);
 
-// Hands the job to a thread of keel's. What it publishes appears with the next keel_job_poll or keel_job_wait.
+// Hands the job to a thread of keel's, or of keel_runtime_set_thread_starter. What it publishes appears with the next
+// keel_job_poll or keel_job_wait. Where as many jobs run as "learner_threads" allows, it waits for those started before.
 //
 // job: borrowed. error: nullable. Threads: any. Status: KEEL_E_CONCURRENT, KEEL_E_STATE: it would call the host back,
-// or the runtime was shut down. Since 0.1.
+// or the runtime was shut down; KEEL_E_CALLBACK: the host's starter refused. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_job_start(keel_job job, struct keel_error *error);
 
-// Drives the job on the calling thread for about budget_us microseconds: those slices that are expected to fit, at
-// least one.
+// Drives the job on the calling thread for about budget_us microseconds: those slices that are expected to fit by what
+// slices of their kind took before, at least one unless its session is paused. A kind that was never measured counts as
+// the whole budget, so it begins a call. A slice of a language model is one block of one micro-batch, one tile of the
+// head, a part of the optimiser step or a token of every row; {"micro_batch_tokens": 1} makes every sequence a micro-batch
+// of its own, for the shortest slices.
 //
 // job: borrowed. budget_us: 0 for a single slice. report: out, nullable, written also on failure. error: nullable.
 // Threads: any, one driver at a time. Status: KEEL_PENDING: call again; KEEL_NEED_DATA as in keel_job_run;
@@ -737,6 +838,13 @@ KEEL_API keel_status KEEL_CALL keel_job_poll(keel_job job, struct keel_report *r
 // Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_job_wait(keel_job job, uint64_t timeout_us, struct keel_report *report,
     struct keel_error *error);
+
+// How far the job is and what it is at: a share of its slices in [0, 1], and a few words, such as "score reference 3/8".
+//
+// job: borrowed. progress: out, nullable. buffer, capacity: where the words go. needed: out, nullable: their bytes.
+// error: nullable. Threads: any; waits for no slice. Status: KEEL_E_CAPACITY: the words are longer. Since 0.1.
+KEEL_API keel_status KEEL_CALL keel_job_progress(keel_job job, float *progress, char *buffer, size_t capacity,
+    size_t *needed, struct keel_error *error);
 
 // Ends the job before its next slice. Optimiser steps that were applied stay; rows that were pushed stay.
 //
@@ -780,7 +888,7 @@ KEEL_API keel_status KEEL_CALL keel_actor_create(keel_session session, const cha
 
 // Chooses an action for each of some slots, from the policy that was published last, all at once. A slot begins an episode
 // with its first act and after each that has ended; until then it acts and is observed in turn. Touches no libtorch, and
-// allocates nothing once as many slots were seen.
+// allocates nothing once as many slots were seen; but a network that is a script runs in libtorch.
 //
 // actor: changed. slots: count of them, distinct, below 2^20, borrowed. observations: a record for each slot,
 // observation_bytes in all; keel_session_layout says what lies where. actions: action_bytes in all, a record for each
@@ -788,15 +896,18 @@ KEEL_API keel_status KEEL_CALL keel_actor_create(keel_session session, const cha
 // policy had drawn it: say KEEL_ACT_UNRECORDED with KEEL_ACT_GREEDY. flags: KEEL_ACT_… or 0. decisions: out, nullable, count numbers, those of
 // this actor one by one. error: nullable. Threads: any, one at a time. Status: KEEL_E_SHAPE, KEEL_E_NON_FINITE,
 // KEEL_E_DATA: a mask without a legal choice, an action that is not legal; KEEL_E_STATE: a slot that acted was not
-// observed; KEEL_E_CONCURRENT. No slot has acted then. Since 0.1.
+// observed; KEEL_E_CALLBACK: the network's script threw; KEEL_E_CONCURRENT. No slot has acted then. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_actor_act(keel_actor actor, const uint32_t *slots, size_t count,
     const void *observations, size_t observation_bytes, void *actions, size_t action_bytes, uint32_t flags,
     uint64_t *decisions, struct keel_error *error);
 
 // As keel_actor_act, with the observations and the actions in DLPack tensors of the host's, on the CPU or a CUDA device, of any
-// strides: the same numbers lead to the same actions and to the same recording. The actions are written into a tensor of
-// the host's rather than returned as a new one, so that they come to lie where its simulator reads them, and so that
-// KEEL_ACT_GIVEN can read them there. Tensors in CUDA memory are copied to the host, where the policy acts.
+// strides. The actions are written into a tensor of the host's rather than returned as a new one, so that they come to lie
+// where its simulator reads them, and so that KEEL_ACT_GIVEN can read them there. In a session that learns on a CUDA device,
+// with all vectors in its memory, observations are never copied to the host: the policy is computed there and the steps are kept
+// there for updates; masks, and what the actions are drawn from, come to the host, and the same numbers lead to what
+// records lead to, up to rounding. In every other case the tensors are copied to the host and the same numbers lead to the same
+// actions and the same recording. Final observations are records in both.
 //
 // actor: changed. slots: count of them, distinct, below 2^20, borrowed. observations: tensors, groups of them, one for each
 // observation group of keel_session_layout, in its order, float32, uint8 or bool for a mask, [count, numbers] (more axes

@@ -64,7 +64,18 @@ class Runtime : public detail::Handle<Runtime, keel_runtime_destroy> {
   Result<std::string> memory() const {
     return detail::text([&](auto... out) { return keel_runtime_memory(id_, out...); });
   }
+  // Started jobs run on threads that the host's starter provides; without one, on keel's own again.
+  Result<void> set_thread_starter(keel_thread_starter starter, void *user_data) const {
+    return detail::call(
+        [&](keel_error *error) { return keel_runtime_set_thread_starter(id_, starter, user_data, error); });
+  }
 };
+
+// Tensors in host memory live in the host's memory; before the first Runtime of the process.
+inline Result<void> set_allocator(keel_allocate allocate, keel_release release, void *user_data) {
+  return detail::call(
+      [&](keel_error *error) { return keel_process_set_allocator(allocate, release, user_data, error); });
+}
 
 class Batch : public detail::Handle<Batch, keel_batch_destroy> {
  public:
@@ -198,6 +209,10 @@ class Job : public detail::Handle<Job, keel_job_destroy> {
   }
   Result<Report> wait(Microseconds timeout) const {
     return report([&](auto... out) { return keel_job_wait(id_, detail::count(timeout), out...); });
+  }
+  // What the job is at, in a few words; how far it is stands in its reports.
+  Result<std::string> stage() const {
+    return detail::text([&](auto... out) { return keel_job_progress(id_, nullptr, out...); });
   }
   Result<void> cancel() const {
     return detail::call([&](keel_error *error) { return keel_job_cancel(id_, error); });
@@ -363,6 +378,28 @@ class Session : public detail::Handle<Session, keel_session_destroy> {
       return keel_session_restore(id_, path.data(), path.size(), out, error);
     });
   }
+  // Changes settings from the next optimiser step on; the other keys stay as they are.
+  Result<Job> configure(std::string_view json) const {
+    return detail::make<Job>([&](keel_job *out, keel_error *error) {
+      return keel_session_configure(id_, json.data(), json.size(), out, error);
+    });
+  }
+  // What was learned so far, also in mid-update.
+  Result<Job> publish() const {
+    return detail::make<Job>([&](auto... out) { return keel_session_publish(id_, out...); });
+  }
+  // Training goes on from a version that is kept.
+  Result<Job> roll_back(uint64_t version) const {
+    return detail::make<Job>(
+        [&](keel_job *out, keel_error *error) { return keel_session_roll_back(id_, version, out, error); });
+  }
+  // Jobs of the session do no slice until resume.
+  Result<void> pause() const {
+    return detail::call([&](keel_error *error) { return keel_session_pause(id_, error); });
+  }
+  Result<void> resume() const {
+    return detail::call([&](keel_error *error) { return keel_session_resume(id_, error); });
+  }
   Result<Blob> export_state() const {
     return detail::make<Blob>([&](auto... out) { return keel_session_export(id_, out...); });
   }
@@ -434,7 +471,8 @@ class Actor : public detail::Handle<Actor, keel_actor_destroy> {
                             flags, nullptr, error);
     });
   }
-  // As act, on DLPack tensors of the host's, one for each observation group and one of actions; all are taken over.
+  // As act, on DLPack tensors of the host's, one for each observation group and one of actions; all are taken over. Where the
+  // session learns on their device, observations stay there.
   Result<void> act_dlpack(View<uint32_t> slots, const std::vector<DLManagedTensorVersioned *> &observations,
                           DLManagedTensorVersioned *actions, void *stream = nullptr, uint32_t flags = 0) const {
     return detail::call([&](keel_error *error) {

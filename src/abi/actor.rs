@@ -64,7 +64,7 @@ pub unsafe extern "C" fn keel_actor_create(
 
 /// Chooses an action for each of some slots, from the policy that was published last, all at once. A slot begins an episode
 /// with its first act and after each that has ended; until then it acts and is observed in turn. Touches no libtorch, and
-/// allocates nothing once as many slots were seen.
+/// allocates nothing once as many slots were seen; but a network that is a script runs in libtorch.
 ///
 /// actor: changed. slots: count of them, distinct, below 2^20, borrowed. observations: a record for each slot,
 /// observation_bytes in all; keel_session_layout says what lies where. actions: action_bytes in all, a record for each
@@ -72,7 +72,7 @@ pub unsafe extern "C" fn keel_actor_create(
 /// policy had drawn it: say KEEL_ACT_UNRECORDED with KEEL_ACT_GREEDY. flags: KEEL_ACT_… or 0. decisions: out, nullable, count numbers, those of
 /// this actor one by one. error: nullable. Threads: any, one at a time. Status: KEEL_E_SHAPE, KEEL_E_NON_FINITE,
 /// KEEL_E_DATA: a mask without a legal choice, an action that is not legal; KEEL_E_STATE: a slot that acted was not
-/// observed; KEEL_E_CONCURRENT. No slot has acted then. Since 0.1.
+/// observed; KEEL_E_CALLBACK: the network's script threw; KEEL_E_CONCURRENT. No slot has acted then. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_actor_act(
     actor: keel_actor,
@@ -101,9 +101,12 @@ pub unsafe extern "C" fn keel_actor_act(
 }
 
 /// As keel_actor_act, with the observations and the actions in DLPack tensors of the host's, on the CPU or a CUDA device, of any
-/// strides: the same numbers lead to the same actions and to the same recording. The actions are written into a tensor of
-/// the host's rather than returned as a new one, so that they come to lie where its simulator reads them, and so that
-/// KEEL_ACT_GIVEN can read them there. Tensors in CUDA memory are copied to the host, where the policy acts.
+/// strides. The actions are written into a tensor of the host's rather than returned as a new one, so that they come to lie
+/// where its simulator reads them, and so that KEEL_ACT_GIVEN can read them there. In a session that learns on a CUDA device,
+/// with all vectors in its memory, observations are never copied to the host: the policy is computed there and the steps are kept
+/// there for updates; masks, and what the actions are drawn from, come to the host, and the same numbers lead to what
+/// records lead to, up to rounding. In every other case the tensors are copied to the host and the same numbers lead to the same
+/// actions and the same recording. Final observations are records in both.
 ///
 /// actor: changed. slots: count of them, distinct, below 2^20, borrowed. observations: tensors, groups of them, one for each
 /// observation group of keel_session_layout, in its order, float32, uint8 or bool for a mask, [count, numbers] (more axes

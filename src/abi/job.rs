@@ -5,8 +5,9 @@ use super::handle::{self, Noun, Type};
 use super::model::keel_model;
 use super::report::{keel_report, ReportOut};
 use super::status::{keel_error, keel_status};
-use super::text::Out;
+use super::text::{self, Out};
 use crate::session::Job;
+use std::ffi::c_char;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,10 +27,10 @@ impl Noun for Job {
     }
 }
 
-/// Drives the job to its end on the calling thread.
+/// Drives the job to its end on the calling thread, or to where its session is paused.
 ///
 /// job: borrowed. report: out, nullable, written also on failure. error: nullable. Threads: any, one driver at a time.
-/// Status: KEEL_NEED_DATA: an update for which the host's rewards left too few rows, which all stay; KEEL_E_CONCURRENT,
+/// Status: KEEL_PENDING: the session is paused, call again when it is resumed; KEEL_NEED_DATA: an update for which the host's rewards left too few rows, which all stay; KEEL_E_CONCURRENT,
 /// KEEL_E_CANCELLED, or the job's own error, again and again. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_job_run(job: keel_job, report: *mut keel_report, error: *mut keel_error) -> keel_status {
@@ -40,17 +41,21 @@ pub unsafe extern "C" fn keel_job_run(job: keel_job, report: *mut keel_report, e
     })
 }
 
-/// Hands the job to a thread of keel's. What it publishes appears with the next keel_job_poll or keel_job_wait.
+/// Hands the job to a thread of keel's, or of keel_runtime_set_thread_starter. What it publishes appears with the next
+/// keel_job_poll or keel_job_wait. Where as many jobs run as "learner_threads" allows, it waits for those started before.
 ///
 /// job: borrowed. error: nullable. Threads: any. Status: KEEL_E_CONCURRENT, KEEL_E_STATE: it would call the host back,
-/// or the runtime was shut down. Since 0.1.
+/// or the runtime was shut down; KEEL_E_CALLBACK: the host's starter refused. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_job_start(job: keel_job, error: *mut keel_error) -> keel_status {
     guard!(error, { handle::get::<Job>("job", job)?.start() })
 }
 
-/// Drives the job on the calling thread for about budget_us microseconds: those slices that are expected to fit, at
-/// least one.
+/// Drives the job on the calling thread for about budget_us microseconds: those slices that are expected to fit by what
+/// slices of their kind took before, at least one unless its session is paused. A kind that was never measured counts as
+/// the whole budget, so it begins a call. A slice of a language model is one block of one micro-batch, one tile of the
+/// head, a part of the optimiser step or a token of every row; {"micro_batch_tokens": 1} makes every sequence a micro-batch
+/// of its own, for the shortest slices.
 ///
 /// job: borrowed. budget_us: 0 for a single slice. report: out, nullable, written also on failure. error: nullable.
 /// Threads: any, one driver at a time. Status: KEEL_PENDING: call again; KEEL_NEED_DATA as in keel_job_run;
@@ -98,6 +103,27 @@ pub unsafe extern "C" fn keel_job_wait(
         let report = ReportOut::new(report)?;
         let job = handle::get::<Job>("job", job)?;
         report.write(job.wait(Duration::from_micros(timeout_us)), &job)
+    })
+}
+
+/// How far the job is and what it is at: a share of its slices in [0, 1], and a few words, such as "score reference 3/8".
+///
+/// job: borrowed. progress: out, nullable. buffer, capacity: where the words go. needed: out, nullable: their bytes.
+/// error: nullable. Threads: any; waits for no slice. Status: KEEL_E_CAPACITY: the words are longer. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_job_progress(
+    job: keel_job,
+    progress: *mut f32,
+    buffer: *mut c_char,
+    capacity: usize,
+    needed: *mut usize,
+    error: *mut keel_error,
+) -> keel_status {
+    guard!(error, {
+        let job = handle::get::<Job>("job", job)?;
+        text::write(&job.stage().to_string(), buffer, capacity, needed)?;
+        Out::optional(progress).write(job.report().progress);
+        Ok(())
     })
 }
 

@@ -61,7 +61,8 @@ pub(super) fn insert(model: AnyModel) -> Result<keel_model> {
 ///
 /// runtime: borrowed. path: UTF-8, copied. json: the configuration "load", copied; NULL with length 0 for the defaults.
 /// job: out, the caller ends it with keel_job_destroy. error: nullable. Threads: any. Status: KEEL_E_CONFIG,
-/// KEEL_E_DEVICE; files that are missing or wrong fail the job with KEEL_E_FILE, KEEL_E_FORMAT. Since 0.1.
+/// KEEL_E_DEVICE; files that are missing or wrong fail the job with KEEL_E_FILE, KEEL_E_FORMAT, a script where the runtime
+/// allows none with KEEL_E_UNSUPPORTED. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_model_load(
     runtime: keel_runtime,
@@ -86,7 +87,8 @@ pub unsafe extern "C" fn keel_model_load(
 /// config a control network.
 ///
 /// runtime: borrowed. json: the configuration "create", copied. model: out, the caller ends it with keel_model_destroy.
-/// error: nullable. Threads: any. Status: KEEL_E_CONFIG, KEEL_E_DEVICE, KEEL_E_UNSUPPORTED. Since 0.1.
+/// error: nullable. Threads: any. Status: KEEL_E_CONFIG, KEEL_E_DEVICE, KEEL_E_UNSUPPORTED; of a network's script KEEL_E_FILE,
+/// KEEL_E_FORMAT, KEEL_E_SHAPE, KEEL_E_CALLBACK, and KEEL_E_UNSUPPORTED where the runtime allows none. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_model_create(
     runtime: keel_runtime,
@@ -98,7 +100,8 @@ pub unsafe extern "C" fn keel_model_create(
     guard!(error, {
         let model = Out::required("model", model)?;
         let runtime = handle::get::<Runtime>("runtime", runtime)?;
-        let config = config::parse::<config::Create>(text::json(json, json_length)?)?;
+        let mut config = config::parse::<config::Create>(text::json(json, json_length)?)?;
+        config.allow_torchscript = runtime.allows_torchscript();
         runtime.check_device(config::device(&config.device)?)?;
         model.write(insert(AnyModel::create(&config)?)?);
         Ok(())

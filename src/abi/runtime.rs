@@ -1,15 +1,16 @@
 //! The C noun `runtime`: what a process needs once, and the schema of every configuration.
 
+use super::callback::{self, keel_allocate, keel_release, keel_thread_starter};
 use super::handle::{self, Noun, Type};
 use super::status::{keel_error, keel_status, KEEL_EMPTY, KEEL_OK};
 use super::text::{self, Out};
 use super::version;
 use crate::error::{Error, Result};
 use crate::session::{self, Runtime};
-use crate::torch::cuda;
+use crate::torch::{self, cuda};
 use crate::{config, data};
 use serde_json::{json, Value};
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 use std::time::Duration;
 
 /// A runtime: the devices, keel's own threads, the events. Made by keel_runtime_create.
@@ -23,7 +24,8 @@ impl Noun for Runtime {
 ///
 /// header_abi: KEEL_ABI_VERSION of the header that the host was compiled against. json: the configuration "runtime",
 /// copied; NULL with length 0 for the defaults. runtime: out, the caller ends it with keel_runtime_destroy. error:
-/// nullable. Threads: any. Status: KEEL_E_VERSION, KEEL_E_CONFIG, KEEL_E_DEVICE. Since 0.1.
+/// nullable. Threads: any. Status: KEEL_E_VERSION, KEEL_E_CONFIG, KEEL_E_DEVICE; KEEL_E_UNSUPPORTED: a cap on memory that
+/// cannot be kept in this process. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_runtime_create(
     header_abi: u32,
@@ -41,7 +43,8 @@ pub unsafe extern "C" fn keel_runtime_create(
     })
 }
 
-/// Stops the jobs that run on keel's threads at their next slice and waits for those threads; afterwards none runs.
+/// Stops the jobs that run on keel's threads at their next slice, and those that wait for one, and waits for the threads;
+/// afterwards none runs. Of a host's threads, it waits until they have returned to the host.
 ///
 /// runtime: stays valid, but no job can be started on a thread again. timeout_us: how long to wait at most. error:
 /// nullable. Threads: any. Status: KEEL_E_TIMEOUT: a slice still runs, call again. Since 0.1.
@@ -52,6 +55,45 @@ pub unsafe extern "C" fn keel_runtime_shutdown(
     error: *mut keel_error,
 ) -> keel_status {
     guard!(error, { handle::get::<Runtime>("runtime", runtime)?.shutdown(Duration::from_micros(timeout_us)) })
+}
+
+/// Sets, or with NULL removes, the host's way to provide the threads on which jobs run that are started from now on.
+/// "learner_threads" of the configuration then says only how many jobs run at once; name, priority and CPUs are the
+/// host's.
+///
+/// runtime: changed. starter: called in keel_job_start, on its thread; nullable. user_data: given to starter as it is; a
+/// started thread no longer needs it. error: nullable. Threads: any; a starter that another thread is calling may go on.
+/// Status: no others. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_runtime_set_thread_starter(
+    runtime: keel_runtime,
+    starter: keel_thread_starter,
+    user_data: *mut c_void,
+    error: *mut keel_error,
+) -> keel_status {
+    guard!(error, {
+        let starter = starter.map(|starter| callback::thread_starter(starter, user_data));
+        handle::get::<Runtime>("runtime", runtime)?.set_thread_starter(starter);
+        Ok(())
+    })
+}
+
+/// Has all tensors of the process in host memory live in the host's memory: libtorch asks these functions from then on.
+/// Once, before the first keel_runtime_create. Not what keel's own code and libraries under libtorch allocate beside
+/// tensors, nor files that are mapped.
+///
+/// allocate: size bytes aligned to alignment, or NULL; each keeps its address and is called by any thread at any time, as
+/// release is. release: takes back what allocate gave, with its size. Neither calls keel; the process may keep tensors to
+/// its end. user_data: given to both as it is, valid as long. error: nullable. Threads: any. Status: KEEL_E_STATE: there
+/// is a runtime already, or another allocator. Since 0.1.
+#[no_mangle]
+pub unsafe extern "C" fn keel_process_set_allocator(
+    allocate: keel_allocate,
+    release: keel_release,
+    user_data: *mut c_void,
+    error: *mut keel_error,
+) -> keel_status {
+    guard!(error, { callback::allocator(allocate, release, user_data) })
 }
 
 /// Takes the oldest event, as JSON.
@@ -93,8 +135,10 @@ pub unsafe extern "C" fn keel_runtime_devices(
     })
 }
 
-/// What memory the process uses, as JSON, in bytes: resident_bytes, and under "devices" a list of the CUDA devices, each
-/// with its numbers where libkeel_cuda.so lies beside libkeel.
+/// What memory the process uses, as JSON, in bytes: resident_bytes; under "host" what tensors hold and the most they held
+/// (allocated_bytes, peak_allocated_bytes) and the cap_bytes of the runtime configuration, null without one, or null
+/// where the process has an allocator of its own for libtorch; and under "devices" a list of the CUDA devices, each with
+/// the same numbers and more where libkeel_cuda.so lies beside libkeel.
 ///
 /// runtime: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without
 /// a NUL, nullable. error: nullable. Threads: any. Status: KEEL_E_CAPACITY. Since 0.1.
@@ -153,9 +197,17 @@ pub unsafe extern "C" fn keel_config_schema(
 fn memory(runtime: &Runtime) -> Value {
     let devices = runtime.devices();
     let names = devices.as_array().into_iter().flatten().filter(|name| **name != "cpu");
-    let mut memory = runtime.memory();
-    memory["devices"] = names.enumerate().map(|(index, name)| device_memory(index, name)).collect();
-    memory
+    let devices: Vec<Value> = names.enumerate().map(|(index, name)| device_memory(index, name)).collect();
+    json!({ "resident_bytes": runtime.resident_bytes(), "host": host_memory(), "devices": devices })
+}
+
+fn host_memory() -> Option<Value> {
+    let memory = torch::host_memory()?;
+    Some(json!({
+        "allocated_bytes": memory.allocated,
+        "peak_allocated_bytes": memory.peak_allocated,
+        "cap_bytes": cap(memory.cap),
+    }))
 }
 
 fn device_memory(index: usize, name: &Value) -> Value {
@@ -169,7 +221,12 @@ fn device_memory(index: usize, name: &Value) -> Value {
         "reserved_bytes": memory.reserved,
         "peak_reserved_bytes": memory.peak_reserved,
         "failed_allocations": memory.failed_allocations,
+        "cap_bytes": cap(memory.cap),
     })
+}
+
+fn cap(bytes: u64) -> Option<u64> {
+    (bytes > 0).then_some(bytes)
 }
 
 fn schema(kind: &str) -> Result<Value> {

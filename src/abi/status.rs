@@ -64,7 +64,7 @@ pub const KEEL_E_INTERNAL: i32 = -900;
 pub const KEEL_E_PANIC: i32 = -901;
 /// A panic in mid-step left the session's weights in doubt; restore it.
 pub const KEEL_E_POISONED: i32 = -902;
-/// The host's callback threw or returned non-zero.
+/// The host's callback threw or returned non-zero, or the script of its network threw.
 pub const KEEL_E_CALLBACK: i32 = -903;
 
 /// Where a failed call says what went wrong. The caller owns it; initialise it with KEEL_ERROR_INIT and use it for as

@@ -193,6 +193,12 @@ impl Algorithm for Kto {
         self.gain = state["gain"].as_f64().ok_or_else(missing)?;
         Ok(())
     }
+
+    fn configure(&mut self, config: &super::Config) {
+        if let super::Config::Kto(config) = config {
+            self.config = config.clone();
+        }
+    }
 }
 
 #[cfg(test)]

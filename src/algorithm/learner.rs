@@ -9,8 +9,8 @@ const FUSED_WIDTH: usize = 512;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Learner {
-    /// The fused one on the CPU where no hidden layer and no observation is wider than 512 and there is no core, no image and
-    /// no set, else libtorch.
+    /// The fused one on the CPU where no hidden layer, no core and no observation is wider than 512 and there is no image and no
+    /// set, else libtorch.
     Auto,
     /// Forward, loss, backward and optimiser in plain Rust.
     Fused,

@@ -15,6 +15,7 @@ mod dpo;
 mod grpo;
 mod kto;
 mod learner;
+mod live;
 mod off_policy;
 mod online_dpo;
 mod ppo;
@@ -267,6 +268,10 @@ pub trait Algorithm: Send {
 
     /// Called once after an update with its averaged metrics and its number of rows.
     fn finish(&mut self, _metric: &dyn Fn(&str) -> Option<f64>, _rows: usize) {}
+
+    /// Takes settings of which none but those that are live differ; a coefficient that it has moved begins anew where its
+    /// own setting has changed.
+    fn configure(&mut self, _config: &Config) {}
 
     /// What must survive save and restore.
     fn state(&self) -> serde_json::Value {

@@ -144,6 +144,12 @@ impl Algorithm for OnlineDpo {
         ];
         Ok(Loss { total, metrics })
     }
+
+    fn configure(&mut self, config: &super::Config) {
+        if let super::Config::OnlineDpo(config) = config {
+            self.config = config.clone();
+        }
+    }
 }
 
 #[cfg(test)]

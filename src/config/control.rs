@@ -21,6 +21,10 @@ pub struct Control {
     /// What is decided, in the order of the action record.
     #[schemars(extend("minItems" = 1, "maxItems" = 64))]
     pub actions: Vec<Action>,
+    /// A network of the host's own, which takes the place of keel's layers and of all settings that describe them. Absent:
+    /// none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<Script>,
     /// Widths of the hidden layers. Default: Schulman 2017.
     #[serde(default = "hidden")]
     #[schemars(extend("maxItems" = 8, "items" = { "type": "integer", "minimum": 1, "maximum": 4096 }))]
@@ -69,6 +73,22 @@ pub struct Control {
 pub enum ControlType {
     #[default]
     Control,
+}
+
+/// A TorchScript module, as `torch.jit.save` writes it; the runtime's configuration must have `allow_torchscript`.
+///
+/// Its `forward` takes observations, float32 [B, O], normalised where `normalize_observations` says so, for any B, and gives a
+/// pair: outputs, float32 [B, W], and values, float32 [B]. Outputs are those of the actions one behind the other: the logits
+/// of a discrete one; the means of a continuous one, then, with `"deviation": "state"`, its log σ; of Beta what becomes α, then
+/// what becomes β. Deviations that are parameters are keel's own. A row of the result depends on that row of the observations
+/// and on the parameters alone. Parameters with `requires_grad`, float32, are trained; all else stays as it is. The module
+/// runs in evaluation mode, also while it learns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Script {
+    /// The file. What is resolved has its name in the directory of a saved model: `network.pt`.
+    #[schemars(length(min = 1))]
+    pub path: String,
 }
 
 /// A group of the observation record.

@@ -29,6 +29,9 @@ pub struct Create {
     #[serde(default = "cpu")]
     #[schemars(schema_with = "super::device_schema")]
     pub device: String,
+    /// Whether the model may be a TorchScript module; no setting of its own, but what the runtime's configuration says.
+    #[serde(skip)]
+    pub allow_torchscript: bool,
 }
 
 impl Default for Create {
@@ -40,6 +43,7 @@ impl Default for Create {
             seed: 0,
             dtype: Dtype::default(),
             device: cpu(),
+            allow_torchscript: false,
         }
     }
 }

@@ -34,6 +34,8 @@ pub struct Generate {
     pub stop: Vec<String>,
     /// Whether the model's own end tokens are treated as ordinary tokens.
     pub ignore_eos: bool,
+    /// Whether each row's tokens are told as they come, as `tokens` events of the job.
+    pub stream: bool,
 }
 
 impl Default for Generate {
@@ -49,6 +51,7 @@ impl Default for Generate {
             stop_tokens: Vec::new(),
             stop: Vec::new(),
             ignore_eos: false,
+            stream: false,
         }
     }
 }

@@ -12,11 +12,14 @@ pub struct Load {
     /// Where the weights lie: `cpu`, `cuda` or `cuda:N`.
     #[schemars(schema_with = "super::device_schema")]
     pub device: String,
+    /// Whether the model may be a TorchScript module; no setting of its own, but what the runtime's configuration says.
+    #[serde(skip)]
+    pub allow_torchscript: bool,
 }
 
 impl Default for Load {
     fn default() -> Self {
-        Load { dtype: Dtype::Float32, device: "cpu".into() }
+        Load { dtype: Dtype::Float32, device: "cpu".into(), allow_torchscript: false }
     }
 }
 

@@ -12,6 +12,7 @@ mod create;
 mod device;
 mod expect;
 mod generate;
+mod live;
 mod load;
 mod optimizer;
 mod pointer;
@@ -22,16 +23,17 @@ mod validate;
 
 pub use actor::Actor;
 pub use control::{
-    Action, Activation, Control, Core, Deviation, Distribution, Draw, Filter, Observation, ValueNetwork,
+    Action, Activation, Control, Core, Deviation, Distribution, Draw, Filter, Observation, Script, ValueNetwork,
 };
 pub use control_reward::ControlReward;
 pub use create::{Create, Initialization};
 pub use device::{device, device_schema, DeviceName};
 pub use generate::Generate;
+pub use live::change;
 pub use load::{Dtype, Load};
 pub use optimizer::{Optimizer, Schedule};
 pub use preset::Preset;
-pub use runtime::{CudaPolicy, Runtime};
+pub use runtime::{CudaPolicy, LearnerThreads, Memory, Priority, Runtime};
 
 use crate::error::{Error, Result};
 use schemars::JsonSchema;

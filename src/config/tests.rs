@@ -50,10 +50,13 @@ fn refusal<T: DeserializeOwned + JsonSchema>(text: &str) -> String {
 
 #[test]
 fn no_text_means_all_defaults() {
-    assert_eq!(parse::<Runtime>(None).unwrap(), Runtime { cuda: CudaPolicy::Auto, event_capacity: 1024 });
+    let runtime: Runtime = parse(None).unwrap();
+    assert_eq!((runtime.cuda, runtime.event_capacity, runtime.memory.host_bytes), (CudaPolicy::Auto, 1024, None));
+    assert_eq!((runtime.learner_threads.count, runtime.learner_threads.priority), (4, Priority::Low));
+    assert!(!runtime.allow_torchscript);
     assert_eq!(parse::<Generate>(Some(b"")).unwrap(), Generate::default());
     assert_eq!(parse::<Optimizer>(Some(b"{}")).unwrap().betas, [0.9, 0.999]);
-    assert_eq!(parse::<Load>(None).unwrap(), Load { dtype: Dtype::Float32, device: "cpu".into() });
+    assert_eq!(parse::<Load>(None).unwrap(), Load { dtype: Dtype::Float32, ..Load::default() });
 }
 
 #[test]

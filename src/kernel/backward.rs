@@ -1,6 +1,7 @@
 //! The layers with memory: a forward pass that keeps what the gradient needs, and the way back.
 //!
-//! dW += Xᵀ·dY, db += Σ dY, dX = dY·Wᵀ ⊙ f'. One tile of rows at a time; W is transposed once per batch.
+//! dW += Xᵀ·dY, db += Σ dY, dX = dY·Wᵀ ⊙ f'. One tile of rows at a time, TILE of them or as many as there is memory for;
+//! W is transposed once per batch.
 
 use super::activation::{Activate, Slope};
 use super::buffer::Buffer;
@@ -10,12 +11,12 @@ use super::simd::Vector;
 
 /// What one layer keeps of a tile.
 pub(super) struct Kept {
-    /// f(x·W + b), `[TILE, outputs]`.
+    /// f(x·W + b), `[rows, outputs]`.
     pub results: Buffer,
-    /// x·W + b, `[TILE, outputs]`, or empty where f's slope is computed from its result.
+    /// x·W + b, `[rows, outputs]`, or empty where f's slope is computed from its result.
     inputs: Buffer,
     /// Wᵀ, `[outputs, inputs]`, or empty where no layer before it learns.
-    transposed: Buffer,
+    pub transposed: Buffer,
 }
 
 impl Kept {
@@ -27,6 +28,16 @@ impl Kept {
             transposed: Buffer::new(if leads || place > 0 { layer.inputs * layer.outputs } else { 0 }),
         });
         kept.collect()
+    }
+
+    /// Makes room for `rows` rows in each layer of a chain.
+    pub fn reach(layers: &[Layer], kept: &mut [Kept], rows: usize) {
+        for (layer, kept) in layers.iter().zip(kept) {
+            kept.results.reach(rows * layer.outputs);
+            if layer.activation.needs_input() {
+                kept.inputs.reach(rows * layer.outputs);
+            }
+        }
     }
 }
 
@@ -79,7 +90,7 @@ pub(super) fn forward<V: Vector>(layers: &[Layer], kept: &mut [Kept], weights: &
     }
 }
 
-/// Where the gradient at a chain's first input goes, `[TILE, inputs]`, and whether it is added to what is there.
+/// Where the gradient at a chain's first input goes, `[rows, inputs]`, and whether it is added to what is there.
 pub(super) struct Onward<'a> {
     pub to: &'a mut [f32],
     pub start: Start<'a>,
@@ -177,7 +188,7 @@ pub(super) fn through_activation<V: Vector>(layer: &Layer, kept: &Kept, rows: us
 
 /// dW += Xᵀ·dY and db += Σ dY.
 #[inline(always)]
-fn learn_layer<V: Vector>(layer: &Layer, input: &[f32], slopes: &[f32], rows: usize, gradients: &mut [f32]) {
+pub(super) fn learn_layer<V: Vector>(layer: &Layer, input: &[f32], slopes: &[f32], rows: usize, gradients: &mut [f32]) {
     Product {
         a: input,
         a_row: 1,

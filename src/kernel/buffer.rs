@@ -8,7 +8,7 @@ const LINE: usize = 16;
 #[repr(C, align(64))]
 struct Line([f32; LINE]);
 
-/// Floats of a fixed number, zero at first, at a multiple of 64 bytes.
+/// Floats, zero at first, at a multiple of 64 bytes.
 #[derive(Clone)]
 pub(super) struct Buffer {
     lines: Vec<Line>,
@@ -18,6 +18,14 @@ pub(super) struct Buffer {
 impl Buffer {
     pub(super) fn new(len: usize) -> Buffer {
         Buffer { lines: vec![Line([0.0; LINE]); len.div_ceil(LINE)], len }
+    }
+
+    /// Grows to `len` floats where it has fewer.
+    pub(super) fn reach(&mut self, len: usize) {
+        if len > self.len {
+            self.lines.resize(len.div_ceil(LINE), Line([0.0; LINE]));
+            self.len = len;
+        }
     }
 }
 

@@ -77,6 +77,11 @@ impl Network {
         self.heads.iter().map(|head| head.deviations()).sum()
     }
 
+    /// Whether it has no layers, and so no pass: its heads read the outputs of another network.
+    fn is_heads_alone(&self) -> bool {
+        self.trunk.is_empty() && self.policy.is_empty() && self.value.is_empty()
+    }
+
     /// What is wrong with the shapes for flat weights of so many floats; the passes below panic on it.
     pub fn check(&self, weights: usize) -> Result<(), &'static str> {
         let layers = || self.trunk.iter().chain(&self.policy).chain(&self.value);
@@ -102,6 +107,7 @@ impl Network {
             () if layers().any(|layer| layer.inputs == 0 || layer.outputs == 0) => Err("an empty layer"),
             () if !layers().all(inside) || log_deviations > weights => Err("a parameter outside the weights"),
             () if !self.cores.fit(weights) => Err("a core outside the weights or its state"),
+            () if self.is_heads_alone() => Ok(()),
             () if !linked(&self.policy, &self.cores.policy) || !linked(&self.value, &self.cores.value) => {
                 Err("a layer that does not fit the one before it")
             }

@@ -5,7 +5,7 @@
 //!   LSTM:  i, f, g, o of xW + b + hU + c,   c' = σ(f) ⊙ c + σ(i) ⊙ tanh g,   h' = σ(o) ⊙ tanh c'
 //!
 //! A core stands behind the trunk, or behind the hidden layers of the policy or the value model. A row's bits depend on
-//! that row and the weights alone.
+//! that row and the weights alone. How a core learns is in [`through_time`].
 
 use super::activation::{sigmoid, tanh, Activate};
 use super::buffer::Buffer;
@@ -251,18 +251,26 @@ fn remember<V: Vector>(
         .compute::<V>();
     for row in 0..rows {
         let own = &mut states[row * width + core.state..][..core.numbers()];
-        let (read, kept) = (&read[row * columns..][..columns], &kept[row * columns..][..columns]);
-        match core.cell {
-            Cell::Gru => gru::<V>(read, kept, own),
-            Cell::Lstm => lstm::<V>(read, kept, own),
-        }
-        recalled[row * size..][..size].copy_from_slice(&own[..size]);
+        let (read, kept) = (&mut read[row * columns..][..columns], &kept[row * columns..][..columns]);
+        let (h, c) = own.split_at_mut(size);
+        core.step::<V>(read, kept, h, c);
+        recalled[row * size..][..size].copy_from_slice(h);
     }
 }
 
-/// h ← h' of one row, from xW + b and hU + c.
+impl Core {
+    /// h ← h' and c ← c' of one row, c being empty but for an LSTM; leaves the gates where xW + b stood.
+    #[inline(always)]
+    fn step<V: Vector>(&self, read: &mut [f32], kept: &[f32], h: &mut [f32], c: &mut [f32]) {
+        match self.cell {
+            Cell::Gru => gru::<V>(read, kept, h),
+            Cell::Lstm => lstm::<V>(read, kept, h, c),
+        }
+    }
+}
+
 #[inline(always)]
-fn gru<V: Vector>(read: &[f32], kept: &[f32], h: &mut [f32]) {
+fn gru<V: Vector>(read: &mut [f32], kept: &[f32], h: &mut [f32]) {
     let size = h.len();
     for place in (0..size).step_by(V::LANES) {
         let count = V::LANES.min(size - place);
@@ -272,14 +280,15 @@ fn gru<V: Vector>(read: &[f32], kept: &[f32], h: &mut [f32]) {
         let new = tanh(take::<V>(&read[gate(2)]) + reset * take(&kept[gate(2)]));
         let old = take::<V>(&h[gate(0)]);
         put(new + update * (old - new), &mut h[gate(0)]);
+        put(reset, &mut read[gate(0)]);
+        put(update, &mut read[gate(1)]);
+        put(new, &mut read[gate(2)]);
     }
 }
 
-/// h, c ← h', c' of one row, from xW + b and hU + c.
 #[inline(always)]
-fn lstm<V: Vector>(read: &[f32], kept: &[f32], state: &mut [f32]) {
-    let size = state.len() / 2;
-    let (h, c) = state.split_at_mut(size);
+fn lstm<V: Vector>(read: &mut [f32], kept: &[f32], h: &mut [f32], c: &mut [f32]) {
+    let size = h.len();
     for place in (0..size).step_by(V::LANES) {
         let count = V::LANES.min(size - place);
         let gate = |gate: usize| gate * size + place..gate * size + place + count;
@@ -290,6 +299,10 @@ fn lstm<V: Vector>(read: &[f32], kept: &[f32], state: &mut [f32]) {
         let cell = forget * take(&c[gate(0)]) + input * new;
         put(cell, &mut c[gate(0)]);
         put(shown * tanh(cell), &mut h[gate(0)]);
+        put(input, &mut read[gate(0)]);
+        put(forget, &mut read[gate(1)]);
+        put(new, &mut read[gate(2)]);
+        put(shown, &mut read[gate(3)]);
     }
 }
 
@@ -321,3 +334,4 @@ fn put<V: Vector>(vector: V, to: &mut [f32]) {
 
 #[cfg(test)]
 mod tests;
+pub(super) mod through_time;

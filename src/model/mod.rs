@@ -14,8 +14,8 @@ mod weights;
 
 pub use arena::{Layout, Parameter, Part, Slot, Weights};
 pub use language::{
-    response_mask, score, Architecture, FinishReason, Generation, Packed, Rollout, ScoreOptions, Scores, Sequence,
-    Tokenizer, Transformer, ValueHead, ValueModel,
+    response_mask, score, Architecture, FinishReason, Generation, Networks, Packed, Pass, Rollout, ScoreOptions,
+    Scores, Sequence, Tokenizer, Transformer, ValueHead, ValueModel,
 };
 pub use weights::Parts;
 

@@ -36,6 +36,9 @@ pub struct Parts {
     pub generation: Option<Value>,
     /// `chat_template.jinja`
     pub chat_template: Option<String>,
+    /// `network.pt`, a control network's script, byte for byte; not part of the JSON form
+    #[serde(skip)]
+    pub script: Option<Vec<u8>>,
 }
 
 /// A directory as read: its parts and its weights in one flat buffer on the CPU.
@@ -61,6 +64,7 @@ pub(super) fn read(path: &Path, dtype: Dtype) -> Result<Directory> {
         tokenizer_config: read_json(&path.join("tokenizer_config.json"))?,
         generation: read_json(&path.join("generation_config.json"))?,
         chat_template: read_text(&path.join("chat_template.jinja"))?,
+        script: None,
     };
     let layout = Layout::new(&architecture.parameters());
     let shards = Shard::open_all(path)?;
@@ -75,6 +79,11 @@ pub(super) fn config(path: &Path) -> Result<Value> {
     }
     let place = path.join("config.json");
     read_json(&place)?.ok_or_else(|| Error::file(&place, "missing (is this a model directory?)"))
+}
+
+/// The bytes of a control network's script.
+pub(super) fn read_script(path: &Path) -> Result<Vec<u8>> {
+    read_file(path)?.ok_or_else(|| Error::file(path, "missing, and the network's script is to be there"))
 }
 
 /// The weights of the directory at `path`, which has exactly the tensors of `layout`, as f32, flat on the CPU.
@@ -115,6 +124,7 @@ pub(super) fn write(path: &Path, parts: &Parts, layout: &Layout, data: &Tensor) 
         ("tokenizer.json", &parts.tokenizer),
         ("tokenizer_config.json", &tokenizer_config),
         ("chat_template.jinja", &chat_template),
+        ("network.pt", &parts.script),
     ];
     for (name, bytes) in optional {
         match bytes {

@@ -53,8 +53,9 @@ pub(super) struct Checkpoint {
 
 impl Checkpoint {
     fn of(session: &Session) -> Result<Checkpoint> {
-        let core = session.core().lock();
+        let mut core = session.core().lock();
         session.check_whole()?;
+        core.settle(session.writing())?;
         let trainee = core.trainee()?;
         let mut buffer = session.buffer().lock().clone();
         buffer.count_from(trainee.model.weights().version);
@@ -80,8 +81,8 @@ impl Checkpoint {
         let state = State {
             format: FORMAT,
             keel: env!("CARGO_PKG_VERSION").to_string(),
-            config: session.config().clone(),
-            algorithm: core.algorithm.state(),
+            config: session.config().as_ref().clone(),
+            algorithm: core.method_state()?,
             updates: core.updates,
             optimizer_steps: core.optimizer_steps,
             policy_version: trainee.model.weights().version,
@@ -219,11 +220,11 @@ impl Checkpoint {
         let mut algorithm = session.config().algorithm.build()?;
         algorithm.set_state(&self.state.algorithm)?;
         core.trainee_mut()?.set_tensors(&|name| self.tensor(name))?;
-        core.algorithm = algorithm;
+        (core.algorithm, core.next, core.stepping) = (algorithm, None, None);
         (core.reference, core.reward) = (reference, reward);
         (core.updates, core.optimizer_steps) = (self.state.updates, self.state.optimizer_steps);
         model.raise_version(self.state.policy_version);
-        let version = core.trainee()?.publish()?;
+        let version = session.publish_from(core)?;
         buffer.count_from(version);
         *session.buffer().lock() = buffer;
         let mut record = session.record.lock();

@@ -25,6 +25,10 @@ pub struct Config {
     /// the price of one more forward pass; the numbers stay the same.
     #[schemars(range(min = 0, max = 1_073_741_824))]
     pub micro_batch_tokens: u32,
+    /// Versions of the model that are kept for keel_session_roll_back, the one that is published among them: weights and what
+    /// normalises, in host memory. 0 = none.
+    #[schemars(range(min = 0, max = 1024))]
+    pub kept_versions: u32,
     /// Bytes of logits that may exist at once. Lowering it saves memory.
     #[schemars(range(min = 65_536, max = 1_099_511_627_776_u64))]
     pub logit_bytes: u64,
@@ -39,6 +43,7 @@ impl Default for Config {
             device: "cpu".to_string(),
             threads: 0,
             micro_batch_tokens: 0,
+            kept_versions: 0,
             logit_bytes: 64 << 20,
         }
     }
@@ -50,6 +55,19 @@ const SAC: &str = r#"{"optimizer": {"learning_rate": 3e-4, "max_grad_norm": 0.0}
 
 /// The same of one that trains a reward model of control.
 const CONTROL_REWARD: &str = r#"{"optimizer": {"learning_rate": 1e-3, "max_grad_norm": 0.0}}"#;
+
+/// Settings that are part of a control policy's CUDA graphs.
+const RECORDED: [&str; 9] = [
+    "/algorithm/clip_range",
+    "/algorithm/clip_range_high",
+    "/algorithm/clip_schedule",
+    "/algorithm/entropy_coef",
+    "/algorithm/entropy_schedule",
+    "/algorithm/value_clip_range",
+    "/algorithm/value_coef",
+    "/optimizer/max_grad_norm",
+    "/optimizer/weight_decay",
+];
 
 impl Config {
     /// A configuration read from JSON; what is left out has the defaults of the kind of session.
@@ -71,6 +89,17 @@ impl Config {
             0 => cores.saturating_sub(1).max(1),
             count => count,
         }
+    }
+
+    /// JSON pointers of the settings that may change while the session lives.
+    pub fn live(&self) -> Vec<String> {
+        let steps = ["learning_rate", "max_grad_norm", "schedule", "schedule_unit", "weight_decay"];
+        let all = steps.map(|name| format!("/optimizer/{name}")).into_iter().chain(["/kept_versions".to_string()]);
+        let own = self.algorithm.live().iter().map(|name| format!("/algorithm/{name}"));
+        // what a CUDA graph has recorded stays
+        let recorded = |pointer: &String| !RECORDED.contains(&pointer.as_str());
+        let graphs = self.algorithm.is_control() && self.device != "cpu";
+        all.chain(own).filter(|pointer| !graphs || recorded(pointer)).collect()
     }
 
     /// The thread count that every driver of this session uses.

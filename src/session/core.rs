@@ -2,12 +2,15 @@
 
 use super::buffer::Row;
 use super::gather::Gathered;
+use super::optimize::{Stepped, Stepping};
 use super::reference::Reference;
 use super::scoring::Scored;
+use super::snapshot::Snapshots;
 use super::trainee::Trainee;
-use crate::algorithm::{Algorithm, Columns};
+use crate::algorithm::{Algorithm, Columns, Config};
 use crate::error::{Error, Result};
-use crate::model::{Model, Transformer, ValueModel};
+use crate::model::{Model, Networks};
+use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 use tch::{Device, Tensor};
 
@@ -33,11 +36,34 @@ pub(super) struct Core {
     pub value: Option<Arc<Model>>,
     pub updates: u64,
     pub optimizer_steps: u64,
+    /// The optimiser step that is being made.
+    pub stepping: Option<Stepping>,
+    /// What the last one measured.
+    pub stepped: Option<Stepped>,
+    /// How many of them were made when the model was published last.
+    pub published: u64,
+    /// Parameters of the versions that are kept, in host memory.
+    pub kept: Snapshots<Tensor>,
+    /// Settings of the method before and after a change that waits for the next optimiser step.
+    pub next: Option<[Config; 2]>,
 }
 
 impl Core {
     pub fn new(algorithm: Box<dyn Algorithm>) -> Self {
-        Core { algorithm, trainee: None, reference: None, reward: None, value: None, updates: 0, optimizer_steps: 0 }
+        Core {
+            algorithm,
+            trainee: None,
+            reference: None,
+            reward: None,
+            value: None,
+            updates: 0,
+            optimizer_steps: 0,
+            stepping: None,
+            stepped: None,
+            published: 0,
+            kept: Snapshots::default(),
+            next: None,
+        }
     }
 
     /// Rows as the algorithm sees them.
@@ -49,6 +75,26 @@ impl Core {
         };
         let room = i64::from(needs.value_after);
         Gathered { width: gathered.width + room, ..gathered }
+    }
+
+    /// Does the next part of the optimiser step that is being made, and what belongs to its end.
+    pub fn step(&mut self, writing: &AtomicBool) -> Result<()> {
+        let (Some(stepping), Some(trainee)) = (&mut self.stepping, &mut self.trainee) else { return Ok(()) };
+        let stepped = stepping.advance(trainee, writing)?;
+        if stepped.is_some() {
+            (self.stepping, self.stepped) = (None, stepped);
+            self.optimizer_steps += 1;
+            self.follow()?;
+        }
+        Ok(())
+    }
+
+    /// Leaves the state of an optimiser-step boundary: completes a step that has begun to write.
+    pub fn settle(&mut self, writing: &AtomicBool) -> Result<()> {
+        while self.stepping.as_ref().is_some_and(Stepping::torn) {
+            self.step(writing)?;
+        }
+        Ok(())
     }
 
     /// Lets the reference follow the policy where this optimiser step is one at which it does.
@@ -80,7 +126,7 @@ impl Core {
     }
 
     /// Whose network, and what tells values beside it.
-    pub fn network(&self, whose: Scored) -> Result<(&Transformer, Option<&ValueModel>)> {
+    pub fn network(&self, whose: Scored) -> Result<Networks<'_>> {
         match whose {
             Scored::Policy => self.trainee().map(|trainee| (&trainee.network, trainee.value_model.as_ref())),
             Scored::Reference => frozen(&self.reference, "reference"),
@@ -97,7 +143,7 @@ impl Core {
     }
 }
 
-fn frozen<'a>(model: &'a Option<Reference>, role: &str) -> Result<(&'a Transformer, Option<&'a ValueModel>)> {
+fn frozen<'a>(model: &'a Option<Reference>, role: &str) -> Result<Networks<'a>> {
     let model = model.as_ref().ok_or_else(|| Error::state(format!("{role}: the session has no model for it")))?;
     Ok((&model.network, None))
 }

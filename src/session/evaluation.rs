@@ -3,12 +3,12 @@
 use super::buffer::Row;
 use super::core::Core;
 use super::gather::Gathered;
-use super::plan::{Ending, Output, Plan};
+use super::plan::{Ending, Output, Plan, Stage};
 use super::record::Measurements;
 use super::scoring::{score_options, Scored, Scoring};
 use super::Session;
 use crate::error::{Error, Result, Status};
-use crate::model::Transformer;
+use crate::model::{Pass, Transformer};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use tch::no_grad_guard;
@@ -56,11 +56,13 @@ impl Plan for Evaluation {
         let session = self.session.clone();
         let mut core = session.core().lock();
         match self.slices.pop_front() {
-            Some(Slice::Score(whose, chunk)) => {
+            Some(slice @ Slice::Score(whose, chunk)) => {
                 let own = (&self.network, None);
                 let network = if whose == Scored::Policy { own } else { core.network(whose)? };
                 let options = score_options(&session, &core, self.gathered.width);
-                self.scoring.score(network, &options, &self.gathered, whose, chunk)?;
+                if !self.scoring.score(network, &options, &self.gathered, whose, chunk)? {
+                    self.slices.push_front(slice);
+                }
             }
             Some(Slice::Measure) => {
                 let _no_grad = no_grad_guard();
@@ -86,13 +88,27 @@ impl Plan for Evaluation {
 
     fn next(&self) -> &'static str {
         match self.slices.front() {
-            Some(Slice::Score(..)) => "score",
+            Some(Slice::Score(..)) => self.scoring.pass().map_or("embedding", Pass::next),
             _ => "measure",
         }
     }
 
+    fn amount(&self) -> u64 {
+        self.scoring.pass().map_or(1, Pass::amount)
+    }
+
+    fn stage(&self) -> Stage {
+        match self.slices.front() {
+            Some(Slice::Score(whose, chunk)) => {
+                Stage { what: whose.scoring(), at: chunk + 1, of: self.scoring.chunk_count() }
+            }
+            _ => Stage::of("measure"),
+        }
+    }
+
     fn progress(&self) -> f32 {
-        1.0 - self.slices.len() as f32 / self.total as f32
+        let begun = self.scoring.pass().map_or(0.0, Pass::progress);
+        1.0 - (self.slices.len() as f32 - begun).max(0.0) / self.total as f32
     }
 
     fn finish(&mut self, ending: Ending) -> Result<Output> {

@@ -3,16 +3,17 @@
 //! One driver at a time; a second one gets `Concurrent` and nothing happens. A failure stays on the job. What a plan
 //! publishes, it publishes in `settle`, which runs only inside a call that the host makes.
 
-use super::plan::{Ending, Output, Plan, Whole};
+use super::forecast::Forecast;
+use super::pause::{wake, Pause};
+use super::plan::{Ending, Output, Plan, Stage, Whole};
 use super::Runtime;
 use crate::config;
 use crate::data::Batch;
 use crate::error::{Error, Result, Status};
 use crate::model::{AnyModel, Tokenizer};
 use crate::telemetry::Event;
-use crate::torch::ThreadScope;
+use crate::torch::{self, ThreadScope};
 use parking_lot::{Condvar, Mutex};
-use std::collections::HashMap;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -45,13 +46,14 @@ struct Work {
     plan: Box<dyn Plan>,
     /// How the slices ended, until a call of the host settles it: `false` is cancelled.
     ended: Option<Result<bool>>,
-    durations: HashMap<&'static str, Duration>,
+    forecast: Forecast,
     worked: Duration,
 }
 
 /// What everybody may look at, at any time.
 struct Standing {
     report: Report,
+    stage: Stage,
     outcome: Option<Result<Output>>,
 }
 
@@ -59,6 +61,7 @@ pub struct Job {
     source: AtomicU64,
     runtime: Arc<Runtime>,
     calls_host: bool,
+    pause: Arc<Pause>,
     cancelled: AtomicBool,
     /// Whether somebody drives.
     wheel: Mutex<bool>,
@@ -79,7 +82,13 @@ impl Drop for Wheel {
 }
 
 impl Job {
+    /// A job that no pause holds back.
     pub(super) fn new(runtime: &Arc<Runtime>, plan: Box<dyn Plan>) -> Arc<Job> {
+        Job::paused_by(runtime, plan, &Arc::default())
+    }
+
+    /// A job that does no slice during this pause: on keel's thread it waits, other drivers leave it pending.
+    pub(super) fn paused_by(runtime: &Arc<Runtime>, plan: Box<dyn Plan>, pause: &Arc<Pause>) -> Arc<Job> {
         let report = Report {
             state: State::Pending,
             slices: 0,
@@ -88,21 +97,24 @@ impl Job {
             optimizer_steps: 0,
             progress: 0.0,
         };
+        let stage = plan.stage();
         Arc::new(Job {
             source: AtomicU64::new(0),
             runtime: runtime.clone(),
             calls_host: plan.calls_host(),
+            pause: pause.clone(),
             cancelled: AtomicBool::new(false),
             wheel: Mutex::new(false),
             free: Condvar::new(),
-            work: Mutex::new(Some(Work { plan, ended: None, durations: HashMap::new(), worked: Duration::ZERO })),
-            standing: Mutex::new(Standing { report, outcome: None }),
+            work: Mutex::new(Some(Work { plan, ended: None, forecast: Forecast::default(), worked: Duration::ZERO })),
+            standing: Mutex::new(Standing { report, stage, outcome: None }),
         })
     }
 
     /// Reads a model directory; the model is on the finished job.
     pub fn load(runtime: &Arc<Runtime>, path: PathBuf, config: config::Load) -> Result<Arc<Job>> {
         runtime.check_device(config::device(&config.device)?)?;
+        let config = config::Load { allow_torchscript: runtime.allows_torchscript(), ..config };
         let publish = |model| Ok(Output { model: Some(model), ..Output::default() });
         Ok(Job::new(runtime, Box::new(Whole::new("load", 1, move || AnyModel::load(&path, &config), publish))))
     }
@@ -121,18 +133,19 @@ impl Job {
         self.standing.lock().outcome.is_none()
     }
 
-    /// Drives the job to its end on the calling thread.
+    /// Drives the job to its end on the calling thread; a report that is still pending means that its session is paused.
     pub fn run(self: &Arc<Self>) -> Result<Report> {
         self.drive(None)
     }
 
     /// Drives the job on the calling thread for about `budget`: those slices that fit by their own measurements, at
-    /// least one.
+    /// least one. A kind of slice that was never measured counts as the whole budget: it is done first or not at all.
     pub fn pump(self: &Arc<Self>, budget: Duration) -> Result<Report> {
         self.drive(Some(budget))
     }
 
-    /// Hands the job to a thread of keel's own. What it publishes appears with the next `poll` or `wait`.
+    /// Hands the job to a thread of keel's own, or to the line for one. What it publishes appears with the next `poll` or
+    /// `wait`.
     pub fn start(self: &Arc<Self>) -> Result<()> {
         if self.calls_host {
             let message =
@@ -140,10 +153,14 @@ impl Job {
             return Err(Error::state(message));
         }
         let wheel = self.take_wheel()?;
-        self.runtime.spawn(move || {
+        torch::warm_up()?;
+        self.runtime.threads().start(self.key(), move || {
             if let Some(work) = wheel.0.work.lock().as_mut() {
-                let stopping = || wheel.0.runtime.stopping();
-                wheel.0.slices(work, Instant::now(), None, &stopping);
+                let stopping = || wheel.0.runtime.threads().stopping();
+                while work.ended.is_none() {
+                    wheel.0.pause.sleep(|| wheel.0.cancelled.load(Ordering::SeqCst) || stopping());
+                    wheel.0.slices(work, Instant::now(), None, &stopping);
+                }
             }
         })
     }
@@ -171,9 +188,11 @@ impl Job {
         self.poll()
     }
 
-    /// Ends the job before its next slice. What was applied stays; what was pushed is kept.
+    /// Ends the job before its next slice, or where it waits for a thread. What was applied stays; what was pushed is kept.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::SeqCst);
+        wake();
+        drop(self.runtime.threads().withdraw(self.key()));
         self.settle_idle();
     }
 
@@ -190,6 +209,11 @@ impl Job {
     /// Where the job stands, also when it failed.
     pub fn report(&self) -> Report {
         self.standing.lock().report
+    }
+
+    /// What the job is at, or was when it ended.
+    pub fn stage(&self) -> Stage {
+        self.standing.lock().stage
     }
 
     /// The error that ended the job; cancelled counts.
@@ -209,6 +233,11 @@ impl Job {
 
     pub fn model(&self) -> Result<AnyModel> {
         self.finished(|output| output.model.clone(), "model")
+    }
+
+    /// What tells this job from others that wait for a thread.
+    fn key(&self) -> usize {
+        std::ptr::from_ref(self) as usize
     }
 
     fn finished<T>(&self, take: impl Fn(&Output) -> Option<T>, what: &str) -> Result<T> {
@@ -254,7 +283,7 @@ impl Job {
         self.result()
     }
 
-    /// Runs slices until the plan or the budget ends, or until it is told to stop.
+    /// Runs slices until the plan or the budget ends, a pause begins, or it is told to stop.
     fn slices(&self, work: &mut Work, started: Instant, budget: Option<Duration>, stopping: &dyn Fn() -> bool) {
         let _threads = ThreadScope::new(work.plan.threads());
         let mut first = true;
@@ -263,9 +292,14 @@ impl Job {
                 work.ended = Some(Ok(false));
                 break;
             }
+            if self.pause.is_on() {
+                break;
+            }
             let kind = work.plan.next();
-            let expected = work.durations.get(kind).copied().unwrap_or_default();
-            if budget.is_some_and(|budget| !first && started.elapsed() + expected > budget) {
+            let amount = work.plan.amount();
+            let expected = work.forecast.expect(kind, amount);
+            let fits = |budget| expected.is_some_and(|expected| started.elapsed() + expected <= budget);
+            if budget.is_some_and(|budget| !first && !fits(budget)) {
                 break;
             }
             first = false;
@@ -276,9 +310,11 @@ impl Job {
                 Err(Error::from_panic(panic.as_ref()).within(kind))
             });
             let took = began.elapsed();
-            work.durations.insert(kind, took);
+            work.forecast.learn(kind, amount, took);
             work.worked += took;
             self.note(work.plan.as_ref(), took, started.elapsed());
+            let source = self.source.load(Ordering::Relaxed);
+            work.plan.events(source).into_iter().for_each(|event| self.runtime.events().push(source, event));
             work.ended = match last {
                 Ok(false) => None,
                 Ok(true) => Some(Ok(true)),
@@ -288,12 +324,14 @@ impl Job {
     }
 
     fn note(&self, plan: &dyn Plan, took: Duration, elapsed: Duration) {
-        let report = &mut self.standing.lock().report;
+        let mut standing = self.standing.lock();
+        standing.stage = plan.stage();
+        let report = &mut standing.report;
         report.slices += 1;
         report.elapsed_us = microseconds(elapsed);
         report.longest_slice_us = report.longest_slice_us.max(microseconds(took));
         report.optimizer_steps = plan.optimizer_steps();
-        report.progress = plan.progress();
+        report.progress = report.progress.max(plan.progress());
     }
 
     /// Settles the job unless somebody drives it.

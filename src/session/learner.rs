@@ -42,6 +42,15 @@ pub trait Learner: Send + Sync {
 
     fn restore(self: Arc<Self>, path: PathBuf) -> Result<Arc<Job>>;
 
+    /// Plans a change of settings.
+    fn configure(self: Arc<Self>, text: Option<&[u8]>) -> Result<Arc<Job>>;
+
+    /// Plans to publish what was learned.
+    fn publish(self: Arc<Self>) -> Result<Arc<Job>>;
+
+    /// Plans to go on from a version that is kept.
+    fn roll_back(self: Arc<Self>, version: u64) -> Result<Arc<Job>>;
+
     fn export(&self) -> Result<Vec<u8>>;
 
     fn import(&self, bytes: &[u8]) -> Result<()>;
@@ -138,6 +147,18 @@ impl Learner for Session {
 
     fn restore(self: Arc<Self>, path: PathBuf) -> Result<Arc<Job>> {
         Session::restore(&self, path)
+    }
+
+    fn configure(self: Arc<Self>, text: Option<&[u8]>) -> Result<Arc<Job>> {
+        Session::configure(&self, text)
+    }
+
+    fn publish(self: Arc<Self>) -> Result<Arc<Job>> {
+        Session::publish(&self)
+    }
+
+    fn roll_back(self: Arc<Self>, version: u64) -> Result<Arc<Job>> {
+        Session::roll_back(&self, version)
     }
 
     fn export(&self) -> Result<Vec<u8>> {

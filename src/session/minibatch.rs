@@ -5,19 +5,23 @@ use super::core::Core;
 use super::gather::Gathered;
 use super::scoring::{joined_scores, score_options};
 use super::Session;
-use crate::algorithm::{Algorithm, Columns, Measured, Regime};
+use crate::algorithm::{Columns, Measured, Regime};
 use crate::error::{Error, Result, Status};
-use crate::model::{score, ScoreOptions, Scores};
+use crate::model::{Networks, Pass, ScoreOptions, Scores};
 use std::ops::Range;
 use std::sync::Arc;
-use tch::{no_grad_guard, Kind, Tensor};
+use tch::Tensor;
 
 pub(super) struct Minibatch {
     gathered: Arc<Gathered>,
     rows: Vec<usize>,
     sequences: Vec<usize>,
     chunks: Vec<Range<usize>>,
-    /// Outputs of the chunks; with a graph only if there is one chunk.
+    /// The pass of the chunk that is worked on; of a single chunk it is kept from forward to backward.
+    pass: Option<Pass>,
+    /// Whether that pass is on its way back.
+    turned: bool,
+    /// Outputs of the chunks.
     outputs: Vec<Scores>,
     /// dL/d(output), in the order of `Scores::outputs`; `None` where the loss does not depend on it.
     gradients: Option<[Option<Tensor>; 4]>,
@@ -29,8 +33,17 @@ impl Minibatch {
     pub fn new(gathered: &Arc<Gathered>, rows: Vec<usize>, tokens: usize) -> Self {
         let sequences = gathered.of_rows(&rows);
         let chunks = gathered.chunks(&sequences, tokens);
-        let gathered = gathered.clone();
-        Minibatch { gathered, rows, sequences, chunks, outputs: Vec::new(), gradients: None, mixed: false }
+        Minibatch {
+            gathered: gathered.clone(),
+            rows,
+            sequences,
+            chunks,
+            pass: None,
+            turned: false,
+            outputs: Vec::new(),
+            gradients: None,
+            mixed: false,
+        }
     }
 
     /// Demonstrations that are mixed in.
@@ -67,27 +80,44 @@ impl Minibatch {
         self.chunks.len() == 1
     }
 
-    fn run(&self, session: &Session, core: &Core, chunk: usize) -> Result<Scores> {
-        let trainee = core.trainee()?;
+    fn begin(&self, session: &Session, core: &Core, chunk: usize, graph: bool) -> Result<Pass> {
         let sequences = self.gathered.sequences(&self.sequences[self.chunks[chunk].clone()]);
         let options = ScoreOptions {
             noise: core.algorithm.embedding_noise(),
-            noise_seed: session.config().seed ^ core.optimizer_steps.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            noise_seed: session.seed ^ core.optimizer_steps.wrapping_mul(0x9e37_79b9_7f4a_7c15),
             ..score_options(session, core, self.gathered.width)
         };
-        let value_model = trainee.value_model.as_ref().filter(|_| !self.mixed);
-        score(&trainee.network, value_model, &sequences, &options)
+        Pass::new(self.networks(core)?, &sequences, &options, graph)
     }
 
-    pub fn forward(&mut self, session: &Session, core: &Core, chunk: usize) -> Result<()> {
-        let _no_grad = (!self.keeps_graph()).then(no_grad_guard);
-        let scores = self.run(session, core, chunk)?;
-        self.outputs.push(scores);
-        Ok(())
+    /// What is trained on these rows.
+    pub fn networks<'a>(&self, core: &'a Core) -> Result<Networks<'a>> {
+        let trainee = core.trainee()?;
+        Ok((&trainee.network, trainee.value_model.as_ref().filter(|_| !self.mixed)))
+    }
+
+    /// The pass of the chunk that is worked on.
+    pub fn pass(&self) -> Option<&Pass> {
+        self.pass.as_ref()
+    }
+
+    /// The next piece of a chunk's forward; whether it was the last.
+    pub fn forward(&mut self, session: &Session, core: &Core, chunk: usize) -> Result<bool> {
+        let mut pass = match self.pass.take() {
+            Some(pass) => pass,
+            None => self.begin(session, core, chunk, self.keeps_graph())?,
+        };
+        let more = pass.advance(self.networks(core)?)?;
+        if !more {
+            self.outputs.push(pass.scores()?);
+        }
+        self.pass = Some(pass).filter(|_| more || self.keeps_graph());
+        Ok(!more)
     }
 
     /// The loss of the whole minibatch on its outputs as leaves; keeps their gradients.
-    pub fn loss(&mut self, algorithm: &dyn Algorithm, columns: &Columns) -> Result<Vec<Measured>> {
+    pub fn loss(&mut self, core: &Core, columns: &Columns) -> Result<Vec<Measured>> {
+        let algorithm = &core.algorithm;
         let whole = joined_scores(&self.outputs)?;
         let scores = whole.map(|output| output.detach().set_requires_grad(true));
         let loss = if self.mixed {
@@ -101,34 +131,47 @@ impl Minibatch {
         }
         let gradient = |tensor: &Tensor| Some(tensor.grad()).filter(Tensor::defined);
         self.gradients = Some(scores.outputs().map(|output| output.and_then(gradient)));
+        if let Some(mut pass) = self.pass.take() {
+            pass.turn(self.networks(core)?, self.gradients_of(0)?)?;
+            (self.pass, self.turned) = (Some(pass), true);
+        }
         Ok(loss.metrics)
     }
 
-    /// Walks the outputs' gradients of one chunk back into the arena.
-    pub fn backward(&mut self, session: &Session, core: &Core, chunk: usize) -> Result<()> {
-        let scores = if self.keeps_graph() {
-            self.outputs.pop().ok_or_else(|| Error::new(Status::Internal, "minibatch: backward before forward"))?
-        } else {
-            self.run(session, core, chunk)?
+    /// The next piece of the way of the outputs' gradients of one chunk back into the arena, at first the chunk's forward
+    /// where no graph was kept; whether it was the last.
+    pub fn backward(&mut self, session: &Session, core: &Core, chunk: usize) -> Result<bool> {
+        let networks = self.networks(core)?;
+        let mut pass = match self.pass.take() {
+            Some(pass) => pass,
+            None => self.begin(session, core, chunk, true)?,
         };
-        let range = self.chunks[chunk].clone();
-        let gradients =
-            self.gradients.as_ref().ok_or_else(|| Error::new(Status::Internal, "minibatch: backward before loss"))?;
-        let mut terms = Vec::new();
-        for (gradient, output) in gradients.iter().zip(scores.outputs()) {
-            let (Some(gradient), Some(output)) = (gradient, output.filter(|output| output.requires_grad())) else {
-                continue;
-            };
-            let rows = gradient.f_narrow(0, range.start as i64, range.len() as i64)?; // [chunk, T] or [chunk, K]
-            terms.push((output * rows).f_sum(Kind::Float)?);
+        let more = pass.advance(networks)?;
+        if !more && self.turned {
+            self.turned = false;
+            if chunk + 1 == self.chunks.len() {
+                self.outputs.clear();
+                self.gradients = None;
+            }
+            return Ok(true);
         }
-        if let Some(sum) = terms.into_iter().reduce(|sum, term| sum + term) {
-            sum.f_backward()?;
+        if !more {
+            pass.turn(networks, self.gradients_of(chunk)?)?;
+            self.turned = true;
         }
-        if chunk + 1 == self.chunks.len() {
-            self.outputs.clear();
-            self.gradients = None;
+        self.pass = Some(pass);
+        Ok(false)
+    }
+
+    /// The outputs' gradients of one chunk.
+    fn gradients_of(&self, chunk: usize) -> Result<[Option<Tensor>; 4]> {
+        let early = || Error::new(Status::Internal, "minibatch: backward before loss");
+        let range = &self.chunks[chunk];
+        let mut parts = [const { None }; 4];
+        for (part, whole) in parts.iter_mut().zip(self.gradients.as_ref().ok_or_else(early)?) {
+            let narrow = |whole: &Tensor| whole.f_narrow(0, range.start as i64, range.len() as i64);
+            *part = whole.as_ref().map(narrow).transpose()?; // [chunk, T] or [chunk, K]
         }
-        Ok(())
+        Ok(parts)
     }
 }

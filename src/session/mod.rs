@@ -12,13 +12,16 @@ mod config;
 pub mod control;
 mod core;
 mod evaluation;
+mod forecast;
 mod gather;
 mod intake;
 mod job;
 mod learner;
+mod live;
 mod minibatch;
 mod models;
 mod optimize;
+mod pause;
 mod plan;
 mod query;
 mod record;
@@ -27,8 +30,11 @@ mod runtime;
 mod sampler;
 mod scoring;
 mod shell;
+mod snapshot;
+mod stream;
 #[cfg(test)]
 mod tests;
+mod threads;
 mod trainee;
 mod update;
 
@@ -37,7 +43,9 @@ pub use callback::RewardCallback;
 pub use config::Config;
 pub use job::{Job, Report, State};
 pub use learner::{AnySession, Learner};
+pub use plan::Stage;
 pub use runtime::Runtime;
+pub use threads::ThreadStarter;
 
 use self::core::Core;
 use crate::algorithm::Needs;
@@ -82,7 +90,7 @@ impl Deref for Session {
 impl Session {
     pub fn create(runtime: &Arc<Runtime>, config: Config) -> Result<Arc<Session>> {
         let shell = Shell::new(runtime, config)?;
-        let algorithm = shell.config.algorithm.build()?;
+        let algorithm = shell.config().algorithm.build()?;
         Ok(Arc::new(Session {
             temperature: algorithm.temperature(),
             kind: algorithm.kind(),
@@ -117,7 +125,7 @@ impl Session {
             return Err(Error::data(message));
         }
         let model = self.trained()?;
-        let end = model.end_tokens().first().copied().filter(|_| mixed || self.config.append_eos());
+        let end = model.end_tokens().first().copied().filter(|_| mixed || self.config().append_eos());
         let needs = if mixed { Needs::default() } else { self.needs };
         let rows = Intake { model: &model, batch, end, needs: &needs, mixed }.rows()?;
         Ok(self.buffer.lock().push(rows))
@@ -190,10 +198,10 @@ impl Session {
         if let Some(most) = core.algorithm.admission().max_staleness {
             buffer.drop_stale(most, version);
         }
-        let Some(mut selection) = buffer.select(core.algorithm.regime(), self.config.seed) else { return Ok(None) };
+        let Some(mut selection) = buffer.select(core.algorithm.regime(), self.seed) else { return Ok(None) };
         if let Some(mixed) = core.algorithm.mixed().filter(|_| core.algorithm.value_warmup().is_none()) {
             let steps = Minibatch::steps(core.algorithm.regime(), selection.rows.len());
-            let drawn = buffer.mix(selection, steps, mixed.batch_size, self.config.seed);
+            let drawn = buffer.mix(selection, steps, mixed.batch_size, self.seed);
             let Some(drawn) = drawn else { return Ok(None) };
             selection = drawn;
         }
@@ -205,14 +213,14 @@ impl Session {
         let taken = selection.rows.iter().map(|row| row.id).collect();
         let Some(update) = update::Update::new(self, &core, selection)? else { return Ok(None) };
         buffer.taken = taken;
-        let job = Job::new(&self.runtime, Box::new(update));
+        let job = self.job(Box::new(update));
         *updating = Arc::downgrade(&job);
         Ok(Some(job))
     }
 
     /// Plans a generation from the policy's published snapshot.
     pub fn generate(self: &Arc<Self>, prompts: &Batch, config: settings::Generate) -> Result<Arc<Job>> {
-        Ok(Job::new(&self.runtime, Box::new(sampler::Sampler::new(self, prompts, &config)?)))
+        Ok(self.job(Box::new(sampler::Sampler::new(self, prompts, &config)?)))
     }
 
     /// Plans an evaluation of the rows marked for it; `None` means that there are none.
@@ -222,7 +230,7 @@ impl Session {
             return Ok(None);
         }
         let plan = evaluation::Evaluation::new(self, &self.core.lock(), rows)?;
-        Ok(Some(Job::new(&self.runtime, Box::new(plan))))
+        Ok(Some(self.job(Box::new(plan))))
     }
 
     /// Plans the writing of a checkpoint: the state after the last optimiser step, replaced atomically.
@@ -230,8 +238,7 @@ impl Session {
         self.check_poisoned()?;
         let session = self.clone();
         let work = move || checkpoint::write(&session, &path);
-        let publish = |()| Ok(plan::Output::default());
-        Ok(Job::new(&self.runtime, Box::new(plan::Whole::new("save", self.config.threads(), work, publish))))
+        Ok(self.whole("save", work, |()| Ok(plan::Output::default())))
     }
 
     /// Plans the reading of a checkpoint into this session; a bad file changes nothing.
@@ -244,8 +251,7 @@ impl Session {
                 .while_idle("restore", || checkpoint.apply(&session).map_err(|error| error.within(path.display())))?;
             Ok(plan::Output::default())
         };
-        let threads = self.config.threads();
-        Ok(Job::new(&self.runtime, Box::new(plan::Whole::new("restore", threads, work, publish))))
+        Ok(self.whole("restore", work, publish))
     }
 
     /// A saved session with its models, as a new session.

@@ -2,6 +2,7 @@
 
 use super::core::{no_model, Core};
 use super::reference::Reference;
+use super::snapshot::Snapshots;
 use super::trainee::Trainee;
 use super::{Role, Session};
 use crate::error::{Error, Result, Status};
@@ -86,12 +87,12 @@ impl Session {
     }
 
     fn set_trained(&self, core: &mut Core, model: Arc<Model>) -> Result<()> {
-        if core.trainee.is_some() {
-            return Err(Error::state("role: the session has a model in training already"));
+        if core.trainee.is_some() && self.trained_role() == Role::Reward {
+            return Err(Error::state("role: the session has a reward model in training already"));
         }
         self.check_vocabulary(core, self.trained_role(), &model)?;
         let model = match (self.trained_role(), model.architecture().scores()) {
-            (Role::Reward, 0) => Arc::new(model.with_scores(&self.scores, self.config.seed)?),
+            (Role::Reward, 0) => Arc::new(model.with_scores(&self.scores, self.seed)?),
             (Role::Reward, _) => {
                 self.check_scores(&model, self.scores.len(), "names in /algorithm/scores")?;
                 model
@@ -101,14 +102,23 @@ impl Session {
                 model
             }
         };
+        core.trainee.iter().try_for_each(|before| check_follows_on(&before.model, &model))?;
         check_follows(core, core.reference.as_ref().map(|reference| &reference.model), &model)?;
         let beside = core.value.iter().chain(core.reference.iter().map(|reference| &reference.model));
         beside.into_iter().try_for_each(|other| check_positions(Some(&model), other))?;
         model.acquire_trainer()?;
         let prepared = self.prepare(core, &model);
         let (trainee, reference) = prepared.inspect_err(|_| model.release_trainer())?;
-        core.trainee = Some(trainee);
+        core.kept = Snapshots::default();
         core.reference = reference.or(core.reference.take());
+        match core.trainee.replace(trainee) {
+            Some(before) => {
+                before.model.release_trainer();
+                model.raise_version(before.model.weights().version);
+                self.publish_from(core)?;
+            }
+            None => self.keep(core, model.weights().version)?,
+        }
         *self.trained.lock() = Some(model);
         Ok(())
     }
@@ -184,6 +194,14 @@ fn check_positions(policy: Option<&Model>, model: &Model) -> Result<()> {
         false => Err(Error::shape(format!(
             "model: expected at least {least} positions, as many as the policy has, got {found}"
         ))),
+    }
+}
+
+/// What takes the place of a model in training has its architecture.
+fn check_follows_on(before: &Model, model: &Model) -> Result<()> {
+    match before.architecture() == model.architecture() && before.layout() == model.layout() {
+        true => Ok(()),
+        false => Err(Error::shape("model: expected the architecture of the model in training, whose place it takes")),
     }
 }
 

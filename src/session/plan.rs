@@ -3,6 +3,8 @@
 use crate::data::Batch;
 use crate::error::Result;
 use crate::model::{AnyModel, Tokenizer};
+use crate::telemetry::Event;
+use std::fmt::{Display, Formatter};
 use std::sync::Arc;
 
 /// What a finished plan leaves on its job.
@@ -13,6 +15,29 @@ pub(super) struct Output {
     pub model: Option<AnyModel>,
     /// Whether more rows are needed before the work can begin.
     pub needs_data: bool,
+}
+
+/// What a job is at: `what`, the `at`th of `of`; of 0 things it is not counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stage {
+    pub what: &'static str,
+    pub at: usize,
+    pub of: usize,
+}
+
+impl Stage {
+    pub fn of(what: &'static str) -> Stage {
+        Stage { what, at: 0, of: 0 }
+    }
+}
+
+impl Display for Stage {
+    fn fmt(&self, out: &mut Formatter) -> std::fmt::Result {
+        match self.of {
+            0 => out.write_str(self.what),
+            of => write!(out, "{} {}/{of}", self.what, self.at),
+        }
+    }
 }
 
 /// How a plan's slices ended.
@@ -30,8 +55,23 @@ pub(super) trait Plan: Send {
     /// What the job does, one word.
     fn work(&self) -> &'static str;
 
-    /// What kind of slice comes next; slices of one kind take about the same time.
+    /// What kind of slice comes next; slices of one kind take time by their amounts.
     fn next(&self) -> &'static str;
+
+    /// How much the next slice has to do, in a unit of its kind.
+    fn amount(&self) -> u64 {
+        1
+    }
+
+    /// What the job is at.
+    fn stage(&self) -> Stage {
+        Stage::of(self.next())
+    }
+
+    /// What the last slice has to tell the host of this job.
+    fn events(&mut self, _job: u64) -> Vec<Event> {
+        Vec::new()
+    }
 
     /// Share of the slices that were run, in [0, 1].
     fn progress(&self) -> f32;

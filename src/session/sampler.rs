@@ -1,21 +1,27 @@
-//! Generation as a plan: one token of every live row a slice, from the policy's published snapshot.
+//! Generation as a plan: one block of the prompts or one token of every live row a slice, from the policy's published
+//! snapshot.
 //!
 //! It touches nothing that an update writes, so a host may generate while one runs.
 
 use super::intake::Intake;
-use super::plan::{Ending, Output, Plan};
+use super::plan::{Ending, Output, Plan, Stage};
+use super::stream::Stream;
 use super::Session;
 use crate::algorithm::Needs;
 use crate::config;
 use crate::data::{Batch, Column, Kind, Values};
 use crate::error::{Error, Result, Status};
 use crate::model::{Generation, Model, Rollout, Sequence};
+use crate::telemetry::Event;
 use std::sync::Arc;
 
 pub(super) struct Sampler {
     model: Arc<Model>,
     generation: Option<Generation>,
     progress: f32,
+    /// The kind of the next slice.
+    next: &'static str,
+    stream: Option<Stream>,
     version: u64,
     samples: usize,
     /// Whether the recorded log-probabilities are those of the distribution that the session trains.
@@ -35,8 +41,10 @@ impl Sampler {
         Ok(Sampler {
             version: generation.version(),
             generation: Some(generation),
+            stream: config.stream.then(|| Stream::new(model.tokenizer().cloned())),
             model,
             progress: 0.0,
+            next: "embedding",
             samples: config.samples.max(1) as usize,
             faithful: plain && (config.temperature - temperature).abs() < 1e-9,
             threads: session.config().threads(),
@@ -73,7 +81,10 @@ impl Plan for Sampler {
         let generation = generation.ok_or_else(|| Error::new(Status::Internal, "generate: a slice after the last"))?;
         let _no_grad = tch::no_grad_guard();
         let finished = generation.step()?;
-        self.progress = generation.progress();
+        (self.progress, self.next) = (generation.progress(), generation.next());
+        if let Some(stream) = &mut self.stream {
+            stream.hear(generation.responses())?;
+        }
         Ok(finished)
     }
 
@@ -82,11 +93,15 @@ impl Plan for Sampler {
     }
 
     fn next(&self) -> &'static str {
-        if self.progress > 0.0 {
-            "token"
-        } else {
-            "prefill"
-        }
+        self.next
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::of(if self.next == "token" { "sample" } else { "read prompts" })
+    }
+
+    fn events(&mut self, job: u64) -> Vec<Event> {
+        self.stream.as_mut().map_or_else(Vec::new, |stream| stream.tell(job))
     }
 
     fn progress(&self) -> f32 {

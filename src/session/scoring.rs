@@ -5,11 +5,11 @@ use super::gather::Gathered;
 use super::Session;
 use crate::algorithm::{Columns, Needs};
 use crate::error::Result;
-use crate::model::{score, ScoreOptions, Scores, Sequence, Transformer, ValueModel};
+use crate::model::{Networks, Pass, ScoreOptions, Scores, Sequence};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use tch::{no_grad_guard, Tensor};
+use tch::Tensor;
 
 /// Whose log-probabilities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,6 +17,17 @@ pub(super) enum Scored {
     Policy,
     Reference,
     Reward,
+}
+
+impl Scored {
+    /// What a pass of this network is called.
+    pub fn scoring(self) -> &'static str {
+        match self {
+            Scored::Policy => "score policy",
+            Scored::Reference => "score reference",
+            Scored::Reward => "score reward",
+        }
+    }
 }
 
 /// The passes that an algorithm needs before `prepare`, as far as they got.
@@ -27,6 +38,8 @@ pub(super) struct Scoring {
     said: BTreeMap<Scored, Vec<Scores>>,
     /// What the reference said of all these rows before.
     recalled: Option<Tensor>,
+    /// The pass of the chunk that is scored now.
+    pass: Option<Pass>,
 }
 
 impl Scoring {
@@ -34,7 +47,7 @@ impl Scoring {
         let indices: Vec<usize> = (0..gathered.sequence_count()).collect();
         let chunks = gathered.chunks(&indices, session.config().micro_batch_tokens as usize);
         let recalled = core.recall(gathered, session.device())?;
-        Ok(Scoring { indices, chunks, said: BTreeMap::new(), recalled })
+        Ok(Scoring { indices, chunks, said: BTreeMap::new(), recalled, pass: None })
     }
 
     pub fn chunk_count(&self) -> usize {
@@ -46,25 +59,47 @@ impl Scoring {
         needs.reference && self.recalled.is_none()
     }
 
-    /// One chunk through a network, `whose` it is said to be.
+    /// The pass of the chunk that is scored now.
+    pub fn pass(&self) -> Option<&Pass> {
+        self.pass.as_ref()
+    }
+
+    /// The next piece of a chunk through networks, `whose` it is said to be. Whether it was the last.
     pub fn score(
         &mut self,
-        (network, value_model): (&Transformer, Option<&ValueModel>),
+        networks: Networks,
         options: &ScoreOptions,
         gathered: &Gathered,
         whose: Scored,
         chunk: usize,
-    ) -> Result<()> {
-        let _no_grad = no_grad_guard();
+    ) -> Result<bool> {
+        let mut pass = match self.pass.take() {
+            Some(pass) => pass,
+            None => self.begin(networks, options, gathered, whose, chunk)?,
+        };
+        if pass.advance(networks)? {
+            self.pass = Some(pass);
+            return Ok(false);
+        }
+        self.said.entry(whose).or_default().push(pass.scores()?);
+        Ok(true)
+    }
+
+    fn begin(
+        &self,
+        networks: Networks,
+        options: &ScoreOptions,
+        gathered: &Gathered,
+        whose: Scored,
+        chunk: usize,
+    ) -> Result<Pass> {
         let sequences = gathered.sequences(&self.indices[self.chunks[chunk].clone()]);
-        let positions = network.architecture().positions as usize;
+        let positions = networks.0.architecture().positions as usize;
         let read: Vec<_> = sequences.iter().map(|sequence| sequence.tail(positions)).collect();
         let read: Vec<&Sequence> = read.iter().map(Cow::as_ref).collect();
         let sequences = if whose == Scored::Reward { read } else { sequences };
         let options = ScoreOptions { sharpened: options.sharpened && whose == Scored::Policy, ..*options };
-        let scores = score(network, value_model, &sequences, &options)?;
-        self.said.entry(whose).or_default().push(scores);
-        Ok(())
+        Pass::new(networks, &sequences, &options, false)
     }
 
     /// What is known of the batch before `prepare`.

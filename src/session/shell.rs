@@ -1,5 +1,7 @@
 //! What stands around every learner: its configuration, its place in the runtime, what it measured, whether it is sound.
 
+use super::pause::Pause;
+use super::plan::{Output, Plan, Whole};
 use super::record::{Record, Values};
 use super::{Config, Job, Runtime};
 use crate::config as settings;
@@ -14,8 +16,11 @@ use tch::Device;
 pub struct Shell {
     source: AtomicU64,
     pub(super) runtime: Arc<Runtime>,
-    pub(super) config: Config,
+    /// What holds from now on: some settings may change.
+    config: Mutex<Arc<Config>>,
+    pub(super) seed: u64,
     pub(super) device: Device,
+    pause: Arc<Pause>,
     pub(super) record: Mutex<Record>,
     pub(super) updating: Mutex<Weak<Job>>,
     writing: AtomicBool,
@@ -31,8 +36,10 @@ impl Shell {
         Ok(Shell {
             source: AtomicU64::new(0),
             runtime: runtime.clone(),
-            config,
+            seed: config.seed,
+            config: Mutex::new(Arc::new(config)),
             device,
+            pause: Arc::default(),
             record: Mutex::default(),
             updating: Mutex::default(),
             writing: AtomicBool::new(false),
@@ -50,13 +57,58 @@ impl Shell {
         &self.runtime
     }
 
-    pub fn config(&self) -> &Config {
-        &self.config
+    pub fn config(&self) -> Arc<Config> {
+        self.config.lock().clone()
+    }
+
+    /// The configuration with the changes in `text`; refuses those of settings that stay.
+    pub(super) fn changed(&self, text: Option<&[u8]>) -> Result<Config> {
+        let config = self.config();
+        let changed: Config = settings::change(text, config.as_ref(), &config.live())?;
+        changed.algorithm.check()?;
+        Ok(changed)
+    }
+
+    pub(super) fn set_config(&self, config: Config) {
+        *self.config.lock() = Arc::new(config);
+    }
+
+    /// A job that waits between its slices while the session is paused.
+    pub(super) fn job(&self, plan: Box<dyn Plan>) -> Arc<Job> {
+        Job::paused_by(&self.runtime, plan, &self.pause)
+    }
+
+    /// A job of one slice, which no pause holds back.
+    pub(super) fn whole<T: Send + 'static>(
+        &self,
+        kind: &'static str,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+        publish: impl Fn(T) -> Result<Output> + Send + 'static,
+    ) -> Arc<Job> {
+        Job::new(&self.runtime, Box::new(Whole::new(kind, self.config().threads(), work, publish)))
+    }
+
+    /// Lets updates, generations and evaluations wait behind the slices that run.
+    pub fn pause(&self) {
+        self.pause.set(true);
+    }
+
+    /// Lets them go on.
+    pub fn resume(&self) {
+        self.pause.set(false);
+    }
+
+    /// Refuses while the session is paused.
+    pub fn check_unpaused(&self, what: &str) -> Result<()> {
+        match self.pause.is_on() {
+            true => Err(Error::state(format!("{what}: the session is paused; resume it first"))),
+            false => Ok(()),
+        }
     }
 
     /// The fully resolved configuration.
     pub fn config_json(&self) -> String {
-        serde_json::to_string_pretty(&self.config).unwrap_or_default()
+        serde_json::to_string_pretty(self.config().as_ref()).unwrap_or_default()
     }
 
     /// What was measured last, beside the version of the policy.
@@ -121,7 +173,7 @@ impl Shell {
     }
 
     /// Does `change` while no update can be planned; refuses while one is unfinished.
-    pub(super) fn while_idle(&self, what: &str, change: impl FnOnce() -> Result<()>) -> Result<()> {
+    pub(super) fn while_idle<T>(&self, what: &str, change: impl FnOnce() -> Result<T>) -> Result<T> {
         let updating = self.updating.lock();
         check_unfinished(&updating, what)?;
         change()

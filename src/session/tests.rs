@@ -116,3 +116,43 @@ fn a_device_that_cannot_be_is_named_by_its_place() {
     let error = settings::parse::<Config>(Some(br#"{"device": "gpu"}"#)).unwrap_err();
     assert!(error.message.starts_with("/device: expected a device"), "{error}");
 }
+
+#[test]
+fn a_step_in_parts_is_the_whole_step() {
+    let create = settings::parse(Some(
+        br#"{"config": {"model_type": "llama", "vocab_size": 70001, "hidden_size": 16, "intermediate_size": 32,
+             "num_hidden_layers": 1, "num_attention_heads": 2, "max_position_embeddings": 32}}"#,
+    ))
+    .unwrap();
+    let mut trainee = trainee::Trainee::new(&Arc::new(Model::create(&create).unwrap()), true, None).unwrap();
+    assert!(trainee.parts(|_| true).len() > trainee.segments.len() + 1, "a segment has several parts");
+    let _ = trainee.gradients.normal_(0.0, 1.0);
+    let copies = [&trainee.parameters, &trainee.gradients, &trainee.first_moments, &trainee.second_moments];
+    let [parameters, gradients, first, second] = copies.map(tch::Tensor::copy);
+    let optimizer = settings::Optimizer::default();
+    let norm = crate::torch::clip_gradient(&gradients, optimizer.max_grad_norm).unwrap();
+    for segment in &trainee.segments {
+        let rule = crate::torch::AdamW {
+            learning_rate: 0.01,
+            beta1: optimizer.betas[0],
+            beta2: optimizer.betas[1],
+            epsilon: optimizer.epsilon,
+            weight_decay: if segment.decays { optimizer.weight_decay } else { 0.0 },
+        };
+        let [p, g, m, v] =
+            [&parameters, &gradients, &first, &second].map(|whole| whole.narrow(0, segment.start, segment.length));
+        crate::torch::fused_adamw(&rule, &p, &g, &m, &v, &segment.step.copy()).unwrap();
+    }
+    let aim = optimize::Aim { learning_rate: 0.01, model: true, values: true };
+    let mut stepping = optimize::Stepping::new(&optimizer, 0, aim);
+    let writing = std::sync::atomic::AtomicBool::new(false);
+    let stepped = std::iter::repeat_with(|| stepping.advance(&mut trainee, &writing).unwrap()).find_map(|done| done);
+    assert_eq!(stepped.unwrap().gradient_norm, norm);
+    assert!(trainee.parameters.equal(&parameters) && trainee.second_moments.equal(&second));
+    assert!(trainee.segments.iter().all(|segment| segment.step.double_value(&[]) == 1.0));
+    let mut start = Some(0);
+    while let Some(at) = start {
+        start = trainee.zero_gradients(at).unwrap();
+    }
+    assert_eq!(trainee.gradients.abs().max().double_value(&[]), 0.0);
+}

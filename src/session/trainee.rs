@@ -1,14 +1,16 @@
 //! The model in training: one flat buffer of parameters, one of gradients, two of moments, and the networks bound to them.
 //!
 //! Segments hold the model's matrices and embeddings (decayed), its biases and norms, and the same of what tells state values,
-//! a head or a network beside it, where there is one. A segment is what the optimiser updates in one fused call.
+//! a head or a network beside it, where there is one. The optimiser updates a segment in fused calls, each of
+//! a bounded part of it.
 
+use super::optimize::PART;
 use crate::config::Optimizer;
 use crate::error::{Error, Result};
 use crate::model::{Model, Transformer, ValueHead, ValueModel};
 use crate::torch::{fused_adamw, set_gradient, AdamW};
 use std::sync::Arc;
-use tch::{no_grad, Kind, Tensor};
+use tch::{no_grad, Device, Kind, Tensor};
 
 /// Elements between two parameters' starts are a multiple of this: 64 bytes of f32.
 const ALIGNMENT: i64 = 16;
@@ -22,6 +24,13 @@ pub(super) struct Segment {
     pub values: bool,
     /// Optimiser steps of this segment, a f32 scalar beside the parameters, as the fused kernel wants it.
     pub step: Tensor,
+}
+
+/// Elements of one segment that are updated in one call.
+pub(super) struct Part {
+    pub segment: usize,
+    pub start: i64,
+    pub length: i64,
 }
 
 pub(super) struct Trainee {
@@ -85,36 +94,57 @@ impl Trainee {
         })
     }
 
-    /// One optimiser step at this learning rate of the segments that are `chosen`, of the values or of the model. The
-    /// gradients are final: clipped and finite.
-    pub fn step(&mut self, optimizer: &Optimizer, learning_rate: f64, chosen: impl Fn(bool) -> bool) -> Result<()> {
-        for segment in self.segments.iter().filter(|segment| chosen(segment.values)) {
-            let rule = AdamW {
-                learning_rate,
-                beta1: optimizer.betas[0],
-                beta2: optimizer.betas[1],
-                epsilon: optimizer.epsilon,
-                weight_decay: if segment.decays { optimizer.weight_decay } else { 0.0 },
-            };
-            let part = |tensor: &Tensor| tensor.f_narrow(0, segment.start, segment.length);
-            fused_adamw(
-                &rule,
-                &part(&self.parameters)?,
-                &part(&self.gradients)?,
-                &part(&self.first_moments)?,
-                &part(&self.second_moments)?,
-                &segment.step,
-            )?;
-            #[cfg(test)]
-            super::tests::fault();
+    /// The most elements that one part of a step works on; a device does all at once.
+    pub fn part_length(&self) -> i64 {
+        match self.model.device() {
+            Device::Cpu => PART,
+            _ => self.parameters.size()[0].max(1),
         }
+    }
+
+    /// The parts of the segments that are `chosen`, of the values or of the model, in the order in which they are written.
+    pub fn parts(&self, chosen: impl Fn(bool) -> bool) -> Vec<Part> {
+        let most = self.part_length();
+        let of = |(index, segment): (usize, &Segment)| {
+            let (first, end) = (segment.start, segment.start + segment.length);
+            let part = move |start| Part { segment: index, start, length: most.min(end - start) };
+            (first..end).step_by(most as usize).map(part).collect::<Vec<_>>()
+        };
+        self.segments.iter().enumerate().filter(|(_, segment)| chosen(segment.values)).flat_map(of).collect()
+    }
+
+    /// One part of an optimiser step at this learning rate, of gradients that are finite and times `scale` clipped. The
+    /// last part of a segment counts its step.
+    pub fn step(&mut self, part: &Part, optimizer: &Optimizer, learning_rate: f64, scale: f64) -> Result<()> {
+        let segment = &self.segments[part.segment];
+        let rule = AdamW {
+            learning_rate,
+            beta1: optimizer.betas[0],
+            beta2: optimizer.betas[1],
+            epsilon: optimizer.epsilon,
+            weight_decay: if segment.decays { optimizer.weight_decay } else { 0.0 },
+        };
+        let of = |tensor: &Tensor| tensor.f_narrow(0, part.start, part.length);
+        let mut gradient = of(&self.gradients)?;
+        if scale < 1.0 {
+            let _ = gradient.f_mul_scalar_(scale)?;
+        }
+        let last = part.start + part.length == segment.start + segment.length;
+        let step = if last { segment.step.shallow_clone() } else { segment.step.copy() };
+        let [parameters, first, second] = [&self.parameters, &self.first_moments, &self.second_moments].map(of);
+        fused_adamw(&rule, &parameters?, &gradient, &first?, &second?, &step)?;
+        #[cfg(test)]
+        super::tests::fault();
         Ok(())
     }
 
-    pub fn zero_gradients(&mut self) -> Result<()> {
+    /// Clears the gradients of one part of the arena, from element `start` on; the next one's start, if there is one.
+    pub fn zero_gradients(&mut self, start: i64) -> Result<Option<i64>> {
         let _no_grad = tch::no_grad_guard();
-        let _ = self.gradients.f_zero_()?;
-        Ok(())
+        let length = self.gradients.size()[0];
+        let end = (start + self.part_length()).min(length);
+        let _ = self.gradients.f_narrow(0, start, end - start)?.f_zero_()?;
+        Ok(Some(end).filter(|end| *end < length))
     }
 
     /// Makes the trained weights what every reader sees; returns the new version of the model.
@@ -124,6 +154,7 @@ impl Trainee {
         }
         self.model.publish(&self.parameters)
     }
+
     /// The tensors that a checkpoint holds, by name.
     pub fn tensors(&self) -> Result<Vec<(&'static str, Tensor)>> {
         let steps: Vec<f32> = self.segments.iter().map(|segment| segment.step.double_value(&[]) as f32).collect();
@@ -165,7 +196,7 @@ impl Trainee {
 }
 
 /// A copy in host memory that later steps do not touch.
-fn host_copy(tensor: &Tensor) -> Result<Tensor> {
+pub(super) fn host_copy(tensor: &Tensor) -> Result<Tensor> {
     let _no_grad = tch::no_grad_guard();
     let mut copy = Tensor::f_empty(tensor.size(), (tensor.kind(), tch::Device::Cpu))?;
     copy.f_copy_(tensor)?;

@@ -2,21 +2,23 @@
 //!
 //! The loss sees the outputs of the whole minibatch as leaves, so no algorithm knows of micro-batches: its gradient with
 //! respect to the outputs is walked back through the model chunk by chunk. One chunk keeps its graph; several are run
-//! forward again, which bounds memory by one chunk and changes no number.
+//! forward again, which bounds memory by one chunk and changes no number. What a network does is cut into pieces of one
+//! block or one tile of the head, what happens to the arena into parts: each is a slice of its own.
 
 use super::admission::{admit, Admitted};
 use super::buffer::Selection;
 use super::core::Core;
 use super::gather::Gathered;
 use super::minibatch::Minibatch;
-use super::optimize::Optimization;
-use super::plan::{Ending, Output, Plan};
+use super::optimize::{Aim, Stepping};
+use super::plan::{Ending, Output, Plan, Stage};
 use super::record::Measurements;
 use super::sampler::rollout_batch;
 use super::scoring::{score_options, Scored, Scoring};
-use super::Session;
+use super::{Config, Session};
 use crate::algorithm::{Columns, MixedStep, Regime};
 use crate::error::{Error, Result, Status};
+use crate::model::Pass;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -29,9 +31,10 @@ enum Slice {
     Prepare,
     Forward(usize, usize),
     Loss(usize),
-    Zero,
+    /// Clears the gradients from an element on.
+    Zero(i64),
     Backward(usize, usize),
-    /// An optimiser step; of the values too, unless the gradient is of demonstrations alone.
+    /// A part of an optimiser step; of the values too, unless the gradient is of demonstrations alone.
     Step {
         values: bool,
     },
@@ -39,6 +42,8 @@ enum Slice {
 
 pub(super) struct Update {
     session: Arc<Session>,
+    /// What holds for the optimiser step in progress.
+    config: Arc<Config>,
     selection: Selection,
     regime: Regime,
     gathered: Arc<Gathered>,
@@ -49,6 +54,8 @@ pub(super) struct Update {
     total: usize,
     calls_host: bool,
     steps: u64,
+    /// Whether an optimiser step was begun.
+    stepping: bool,
     /// Optimiser steps for which demonstrations were mixed in.
     mixed_steps: usize,
     /// Whether the host's rewards left too few rows.
@@ -63,6 +70,7 @@ impl Update {
         let gathered = Arc::new(core.gathered(Vec::new()));
         let mut update = Update {
             session: session.clone(),
+            config: session.config(),
             regime: core.algorithm.regime(),
             scoring: Scoring::new(session, core, &gathered)?,
             gathered,
@@ -72,6 +80,7 @@ impl Update {
             total: 0,
             calls_host: false,
             steps: 0,
+            stepping: false,
             mixed_steps: 0,
             needs_data: false,
             measured: Measurements::default(),
@@ -86,7 +95,7 @@ impl Update {
         let (needs, session) = (core.algorithm.needs(), &self.session);
         self.gathered = Arc::new(core.gathered(admitted.rows));
         self.scoring = Scoring::new(session, core, &self.gathered)?;
-        let orders = Minibatch::orders(self.regime, self.gathered.rows.len(), session.config().seed, core.updates);
+        let orders = Minibatch::orders(self.regime, self.gathered.rows.len(), session.seed, core.updates);
         let tokens = session.config().micro_batch_tokens as usize;
         self.minibatches = orders.into_iter().map(|rows| Minibatch::new(&self.gathered, rows, tokens)).collect();
         let unrewarded = needs.rewards > 0 && self.gathered.rows.iter().any(|row| row.reward.is_none());
@@ -105,11 +114,11 @@ impl Update {
         self.minibatches.extend(self.selection.mixed.iter().map(|rows| Minibatch::mixed(rows.clone(), tokens)));
         let joint = core.algorithm.mixed().is_some_and(|mixed| mixed.step == MixedStep::Joint);
         for index in 0..own {
-            self.slices.push_back(Slice::Zero);
+            self.slices.push_back(Slice::Zero(0));
             self.slices.extend(passes_of(&self.minibatches, index));
             let mixed = own + index < self.minibatches.len();
             if mixed {
-                let own_step = [Slice::Step { values: true }, Slice::Zero];
+                let own_step = [Slice::Step { values: true }, Slice::Zero(0)];
                 self.slices.extend((!joint).then_some(own_step).into_iter().flatten());
                 self.slices.extend(passes_of(&self.minibatches, own + index));
             }
@@ -125,24 +134,40 @@ impl Update {
         Ok(())
     }
 
-    fn execute(&mut self, slice: Slice) -> Result<()> {
+    /// Does a slice; what is left of it.
+    fn execute(&mut self, slice: Slice) -> Result<Option<Slice>> {
         if slice == Slice::Rewards {
-            return self.ask_rewards();
+            return self.ask_rewards().map(|()| None);
         }
         let session = self.session.clone();
         let mut core = session.core().lock();
-        match slice {
-            Slice::Rewards => Ok(()),
+        let within = matches!(slice, Slice::Forward(..) | Slice::Loss(_) | Slice::Backward(..) | Slice::Step { .. });
+        if !within {
+            core.renew();
+            self.config = session.config();
+        }
+        let finished = match slice {
+            Slice::Rewards => true,
             Slice::Score(whose, chunk) => {
                 let options = score_options(&session, &core, self.gathered.width);
-                self.scoring.score(core.network(whose)?, &options, &self.gathered, whose, chunk)
+                self.scoring.score(core.network(whose)?, &options, &self.gathered, whose, chunk)?
             }
-            Slice::Prepare => self.prepare(&mut core),
-            Slice::Forward(index, chunk) => self.minibatches[index].forward(&session, &core, chunk),
-            Slice::Loss(index) => self.loss(&core, index),
-            Slice::Zero => core.trainee_mut()?.zero_gradients(),
-            Slice::Backward(index, chunk) => self.minibatches[index].backward(&session, &core, chunk),
-            Slice::Step { values } => self.step(&mut core, values),
+            Slice::Prepare => self.prepare(&mut core).map(|()| true)?,
+            Slice::Forward(index, chunk) => self.minibatches[index].forward(&session, &core, chunk)?,
+            Slice::Loss(index) => self.loss(&core, index).map(|()| true)?,
+            Slice::Zero(start) => return Ok(core.trainee_mut()?.zero_gradients(start)?.map(Slice::Zero)),
+            Slice::Backward(index, chunk) => self.minibatches[index].backward(&session, &core, chunk)?,
+            Slice::Step { values } => self.step(&mut core, values)?,
+        };
+        Ok(Some(slice).filter(|_| !finished))
+    }
+
+    /// The pass that the next slice goes on with.
+    fn pass(&self) -> Option<&Pass> {
+        match self.slices.front()? {
+            Slice::Score(..) => self.scoring.pass(),
+            Slice::Forward(index, _) | Slice::Backward(index, _) => self.minibatches[*index].pass(),
+            _ => None,
         }
     }
 
@@ -191,7 +216,7 @@ impl Update {
     fn loss(&mut self, core: &Core, index: usize) -> Result<()> {
         let columns =
             self.columns.as_ref().ok_or_else(|| Error::new(Status::Internal, "update: loss before prepare"))?;
-        let measured = self.minibatches[index].loss(core.algorithm.as_ref(), columns)?;
+        let measured = self.minibatches[index].loss(core, columns)?;
         self.mixed_steps += usize::from(self.minibatches[index].mixed);
         let read = self.measured.add(measured)?;
         let losses = ["loss/total", "loss/demonstrations"].iter().filter_map(|name| read.get(name));
@@ -210,26 +235,47 @@ impl Update {
         Ok(())
     }
 
-    fn step(&mut self, core: &mut Core, values: bool) -> Result<()> {
-        let optimization = Optimization {
-            optimizer: &self.session.config().optimizer,
-            step: core.optimizer_steps,
-            update: core.updates,
-            value_warmup: core.algorithm.value_warmup(),
-            values,
-            writing: self.session.writing(),
-        };
-        let stepped = optimization.apply(core.trainee_mut()?)?;
-        core.optimizer_steps += 1;
+    /// The next part of an optimiser step; whether it was the last.
+    fn step(&mut self, core: &mut Core, values: bool) -> Result<bool> {
+        if !self.stepping {
+            let (optimizer, warmup) = (&self.config.optimizer, core.algorithm.value_warmup());
+            let learning_rate = warmup.unwrap_or_else(|| optimizer.rate(core.optimizer_steps, core.updates));
+            let aim = Aim { learning_rate, model: warmup.is_none(), values };
+            core.stepping = Some(Stepping::new(optimizer, core.optimizer_steps, aim));
+            self.stepping = true;
+        }
+        core.step(self.session.writing())?;
+        Ok(self.stepped(core))
+    }
+
+    /// Notes the optimiser step that was begun, if it is made; whether it is.
+    fn stepped(&mut self, core: &mut Core) -> bool {
+        let Some(stepped) = core.stepped.take().filter(|_| self.stepping) else { return false };
+        self.stepping = false;
         self.steps += 1;
-        core.follow()?;
         self.measured.note("gradient/norm", stepped.gradient_norm);
         self.measured.note("optimizer/learning_rate", stepped.learning_rate);
+        true
+    }
+
+    /// Leaves the state of an optimiser-step boundary, and publishes what was stepped.
+    fn break_off(&mut self, core: &mut Core) -> Result<()> {
+        let session = self.session.clone();
+        let settled = core.settle(session.writing());
+        if settled.is_err() && session.writing().load(Ordering::SeqCst) {
+            session.poison();
+        }
+        settled?;
+        core.stepping = None;
+        self.stepped(core);
+        if self.steps > 0 {
+            session.publish_from(core)?;
+        }
         Ok(())
     }
 
     fn complete(&mut self, core: &mut Core) -> Result<()> {
-        let version = core.trainee()?.publish()?;
+        let version = self.session.publish_from(core)?;
         self.measured.note("policy/version", version as f64);
         let values = self.measured.values();
         core.algorithm.finish(&|name| values.get(name).copied(), self.gathered.rows.len());
@@ -261,7 +307,9 @@ impl Plan for Update {
             if executed.is_err() && self.session.writing().load(Ordering::SeqCst) {
                 self.session.poison();
             }
-            executed?;
+            if let Some(rest) = executed? {
+                self.slices.push_front(rest);
+            }
         }
         Ok(self.slices.is_empty())
     }
@@ -273,30 +321,49 @@ impl Plan for Update {
     fn next(&self) -> &'static str {
         match self.slices.front() {
             Some(Slice::Rewards) => "rewards",
-            Some(Slice::Score(..)) => "score",
+            Some(Slice::Score(..) | Slice::Forward(..) | Slice::Backward(..)) => {
+                self.pass().map_or("embedding", Pass::next)
+            }
             Some(Slice::Prepare) => "prepare",
-            Some(Slice::Forward(..)) => "forward",
             Some(Slice::Loss(_)) => "loss",
-            Some(Slice::Zero | Slice::Backward(..)) => "backward",
+            Some(Slice::Zero(_)) => "clear",
             Some(Slice::Step { .. }) => "step",
             None => "end",
         }
     }
 
+    fn amount(&self) -> u64 {
+        self.pass().map_or(1, Pass::amount)
+    }
+
+    fn stage(&self) -> Stage {
+        let chunks = self.scoring.chunk_count();
+        let Some(slice) = self.slices.front() else { return Stage::of("end") };
+        match *slice {
+            Slice::Score(whose, chunk) => Stage { what: whose.scoring(), at: chunk + 1, of: chunks },
+            Slice::Rewards | Slice::Prepare => Stage::of(self.next()),
+            _ => {
+                let left = self.slices.iter().filter(|slice| matches!(slice, Slice::Step { .. })).count();
+                let made = self.steps as usize;
+                Stage { what: "optimiser step", at: made + 1, of: made + left }
+            }
+        }
+    }
+
     fn progress(&self) -> f32 {
-        1.0 - self.slices.len() as f32 / self.total as f32
+        let begun = self.pass().map_or(0.0, Pass::progress);
+        1.0 - (self.slices.len() as f32 - begun).max(0.0) / self.total as f32
     }
 
     fn finish(&mut self, ending: Ending) -> Result<Output> {
         let session = self.session.clone();
         let mut core = session.core().lock();
         session.buffer().lock().taken.clear();
+        core.renew();
         match ending {
             Ending::Complete if self.needs_data => return Ok(Output { needs_data: true, ..Output::default() }),
             Ending::Complete => self.complete(&mut core)?,
-            Ending::Cancelled | Ending::Failed if self.steps > 0 && session.check_poisoned().is_ok() => {
-                core.trainee()?.publish()?;
-            }
+            Ending::Cancelled | Ending::Failed if session.check_poisoned().is_ok() => self.break_off(&mut core)?,
             Ending::Cancelled | Ending::Failed => {}
         }
         Ok(Output::default())

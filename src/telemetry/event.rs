@@ -11,6 +11,9 @@ pub enum Event {
     Metrics { update: u64, optimizer_steps: u64, values: BTreeMap<String, f64> },
     /// A job ended: `work` names what it did; `error` says why it did not.
     JobFinished { job: u64, work: &'static str, optimizer_steps: u64, elapsed_us: u64, error: Option<Error> },
+    /// What a row of a streaming generation has said since its last event. The texts of a row, joined, are that of its
+    /// response; none without a tokenizer.
+    Tokens { job: u64, row: usize, tokens: Vec<i32>, text: Option<String> },
     /// Something that the host ought to know and need not act on.
     Warning { message: String },
 }
@@ -31,6 +34,9 @@ impl Event {
                 "status": error.as_ref().map_or(0, |error| error.status as i32),
                 "message": error.as_ref().map(|error| error.message.as_str()),
             }),
+            Event::Tokens { job, row, tokens, text } => {
+                json!({ "event": "tokens", "job": job, "row": row, "tokens": tokens, "text": text })
+            }
             Event::Warning { message } => json!({ "event": "warning", "message": message }),
         };
         match value {
@@ -56,6 +62,9 @@ mod tests {
         let expected = json!({"event": "job_finished", "job": 7, "work": "update", "optimizer_steps": 1, "elapsed_us": 20,
             "status": -300, "message": "loss/total: NaN"});
         assert_eq!(Value::Object(finished.to_json()), expected);
+        let tokens = Event::Tokens { job: 7, row: 1, tokens: vec![5, 6], text: Some("é".into()) };
+        let expected = json!({"event": "tokens", "job": 7, "row": 1, "tokens": [5, 6], "text": "é"});
+        assert_eq!(Value::Object(tokens.to_json()), expected);
         let warning = Event::Warning { message: "\"quoted\"".into() };
         assert_eq!(Value::Object(warning.to_json()), json!({"event": "warning", "message": "\"quoted\""}));
     }

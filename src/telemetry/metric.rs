@@ -110,6 +110,7 @@ pub const METRICS: &[Metric] = &[
     row("group/equal_dropped", "groups", "GRPO: groups of equal rewards that went unused, where equal_groups is drop"),
     row("group/kept_fraction", "fraction", "best of n: responses that are learned"),
     row("reward/kept", "reward", "best of n: reward of the responses that are learned, mean over them"),
+    row("steps/stale_dropped", "steps", "control PPO: steps older than max_staleness that went unused"),
     row("rollout/stale_dropped", "rollouts", "rollouts older than max_staleness that went unused"),
     row(
         "importance/mean",

@@ -48,6 +48,13 @@ pub fn memory(device: usize) -> Option<Memory> {
     COMPANION.get()?.memory(i32::try_from(device).ok()?).ok()
 }
 
+/// Has libtorch take at most `bytes` of a device from now on; 0: all it wants.
+pub fn cap_memory(device: usize, bytes: u64) -> Result<()> {
+    let missing = || Error::new(Status::Unsupported, "/memory/device_bytes: needs libkeel_cuda.so beside libkeel");
+    let companion = COMPANION.get().ok_or_else(missing)?;
+    companion.cap_memory(i32::try_from(device).unwrap_or(-1), bytes)
+}
+
 /// A `cudaStream_t` of the host's; null is the one that libtorch uses anyway.
 #[derive(Clone, Copy)]
 pub struct Stream(pub *mut c_void);
@@ -63,6 +70,13 @@ pub fn wait_for(device: usize, Stream(stream): Stream) -> Result<()> {
     let missing = || Error::new(Status::Unsupported, "stream: needs libkeel_cuda.so beside libkeel");
     let device = i32::try_from(device).map_err(|_| Error::argument(format!("device: no CUDA device {device}")))?;
     COMPANION.get().ok_or_else(missing)?.wait_for(device, stream)
+}
+
+/// Waits until a device has done what it was given; nothing on the CPU.
+pub fn finish(device: tch::Device) {
+    if let tch::Device::Cuda(index) = device {
+        tch::Cuda::synchronize(index as i64);
+    }
 }
 
 /// The optional parts that this process has loaded.

@@ -1,7 +1,8 @@
 //! The C side of the shim (`shim/shim.h`), declared once, and its failures as errors.
 
-use super::callback::Reward;
+use super::callback::{Reward, StartThread, Work};
 use super::dlpack::DLManagedTensorVersioned;
+use super::memory::{Allocate, HostMemory, Release};
 use crate::error::{Error, Result, Status};
 use libc::{c_char, c_void};
 use std::ffi::CStr;
@@ -29,6 +30,21 @@ pub struct Rule {
 pub struct CGenerator {
     _private: [u8; 0],
 }
+
+/// The head on its way through its tiles.
+#[repr(C)]
+pub struct CHead {
+    _private: [u8; 0],
+}
+
+/// A torch::jit::Module.
+#[repr(C)]
+pub struct CScript {
+    _private: [u8; 0],
+}
+
+/// What is told each tensor of a module: its name, the tensor, which becomes the callee's, whether it is a parameter.
+pub type Each = extern "C" fn(context: *mut c_void, name: *const c_char, tensor: *mut C_tensor, parameter: i32);
 
 extern "C" {
     pub fn shim_initialise(failure: *mut Failure) -> i32;
@@ -58,6 +74,13 @@ extern "C" {
         failure: *mut Failure,
     ) -> i32;
     pub fn shim_clip_gradient(gradient: *const C_tensor, max_norm: f64, norm: *mut f64, failure: *mut Failure) -> i32;
+    pub fn shim_add_squares(part: *const C_tensor, squares: *mut f64, failure: *mut Failure) -> i32;
+    pub fn shim_backward(
+        outputs: *const *const C_tensor,
+        gradients: *const *const C_tensor,
+        count: usize,
+        failure: *mut Failure,
+    ) -> i32;
     pub fn shim_set_gradient(parameter: *const C_tensor, gradient: *const C_tensor, failure: *mut Failure) -> i32;
     pub fn shim_token_log_probs(
         hidden: *const C_tensor,
@@ -69,6 +92,32 @@ extern "C" {
         entropies: *mut *mut C_tensor,
         failure: *mut Failure,
     ) -> i32;
+    pub fn shim_head_create(
+        hidden: *const C_tensor,
+        head: *const C_tensor,
+        targets: *const C_tensor,
+        temperature: f64,
+        tile_bytes: usize,
+        pass: *mut *mut CHead,
+        tiles: *mut usize,
+        failure: *mut Failure,
+    ) -> i32;
+    pub fn shim_head_destroy(pass: *mut CHead);
+    pub fn shim_head_read(pass: *mut CHead, tile: usize, failure: *mut Failure) -> i32;
+    pub fn shim_head_results(
+        pass: *mut CHead,
+        log_probs: *mut *mut C_tensor,
+        entropies: *mut *mut C_tensor,
+        failure: *mut Failure,
+    ) -> i32;
+    pub fn shim_head_turn(
+        pass: *mut CHead,
+        log_probs: *const C_tensor,
+        entropies: *const C_tensor,
+        failure: *mut Failure,
+    ) -> i32;
+    pub fn shim_head_walk(pass: *mut CHead, tile: usize, head_gradient: *const C_tensor, failure: *mut Failure) -> i32;
+    pub fn shim_head_hidden_gradient(pass: *const CHead, gradient: *mut *mut C_tensor, failure: *mut Failure) -> i32;
     pub fn shim_decode_attention(
         query: *const C_tensor,
         keys: *const C_tensor,
@@ -87,6 +136,22 @@ extern "C" {
         count: usize,
         user_data: *mut c_void,
         answer: *mut i32,
+        failure: *mut Failure,
+    ) -> i32;
+    pub fn shim_start_thread(
+        starter: StartThread,
+        work: Option<Work>,
+        argument: *mut c_void,
+        user_data: *mut c_void,
+        answer: *mut i32,
+        failure: *mut Failure,
+    ) -> i32;
+    pub fn shim_host_memory(memory: *mut HostMemory) -> i32;
+    pub fn shim_cap_host_memory(bytes: u64, failure: *mut Failure) -> i32;
+    pub fn shim_set_allocator(
+        allocate: Allocate,
+        release: Release,
+        user_data: *mut c_void,
         failure: *mut Failure,
     ) -> i32;
     pub fn shim_external(
@@ -126,6 +191,18 @@ extern "C" {
     pub fn shim_generator_state(generator: *const CGenerator, output: *mut *mut C_tensor, failure: *mut Failure)
         -> i32;
     pub fn shim_generator_set_state(generator: *mut CGenerator, state: *const C_tensor, failure: *mut Failure) -> i32;
+    pub fn shim_script_load(bytes: *const c_char, size: usize, output: *mut *mut CScript, failure: *mut Failure)
+        -> i32;
+    pub fn shim_script_destroy(script: *mut CScript);
+    pub fn shim_script_tensors(script: *const CScript, context: *mut c_void, each: Each, failure: *mut Failure) -> i32;
+    pub fn shim_script_forward(
+        script: *mut CScript,
+        observations: *const C_tensor,
+        outputs: *mut *mut C_tensor,
+        values: *mut *mut C_tensor,
+        failure: *mut Failure,
+    ) -> i32;
+    pub fn shim_script_warm_up(failure: *mut Failure) -> i32;
 }
 
 /// Runs one call of the shim and turns its outcome into a result.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use syn::{Attribute, Expr, FnArg, Item, ItemFn, ItemStruct, Lit, Meta, Pat, ReturnType, Stmt, Type, Visibility};
 
 /// What may cross by value, next to pointers.
-const SCALARS: [&str; 17] = [
+const SCALARS: [&str; 20] = [
     "i32",
     "u32",
     "i64",
@@ -22,6 +22,9 @@ const SCALARS: [&str; 17] = [
     "keel_actor",
     "keel_blob",
     "keel_reward_callback",
+    "keel_thread_starter",
+    "keel_allocate",
+    "keel_release",
 ];
 
 /// What may lie behind a pointer, next to scalars.

@@ -18,7 +18,12 @@ struct Parameter {
   bool constant() const { return type.rfind("const ", 0) == 0 || type.find("*const ") != std::string::npos; }
   // A handle that goes in.
   bool handle() const {
-    return type.rfind("keel_", 0) == 0 && !pointer() && type != "keel_reward_callback" && type != "keel_status";
+    return type.rfind("keel_", 0) == 0 && !pointer() && !function() && type != "keel_status";
+  }
+  // A function of the host's.
+  bool function() const {
+    return type == "keel_reward_callback" || type == "keel_thread_starter" || type == "keel_allocate" ||
+           type == "keel_release";
   }
   // The noun of a handle: "keel_model" is "model".
   std::string noun() const { return type.substr(5); }

@@ -34,7 +34,7 @@ class Fuzz {
 
  private:
   static constexpr size_t ROOM = 1 << 14;
-  static constexpr const char *SFT = R"({"algorithm": {"type": "sft", "batch_size": 1, "epochs": 0}, "threads": 1})";
+  static constexpr const char *SFT = R"({"algorithm": {"type": "sft", "batch_size": 1, "epochs": 0}, "threads": 1, "kept_versions": 4})";
 
   void step(const Function &function) {
     if (keel_live_handles() > 400) destroy_all();
@@ -94,7 +94,7 @@ class Fuzz {
     // A DLPack tensor and a callback must be real ones, so they are NULL here; their own tests have them.
     if (one.type == "DLManagedTensorVersioned *") return 0;
     if (one.type == "DLManagedTensorVersioned *const *") return odd(2) ? 0 : from(no_tensors_);
-    if (one.name == "callback" || one.name == "user_data" || one.name == "stream") return 0;
+    if (one.function() || one.name == "user_data" || one.name == "stream") return 0;
     if (one.name == "header_abi") return odd(8) ? random_() : KEEL_ABI_VERSION;
     if (one.name == "timeout_us") return random_() % 1000;
     if (one.name == "offsets" && one.constant()) return odd(2) ? pointer(wild_) : 0;
@@ -135,6 +135,7 @@ class Fuzz {
          {SFT, R"({"algorithm": {"type": "dpo", "batch_size": 1}, "threads": 1})",
           R"({"algorithm": {"type": "ppo"}, "threads": 1})"}},
         {"keel_actor_create", {"", "{}"}},
+        {"keel_session_configure", {"", "{}", R"({"optimizer": {"learning_rate": 1e-4}})", R"({"kept_versions": 2})"}},
         {"keel_session_generate", {R"({"max_new_tokens": 2})"}},
         {"keel_model_load", {"", R"({"dtype": "float32"})"}}};
     const auto any = [this](const std::vector<std::string> &list) { return from(list[random_() % list.size()].data()); };

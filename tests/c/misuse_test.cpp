@@ -88,7 +88,7 @@ class Arguments {
     if (one.name == "offsets" && one.type == "const uint64_t *") return 0;
     if (one.name == "tensor" && one.type.find("**") != std::string::npos) return from(out.data());
     if (one.type == "DLManagedTensorVersioned *const *") return from(no_tensors.data());
-    if (one.type == "DLManagedTensorVersioned *" || one.name == "callback" || one.name == "user_data" || one.name == "stream") return 0;
+    if (one.type == "DLManagedTensorVersioned *" || one.function() || one.name == "user_data" || one.name == "stream") return 0;
     if (one.pointer() && one.constant()) return from(numbers.data());
     if (one.name == "count" || one.name == "ids_count" || one.name == "rewards_count" || one.name == "size" || one.name == "action_bytes") return 2;
     if (one.name == "capacity") return sizeof(out);

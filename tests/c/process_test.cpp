@@ -1,4 +1,4 @@
-// Processes that end: by returning from main in mid-job, and by being killed in mid-save.
+// Processes that end: by returning from main in mid-job, and by being killed in mid-save; and one that looks at itself.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -40,12 +40,13 @@ int run(const std::vector<std::string> &command, std::string &printed) {
   return status;
 }
 
-constexpr int EXITS = 102;
+constexpr int KINDS = 5, EXITS = 30 * KINDS;
 
-// Three kinds of job by turns; most exits come within 5 ms of the start, the others up to 300 ms after it.
+// Five kinds of job by turns; most exits come within 5 ms of the start, the others up to 140 ms after it.
 void exit_in_mid_job(int number, const std::string &directory) {
-  const std::string kind = std::vector<std::string>{"update", "generate", "load"}[static_cast<size_t>(number % 3)];
-  const int turn = number / 3;
+  const std::vector<std::string> kinds{"update", "control", "hosted", "generate", "load"};
+  const std::string kind = kinds[static_cast<size_t>(number % KINDS)];
+  const int turn = number / KINDS;
   const std::string microseconds = std::to_string(turn < 20 ? 250 * turn : 5000 + 1500 * (turn - 20) * (turn - 19));
   std::string printed;
   EXPECT_EQ(run({EXIT_HOST, kind, microseconds, directory}, printed), 0) << kind << " after " << microseconds << " us";
@@ -77,6 +78,33 @@ TEST(Process, ReturnsFromMainInTheMiddleOfAJob) {
   }
   for (std::thread &worker : workers) worker.join();
   EXPECT_EQ(std::system(("rm -r '" + folder + "'").c_str()), 0);
+}
+
+TEST(Process, IsToItsHostAsItWas) {
+  std::string folder = testing::TempDir() + "keel_same_XXXXXX", printed;
+  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  EXPECT_EQ(run({NEIGHBOUR_HOST, "same", folder}, printed), 0) << printed;
+  EXPECT_EQ(printed, "");
+  EXPECT_EQ(std::system(("rm -r '" + folder + "'").c_str()), 0);
+}
+
+TEST(Process, DoesNotGrowInAThousandCycles) {
+  std::string printed;
+  EXPECT_EQ(run({NEIGHBOUR_HOST, "growth", "1000"}, printed), 0) << printed;
+}
+
+TEST(Process, GrowthIsSeen) {
+  std::string printed;
+  const int status = run({NEIGHBOUR_HOST, "leak", "30"}, printed);
+  ASSERT_TRUE(WIFEXITED(status)) << printed;
+  EXPECT_EQ(WEXITSTATUS(status), 1 + 4) << printed;
+  EXPECT_NE(printed.find("130 live handles"), std::string::npos) << printed;
+}
+
+TEST(Process, KeepsItsTensorsInTheHostsMemory) {
+  std::string printed;
+  EXPECT_EQ(run({ALLOCATOR_HOST}, printed), 0) << printed;
+  EXPECT_EQ(printed, "");
 }
 
 TEST(Process, IsKilledInTheMiddleOfASave) {

@@ -338,3 +338,47 @@ TEST(Session, AModelHasOneTrainer) {
   keel_model_destroy(policy);
   keel_session_destroy(other);
 }
+
+TEST(Session, IsControlledWhileItLives) {
+  World world(R"({"algorithm": {"type": "sft", "batch_size": 2, "epochs": 0}, "kept_versions": 2})");
+  push(world);
+  Caught caught;
+  keel_job job = 0;
+  const auto done = [&](keel_status made) {
+    ASSERT_EQ(made, KEEL_OK) << caught.message();
+    ASSERT_EQ(finish(job, caught), KEEL_OK) << caught.message();
+  };
+  const std::string rate = R"({"optimizer": {"learning_rate": 0.125}})", seed = R"({"seed": 7})";
+  done(keel_session_configure(world.session, rate.data(), rate.size(), &job, caught));
+  EXPECT_NE(text_of(keel_session_config, world.session).find("\"learning_rate\": 0.125"), std::string::npos);
+  EXPECT_EQ(keel_session_configure(world.session, seed.data(), seed.size(), &job, caught), KEEL_E_CONFIG);
+  EXPECT_EQ(caught.message().rfind("/seed: expected 0", 0), 0u) << caught.message();
+  EXPECT_EQ(keel_session_roll_back(world.session, 99, &job, caught), KEEL_E_INVALID_ARGUMENT);
+  EXPECT_EQ(caught.message().rfind("version: expected one of [", 0), 0u) << caught.message();
+  done(keel_session_publish(world.session, &job, caught));
+
+  ASSERT_EQ(keel_session_pause(world.session, caught), KEEL_OK);
+  keel_report report = KEEL_REPORT_INIT;
+  EXPECT_EQ(keel_session_step(world.session, &report, caught), KEEL_E_STATE);
+  const keel_job paused = update(world.session);
+  EXPECT_EQ(keel_job_pump(paused, 1000000, &report, caught), KEEL_PENDING);
+  EXPECT_EQ(keel_job_run(paused, &report, caught), KEEL_PENDING);
+  EXPECT_EQ(report.slices, 0u);
+  EXPECT_EQ(keel_job_start(paused, caught), KEEL_OK);
+  EXPECT_EQ(keel_job_wait(paused, 20000, &report, caught), KEEL_PENDING);
+  EXPECT_EQ(report.slices, 0u);
+  ASSERT_EQ(keel_session_resume(world.session, caught), KEEL_OK);
+  while (keel_job_wait(paused, 1000000, &report, caught) == KEEL_PENDING) {
+  }
+  EXPECT_EQ(report.state, KEEL_JOB_DONE);
+  keel_job_destroy(paused);
+
+  ASSERT_EQ(keel_session_pause(world.session, caught), KEEL_OK);
+  const keel_job left = update(world.session);
+  EXPECT_EQ(keel_job_start(left, caught), KEEL_OK);
+  keel_session_destroy(world.session);
+  while (keel_job_wait(left, 1000000, &report, caught) == KEEL_PENDING) {
+  }
+  EXPECT_EQ(report.state, KEEL_JOB_DONE) << "a destroyed session is not paused";
+  keel_job_destroy(left);
+}

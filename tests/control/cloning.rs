@@ -178,7 +178,7 @@ fn bad_demonstrations_change_nothing() {
     assert_eq!(session.state_hash().unwrap(), hash);
     let other = self::session(json!({}), cart_config(json!({})));
     assert_eq!(other.push(&demonstrations(3)).unwrap_err().status, Status::State);
-    assert!(AnySession::create(&runtime(), other.config().clone()).is_ok());
+    assert!(AnySession::create(&runtime(), other.config().as_ref().clone()).is_ok());
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! Control sessions from the host's side: act, observe, update.
 
+mod actors;
 mod bad_input;
 mod cartpole;
 mod cloning;
 mod distributions;
 mod hosts;
 mod learning;
+mod live;
 mod observations;
 mod pendulum;
 mod preferences;
@@ -13,6 +15,7 @@ mod presets;
 mod recall;
 mod recurrent;
 mod sac;
+mod scripts;
 mod settings;
 mod state;
 mod tensors;

@@ -11,6 +11,8 @@ use serde_json::{json, Value};
 use std::sync::Arc;
 use std::time::Duration;
 
+const LEARNERS: [&str; 2] = ["fused", "libtorch"];
+
 /// The likeliest action, and the slot moves on; on an actor that records it would be learned from.
 const LIKELIEST: Act = Act { greedy: true, unrecorded: false, given: false };
 
@@ -91,15 +93,49 @@ fn an_actor_that_does_not_record_leaves_no_trace() {
 
 #[test]
 fn sampler_and_learner_agree_along_sequences() {
-    for core in cores() {
-        let settings = json!({"rollout_steps": 60, "epochs": 1, "minibatches": 1, "sequence_length": 5});
-        let session = session(settings, recall_config(core));
+    for (core, learner) in cores().iter().flat_map(|core| LEARNERS.map(|learner| (core, learner))) {
+        let settings =
+            json!({"rollout_steps": 60, "epochs": 1, "minibatches": 1, "sequence_length": 5, "learner": learner});
+        let session = session(settings, recall_config(core.clone()));
         let actor = Actor::create(&session).unwrap();
         let mut recall = Recall::new(4, 2);
         recall.learn(&session, &actor);
         let off = metric(&session, "policy/ratio_max_log");
-        assert!(off < 1e-5, "{off}");
+        assert!(off < if learner == "fused" { f64::MIN_POSITIVE } else { 1e-5 }, "{learner}: {off}");
         assert_eq!(metric(&session, "steps/trained"), 60.0);
+    }
+}
+
+#[test]
+fn both_learners_learn_the_same_along_sequences() {
+    for core in cores() {
+        let learned = |learner: &str| {
+            let settings = json!({
+                "rollout_steps": 96, "epochs": 2, "minibatches": 3, "sequence_length": 5, "learner": learner,
+                "gradient_clip": "separate", "normalize_values": true, "normalize_rewards": true, "bound_coef": 0.1,
+                "value_clip_range": 0.2, "entropy_coef": 0.01, "optimizer": {"learning_rate": 1e-3},
+            });
+            let bounded = json!([{"type": "continuous", "name": "a", "size": 1, "low": -0.1, "high": 0.1}]);
+            let mut network = core.clone();
+            (network["actions"], network["normalize_observations"]) = (bounded, json!(true));
+            let session = shown(network, settings);
+            let actor = Actor::create(&session).unwrap();
+            for step in 0..99 {
+                number(&actor, step % 3, [(step as f32).sin(), (step as f32).cos()], RECORDED);
+                let episode = if step % 17 == 0 { Episode::Terminated } else { Episode::Running };
+                actor.observe(&[step % 3], &[(step as f32 * 0.7).sin()], &[episode], &[]).unwrap();
+            }
+            session.clone().update().unwrap().unwrap().run().unwrap();
+            let Some(AnyModel::Control(policy)) = session.model(Role::Policy) else { panic!("a policy") };
+            let names = ["loss/total", "policy/beyond_bounds", "gradient/policy_norm", "gradient/value_norm"];
+            (policy.published().weights.clone(), names.map(|name| metric(&session, name)))
+        };
+        let [(fused, measured), (libtorch, expected)] = LEARNERS.map(learned);
+        let off = fused.iter().zip(&libtorch).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(off < 2e-5 && fused != libtorch, "{core}: weights off by {off}");
+        for (found, expected) in measured.iter().zip(expected) {
+            assert!((found - expected).abs() <= 1e-4 * expected.abs(), "{core}: {found}, not {expected}");
+        }
     }
 }
 
@@ -232,12 +268,11 @@ fn settings_that_do_not_go_with_the_policy_are_refused() {
         let error = bare(settings).set_model(Role::Policy, policy(network, 0)).unwrap_err();
         assert!(error.status == Status::Config && error.message.contains(says), "{error}");
     };
-    let fused = json!({"learner": "fused"});
-    refused(
-        fused,
-        recall_config(cores()[0].clone()),
-        "/algorithm/learner: expected libtorch or auto for a recurrent policy",
-    );
+    for learner in LEARNERS {
+        let adaptive = json!({"learner": learner, "adaptive_rate": {}});
+        let says = "/algorithm/adaptive_rate: expected none for a recurrent policy";
+        refused(adaptive, recall_config(cores()[0].clone()), says);
+    }
     let length = json!({"sequence_length": 16});
     refused(
         length,

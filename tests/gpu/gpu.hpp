@@ -68,7 +68,7 @@ inline keel::Session control(const keel::Runtime &runtime, const std::string &de
                              const std::string &more = "") {
   const std::string width = std::to_string(hidden);
   const keel::Model policy = keel::Model::create(
-      runtime, R"({"seed": 1, "config": {"model_type": "control", "hidden": [)" + width + ", " + width + R"(],
+      runtime, R"({"seed": 1, "config": {"model_type": "control", "normalize_observations": true, "hidden": [)" + width + ", " + width + R"(],
           "observations": [{"type": "vector", "name": "cart", "size": 4}],
           "actions": [{"type": "discrete", "name": "right", "choices": 2}]}})");
   keel::Session session = keel::Session::create(

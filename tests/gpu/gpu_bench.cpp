@@ -1,8 +1,9 @@
-// Tokens a second of generation and of the three algorithms, device against CPU in one run, and the time of an update of
-// control PPO with and without CUDA graphs.
+// Tokens a second of generation and of the three algorithms, device against CPU in one run, the time of an update of control
+// PPO with and without CUDA graphs, and of an act on observations in device memory, there and by way of the host.
 //
-// The last line is BENCH {…}: ratios of the device's speed to the CPU's, the device's tokens a second, and milliseconds.
-#include "gpu.hpp"
+// The last line is BENCH {…}: ratios of the device's speed to the CPU's, the device's tokens a second, milliseconds, and
+// microseconds.
+#include "device.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -95,6 +96,30 @@ double update_ms(const keel::Runtime &runtime, const std::string &device, const 
   return best;
 }
 
+// Microseconds of an act of many slots whose observations lie in device memory, recorded: the policy is where it learns, so that
+// a session on the CPU has them copied.
+double act_us(const keel::Runtime &runtime, const std::string &device, bool smoke) {
+  const size_t count = smoke ? 64 : 4096;
+  const keel::Session session = gpu::control(runtime, device, 256, count, 64);
+  const keel::Actor actor = keel::Actor::create(session);
+  const gpu::DeviceMemory memory;
+  gpu::DeviceMatrix observations(memory, count, 4, gpu::kFloat), actions(memory, count, 1, gpu::kInt);
+  const std::vector<gpu::Cart> carts(count);
+  observations.write(carts.data());
+  std::vector<uint32_t> slots;
+  for (uint32_t slot = 0; slot < count; ++slot) slots.push_back(slot);
+  const std::vector<int32_t> status(count, KEEL_EPISODE_RUNNING);
+  std::vector<double> times;
+  for (int step = 0; step < (smoke ? 3 : 60); ++step) {
+    const auto start = Clock::now();
+    actor.act_dlpack(slots, {observations.offer()}, actions.offer());
+    times.push_back(1e6 * seconds_since(start));
+    actor.observe(slots, std::vector<float>(count, 0.5f), status, std::vector<gpu::Cart>{});
+  }
+  std::sort(times.begin(), times.end());
+  return times[times.size() / 2];
+}
+
 }  // namespace
 
 int main(int argc, char **argv) {
@@ -109,11 +134,14 @@ int main(int argc, char **argv) {
   const Speeds device = measure(runtime, "cuda:0", hidden, layers, steps);
   const double update_cpu = update_ms(runtime, "cpu", "", smoke), update_graph = update_ms(runtime, "cuda:0", "", smoke);
   const double update_plain = update_ms(runtime, "cuda:0", R"(, "graph": "off")", smoke);
+  const double act_host = act_us(runtime, "cpu", smoke), act_device = act_us(runtime, "cuda:0", smoke);
   std::printf(
       "BENCH {\"generate_ratio\":%.2f,\"sft_ratio\":%.2f,\"dpo_ratio\":%.2f,\"ppo_ratio\":%.2f,\"generate_tokens\":%.0f,"
       "\"sft_tokens\":%.0f,\"dpo_tokens\":%.0f,\"ppo_tokens\":%.0f,"
-      "\"control_update_ms\":%.2f,\"control_update_graph_ms\":%.2f,\"control_update_plain_ms\":%.2f}\n",
+      "\"control_update_ms\":%.2f,\"control_update_graph_ms\":%.2f,\"control_update_plain_ms\":%.2f,"
+      "\"control_act_host_us\":%.1f,\"control_act_device_us\":%.1f}\n",
       device.generate / cpu.generate, device.sft / cpu.sft, device.dpo / cpu.dpo, device.ppo / cpu.ppo, device.generate,
-      device.sft, device.dpo, device.ppo, update_cpu, update_graph, update_plain);
+      device.sft, device.dpo, device.ppo, update_cpu, update_graph, update_plain,
+      act_host, act_device);
   return 0;
 }

@@ -2,35 +2,11 @@
 //
 // Without a CUDA device every test skips, and the runner counts the skips; with KEEL_REQUIRE_GPU in the environment it
 // fails, since a machine that is there for these tests must run them.
-#include "gpu.hpp"
+#include "device.hpp"
 
-#include <dlfcn.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
-
-// The structs of dlpack.h 1.x, as a host would have them.
-struct DLTensor {
-  void *data;
-  int32_t device_type;
-  int32_t device_id;
-  int32_t ndim;
-  uint8_t code;
-  uint8_t bits;
-  uint16_t lanes;
-  int64_t *shape;
-  int64_t *strides;
-  uint64_t byte_offset;
-};
-
-struct DLManagedTensorVersioned {
-  uint32_t major;
-  uint32_t minor;
-  void *manager_ctx;
-  void (*deleter)(DLManagedTensorVersioned *);
-  uint64_t flags;
-  DLTensor dl_tensor;
-};
 
 namespace {
 
@@ -187,6 +163,27 @@ std::vector<std::vector<double>> learned(const std::string &device, const std::s
   return all;
 }
 
+TEST_F(Gpu, ACapOnDeviceMemoryIsKeptAndCanBeRaised) {
+  const auto train = [] {
+    const keel::Model model = gpu::llama(runtime(), "cuda:0", 1024, 8, 64);
+    const keel::Session trainer = session(R"({"type": "sft", "batch_size": 4, "epochs": 0})", "cuda:0", model);
+    keel::Batch batch = keel::Batch::create(runtime(), KEEL_BATCH_DEMONSTRATIONS, 4);
+    batch.set("response", gpu::rows(4, 8, 1, 0));
+    trainer.push(batch);
+    trainer.step();
+  };
+  keel::Runtime::create(R"({"memory": {"device_bytes": 268435456}})");
+  EXPECT_NE(runtime().memory().find("\"cap_bytes\":268435456"), std::string::npos) << runtime().memory();
+  try {
+    train();
+    ADD_FAILURE() << "weights, gradients and moments of 400 MB fit into 256 MiB";
+  } catch (const keel::Exception &error) {
+    EXPECT_EQ(error.status(), KEEL_E_OUT_OF_MEMORY) << error.what();
+  }
+  keel::Runtime::create(R"({"memory": {"device_bytes": 0}})");
+  train();
+}
+
 TEST_F(Gpu, ControlPpoFollowsTheCpu) {
   const auto cpu = learned("cpu", ""), device = learned("cuda:0", ""), off = learned("cuda:0", R"(, "graph": "off")");
   for (size_t update = 0; update < cpu.size(); ++update) {
@@ -210,46 +207,102 @@ TEST_F(Gpu, ControlPpoReplaysItsSteps) {
   EXPECT_EQ(gpu::metric(session, "graph/replayed"), 1.0);
 }
 
-// Device memory without a CUDA compiler: the runtime that libtorch has loaded.
-struct DeviceMemory {
-  DeviceMemory() {
-    void *const library = dlopen("libcudart.so.13", RTLD_NOW | RTLD_NOLOAD);
-    if (library == nullptr) return;
-    allocate = reinterpret_cast<int (*)(void **, size_t)>(dlsym(library, "cudaMalloc"));
-    copy = reinterpret_cast<int (*)(void *, const void *, size_t, int)>(dlsym(library, "cudaMemcpy"));
+// Carts that two sessions of one device see, one as records and one in device memory: the first chooses, the second is told.
+struct Pair {
+  explicit Pair(size_t count)
+      : carts(count), chosen(count), records(gpu::control(runtime(), "cuda:0", 64, count, 32)),
+        tensors(gpu::control(runtime(), "cuda:0", 64, count, 32)), plays(keel::Actor::create(records)),
+        acts(keel::Actor::create(tensors)), observations(memory, count, 4, gpu::kFloat), actions(memory, count, 1, gpu::kInt) {
+    for (uint32_t slot = 0; slot < count; ++slot) {
+      slots.push_back(slot);
+      carts[slot].place = 0.01f * static_cast<float>(slot);
+    }
   }
-  int (*allocate)(void **, size_t) = nullptr;
-  int (*copy)(void *, const void *, size_t, int) = nullptr;
-};
 
-// A tensor [2, width] in device memory.
-struct DeviceTensor {
-  DeviceTensor(const DeviceMemory &memory, const void *values, int64_t width, uint8_t code) : shape{2, width} {
-    void *data = nullptr;
-    const size_t bytes = static_cast<size_t>(8 * width);
-    if (memory.allocate(&data, bytes) != 0 || memory.copy(data, values, bytes, 1) != 0) throw std::runtime_error("no memory");
-    managed = {1, 0, this, [](DLManagedTensorVersioned *self) { ++static_cast<DeviceTensor *>(self->manager_ctx)->deleted; },
-               0, {data, 2, 0, 2, code, 32, 1, shape, nullptr, 0}};
+  // Both act, by the flags that the second is given; returns what it has in its memory then.
+  std::vector<int32_t> act(uint32_t flags) {
+    plays.act(slots, carts, chosen);
+    observations.write(carts.data());
+    actions.write(chosen.data());
+    acts.act_dlpack(slots, {observations.offer()}, actions.offer(), nullptr, flags);
+    ++offered;
+    std::vector<int32_t> found(slots.size());
+    actions.read(found.data());
+    return found;
   }
-  int64_t shape[2];
-  int deleted = 0;
-  DLManagedTensorVersioned managed;
+
+  // Both are told what came of it: every ninth cart is stopped at times, and would have gone on.
+  void observe(size_t step) {
+    std::vector<float> rewards;
+    std::vector<int32_t> status;
+    std::vector<gpu::Cart> finals;
+    for (size_t slot = 0; slot < slots.size(); ++slot) {
+      rewards.push_back(gpu::push(carts[slot], chosen[slot]));
+      const bool stops = (step + slot) % 9 == 8;
+      status.push_back(stops ? KEEL_EPISODE_TRUNCATED : KEEL_EPISODE_RUNNING);
+      if (!stops) continue;
+      finals.push_back(carts[slot]);
+      carts[slot] = {};
+    }
+    plays.observe(slots, rewards, status, finals);
+    acts.observe(slots, rewards, status, finals);
+  }
+
+  gpu::DeviceMemory memory;
+  std::vector<uint32_t> slots;
+  std::vector<gpu::Cart> carts;
+  std::vector<int32_t> chosen;
+  keel::Session records, tensors;
+  keel::Actor plays, acts;
+  gpu::DeviceMatrix observations, actions;
+  int offered = 0;
 };
 
 TEST_F(Gpu, ControlActsOnDeviceMemoryAsOnTheHosts) {
-  const DeviceMemory memory;
-  ASSERT_TRUE(memory.allocate != nullptr && memory.copy != nullptr) << "libcudart.so.13 is not loaded";
-  const std::vector<gpu::Cart> carts{{0.5f, -0.25f, 1.0f, 2.0f}, {-0.5f, 0.25f, 0.0f, 1.0f}};
-  const std::vector<uint32_t> slots{0, 1};
-  std::vector<int32_t> expected(2), found(2, 9);
-  const keel::Session plain = gpu::control(runtime(), "cuda:0", 64, 2, 4), other = gpu::control(runtime(), "cuda:0", 64, 2, 4);
-  keel::Actor::create(plain).act(slots, carts, expected);
-  DeviceTensor observations(memory, carts.data(), 4, 2), actions(memory, found.data(), 1, 0);
-  keel::Actor::create(other).act_dlpack(slots, {&observations.managed}, &actions.managed);
-  EXPECT_EQ(observations.deleted + actions.deleted, 2);
-  ASSERT_EQ(memory.copy(found.data(), actions.managed.dl_tensor.data, 8, 2), 0);
-  EXPECT_EQ(found, expected);
-  EXPECT_EQ(uint64_t(plain.state_hash()), uint64_t(other.state_hash()));
+  Pair pair(66);
+  for (size_t step = 0; step < 3; ++step) {
+    EXPECT_EQ(pair.act(0), pair.chosen);
+    pair.observe(step);
+  }
+  EXPECT_EQ(pair.observations.let_go + pair.actions.let_go, 2 * pair.offered);
+}
+
+TEST_F(Gpu, ControlLearnsFromDeviceMemoryWhatItLearnsFromTheHosts) {
+  Pair pair(16);
+  size_t step = 0;
+  for (int update = 0; update < 4; ++update) {
+    for (const size_t end = step + 33; step < end; ++step) {
+      EXPECT_EQ(pair.act(KEEL_ACT_GIVEN), pair.chosen);
+      pair.observe(step);
+    }
+    if (update == 2) {  // saved in mid-episode, its observations come back as the host's
+      const keel::Blob blob = pair.tensors.export_state();
+      pair.tensors.import_state(blob.bytes());
+    }
+    pair.records.step();
+    pair.tensors.step();
+    for (const char *name : {"loss/policy", "loss/value", "entropy/action", "gradient/norm", "value/mean", "returns/mean",
+                             "steps/trained"}) {
+      expect_close(gpu::metric(pair.records, name), gpu::metric(pair.tensors, name), kTolerance,
+                   name + (", update " + std::to_string(update)));
+    }
+  }
+}
+
+TEST_F(Gpu, ControlRefusesWhatIsNotFiniteInDeviceMemory) {
+  Pair pair(5);
+  pair.act(0);
+  pair.observe(0);
+  const uint64_t before = pair.tensors.state_hash();
+  pair.carts[3].speed = std::nanf("");
+  pair.observations.write(pair.carts.data());
+  try {
+    pair.acts.act_dlpack(pair.slots, {pair.observations.offer()}, pair.actions.offer());
+    FAIL() << "a NaN was taken";
+  } catch (const keel::Exception &error) {
+    EXPECT_EQ(error.status(), KEEL_E_NON_FINITE);
+  }
+  EXPECT_EQ(uint64_t(pair.tensors.state_hash()), before);
 }
 
 }  // namespace

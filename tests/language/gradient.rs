@@ -1,7 +1,9 @@
 //! Gradients against transformers: through the logits, and through the scores that training uses.
 
 use crate::golden::*;
-use keel::model::{score, Layout, Model, Packed, ScoreOptions, Scores, Sequence, Transformer, ValueHead, ValueModel};
+use keel::model::{
+    Layout, Model, Networks, Packed, Pass, ScoreOptions, Scores, Sequence, Transformer, ValueHead, ValueModel,
+};
 use tch::{Device, Kind, Tensor};
 
 /// A transformer whose gradients lie in the second result.
@@ -48,6 +50,23 @@ fn gradients_of_the_loss_through_the_logits() {
     }
 }
 
+/// Scores in pieces, and the gradients of a loss on them walked back the same way.
+fn descend(
+    networks: Networks,
+    sequences: &[&Sequence],
+    options: &ScoreOptions,
+    loss: impl Fn(&Scores) -> Tensor,
+) -> Scores {
+    let mut pass = Pass::new(networks, sequences, options, true).unwrap();
+    while pass.advance(networks).unwrap() {}
+    let scores = pass.scores().unwrap().map(|output| output.set_requires_grad(true));
+    loss(&scores).backward();
+    let gradient = |output: Option<&Tensor>| output.map(Tensor::grad).filter(Tensor::defined);
+    pass.turn(networks, scores.outputs().map(gradient)).unwrap();
+    while pass.advance(networks).unwrap() {}
+    scores
+}
+
 fn loss(scores: &Scores) -> Tensor {
     -scores.log_probs.sum(Kind::Float) / scores.mask.sum(Kind::Float)
 }
@@ -62,16 +81,14 @@ fn gradients_of_the_loss_through_the_scores_accumulate_over_parts() {
         let borrowed: Vec<&Sequence> = sequences.iter().collect();
         // a tile smaller than the vocabulary, so that the head runs in pieces
         let options = ScoreOptions { tile_bytes: 4 * 100 * 4, ..ScoreOptions::default() };
-        let scores = score(&transformer, None, &borrowed, &options).unwrap();
+        let scores = descend((&transformer, None), &borrowed, &options, loss);
         assert!((loss(&scores).double_value(&[]) - vectors.get("loss.value").double_value(&[])).abs() < 1e-5);
-        loss(&scores).backward();
         compare(&vectors, model.layout(), &gradients, name);
 
         let count = scores.mask.sum(Kind::Float);
         let _ = gradients.shallow_clone().zero_();
         for part in [&borrowed[..1], &borrowed[1..]] {
-            let scores = score(&transformer, None, part, &options).unwrap();
-            (-scores.log_probs.sum(Kind::Float) / &count).backward();
+            descend((&transformer, None), part, &options, |scores| -scores.log_probs.sum(Kind::Float) / &count);
         }
         compare(&vectors, model.layout(), &gradients, name);
     }
@@ -91,8 +108,9 @@ fn the_value_head_reads_the_state_before_each_token() {
     let hidden = tch::no_grad(|| transformer.hidden(&packed).unwrap());
     for detach_trunk in [false, true] {
         let options = ScoreOptions { detach_trunk, ..ScoreOptions::default() };
-        let scores = score(&transformer, Some(&values), &borrowed, &options).unwrap();
-        let found = scores.values.unwrap();
+        let sum = |scores: &Scores| scores.values.as_ref().unwrap().sum(Kind::Float);
+        let scores = descend((&transformer, Some(&values)), &borrowed, &options, sum);
+        let found = scores.values.unwrap().detach();
         for (index, sequence) in sequences.iter().enumerate() {
             let before = hidden.narrow(0, packed.start(index), sequence.response_length() as i64);
             let expected = tch::no_grad(|| before.matmul(&weight.transpose(0, 1)).squeeze_dim(1) + &bias);
@@ -100,7 +118,6 @@ fn the_value_head_reads_the_state_before_each_token() {
             assert!(largest_difference(&row.narrow(0, 0, count), &expected) < 1e-5);
             assert_eq!(row.narrow(0, count, row.size()[0] - count).sum(Kind::Float).double_value(&[]), 0.0);
         }
-        found.sum(Kind::Float).backward();
         let reached = gradients.abs().max().double_value(&[]) > 0.0;
         assert_eq!(reached, !detach_trunk, "the trunk's gradient");
         assert_eq!(bias.grad().double_value(&[0]), scores.mask.sum(Kind::Float).double_value(&[]));
@@ -115,8 +132,8 @@ fn a_loss_over_nothing_has_zero_gradients() {
     let (transformer, _data, gradients) = trainable(&model);
     let none = Sequence { tokens: vec![5, 6, 7], prompt_length: 1, mask: Some(vec![false, false]) };
     let prompt = Sequence { tokens: vec![5], prompt_length: 1, mask: None };
-    let scores = score(&transformer, None, &[&none, &prompt], &ScoreOptions::default()).unwrap();
+    let sum = |scores: &Scores| scores.log_probs.sum(Kind::Float);
+    let scores = descend((&transformer, None), &[&none, &prompt], &ScoreOptions::default(), sum);
     assert_eq!(scores.log_probs.size(), [2, 2]);
-    scores.log_probs.sum(Kind::Float).backward();
     assert_eq!(gradients.abs().max().double_value(&[]), 0.0);
 }

@@ -39,6 +39,7 @@ impl Noun for Session {
     }
 
     fn retired(self: Arc<Self>, handle: u64) {
+        self.resume();
         self.runtime().events().close(handle);
     }
 }
@@ -52,6 +53,7 @@ impl Noun for ControlSession {
     }
 
     fn retired(self: Arc<Self>, handle: u64) {
+        self.resume();
         self.runtime().events().close(handle);
     }
 }
@@ -106,7 +108,8 @@ pub unsafe extern "C" fn keel_session_create(
 /// Makes a session from a checkpoint, with its models, its optimiser and its rows, as keel_session_save left them.
 ///
 /// runtime: borrowed. path: UTF-8, copied. session: out, the caller ends it with keel_session_destroy. error: nullable.
-/// Threads: any; reads the file before it returns. Status: KEEL_E_FILE, KEEL_E_FORMAT, KEEL_E_DEVICE. Since 0.1.
+/// Threads: any; reads the file before it returns. Status: KEEL_E_FILE, KEEL_E_FORMAT, KEEL_E_DEVICE;
+/// KEEL_E_UNSUPPORTED: a network's script, and the runtime allows none. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_session_open(
     runtime: keel_runtime,
@@ -124,7 +127,10 @@ pub unsafe extern "C" fn keel_session_open(
 }
 
 /// Gives the session a model for a role. The weights of the model in training belong to the session from then on; every
-/// other use of that model reads the last published ones. A language model that is set as the reward model in training
+/// other use of that model reads the last published ones. A policy may take the place of the one in training, of the same
+/// architecture, or in control of the same observations, actions and core: slots stay in their episodes with what they
+/// remember, rows and steps that wait stay with the probabilities that were recorded, the optimiser begins anew, and what is
+/// kept of earlier versions goes. A language model that is set as the reward model in training
 /// stays as it is: a new reward model on a copy of it is trained, which keel_session_model gives.
 ///
 /// session: changed. role: KEEL_ROLE_…. name: UTF-8, must be empty. model: kept alive by the session. error: nullable.
@@ -262,5 +268,6 @@ fn unnamed(role: i32, name: &str) -> Result<Role> {
 
 // Here and not above: the header has the functions in the order of the source.
 pub mod data;
+pub mod live;
 pub mod state;
 pub mod work;

@@ -77,7 +77,8 @@ pub unsafe extern "C" fn keel_session_evaluate(
 /// keel_session_update and keel_job_run in one, for hosts that may block.
 ///
 /// session: changed. report: out, nullable, written also on failure. error: nullable. Threads: any.
-/// Status: KEEL_NEED_DATA: push or reward rows first; those of keel_session_update and keel_job_run. Since 0.1.
+/// Status: KEEL_NEED_DATA: push or reward rows first; KEEL_E_STATE: the session is paused; KEEL_E_CANCELLED: it was paused
+/// meanwhile; those of keel_session_update and keel_job_run. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_session_step(
     session: keel_session,
@@ -86,8 +87,14 @@ pub unsafe extern "C" fn keel_session_step(
 ) -> keel_status {
     guard!(error, {
         let report = ReportOut::new(report)?;
-        match find(session)?.update()? {
-            Some(job) => report.write(job.run(), &job),
+        let session = find(session)?;
+        session.shell().check_unpaused("step")?;
+        match session.update()? {
+            Some(job) => {
+                let ended = job.run();
+                job.cancel();
+                report.write(ended.and_then(|_| job.poll()), &job)
+            }
             None => Ok(report.needs_data()),
         }
     })

@@ -79,6 +79,10 @@ pub struct Config {
     /// Largest magnitude of a normalised reward. Default: Stable-Baselines3.
     #[schemars(extend("exclusiveMinimum" = 0.0, "maximum" = 1.0e6))]
     pub reward_clip: f64,
+    /// Steps that were taken more publications of the policy ago are dropped, those of a recurrent policy by the oldest step of
+    /// their sequence; null = none.
+    #[schemars(range(min = 0, max = 1_000_000_000))]
+    pub max_staleness: Option<u32>,
     /// Demonstrations that are imitated beside; null = none.
     pub cloning: Option<Imitation>,
     /// How the rewards of a reward model, where the session has one, are brought to mean 0 and deviation 1.
@@ -147,6 +151,7 @@ impl Default for Config {
             normalize_rewards: false,
             normalize_values: false,
             reward_clip: 10.0,
+            max_staleness: None,
             cloning: None,
             learned_reward: LearnedScope::Running,
             host_reward_coef: 0.0,
@@ -164,14 +169,11 @@ impl Config {
 
     /// Refuses settings that do not go with a policy that is recurrent, or is not.
     pub fn check_policy(&self, recurrent: bool) -> Result<()> {
-        match (recurrent, self.learner, self.sequence_length) {
-            (true, Learner::Fused, _) => Err(Error::config(
-                "/algorithm/learner: expected libtorch or auto for a recurrent policy, whose gradient is libtorch's, got fused",
-            )),
-            (false, _, Some(length)) => Err(Error::config(format!(
+        match (recurrent, self.sequence_length) {
+            (false, Some(length)) => Err(Error::config(format!(
                 "/algorithm/sequence_length: expected none, since the policy has no core, got {length}"
             ))),
-            (true, ..) if self.adaptive_rate.is_some() => Err(Error::config(
+            (true, _) if self.adaptive_rate.is_some() => Err(Error::config(
                 "/algorithm/adaptive_rate: expected none for a recurrent policy, whose rate does not follow it yet",
             )),
             _ => Ok(()),

@@ -94,6 +94,12 @@ impl Algorithm for Cpo {
         ];
         Ok(Loss { total, metrics })
     }
+
+    fn configure(&mut self, config: &super::Config) {
+        if let super::Config::Cpo(config) = config {
+            self.config = config.clone();
+        }
+    }
 }
 
 #[cfg(test)]

@@ -186,6 +186,12 @@ impl Algorithm for Dpo {
         ];
         Ok(Loss { total, metrics })
     }
+
+    fn configure(&mut self, config: &super::Config) {
+        if let super::Config::Dpo(config) = config {
+            self.config = config.clone();
+        }
+    }
 }
 
 #[cfg(test)]

@@ -230,6 +230,12 @@ impl Algorithm for Grpo {
         metrics.extend(kl.map(|kl| ("kl/token", math::masked_mean(&kl.detach(), mask))));
         Ok(Loss { total, metrics })
     }
+
+    fn configure(&mut self, config: &super::Config) {
+        if let super::Config::Grpo(config) = config {
+            self.config = config.clone();
+        }
+    }
 }
 
 #[cfg(test)]

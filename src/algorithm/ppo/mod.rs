@@ -228,6 +228,17 @@ impl Algorithm for Ppo {
         }
     }
 
+    fn configure(&mut self, config: &super::Config) {
+        let super::Config::Ppo(config) = config else { return };
+        if config.kl.initial() != self.config.kl.initial() {
+            self.kl_coef = config.kl.initial();
+        }
+        if config.entropy_coef != self.config.entropy_coef {
+            self.entropy_coef = config.entropy_coef;
+        }
+        self.config = config.clone();
+    }
+
     fn state(&self) -> Value {
         json!({ "kl_coef": self.kl_coef, "entropy_coef": self.entropy_coef, "updates": self.updates, "warm": self.warm,
                 "rewards": self.shaping.state() })

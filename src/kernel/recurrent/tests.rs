@@ -7,6 +7,12 @@ use super::*;
 
 /// A network of one hidden layer before each core, with weights that keep its numbers of order one.
 fn network(cell: Cell, size: usize, shared: bool) -> (Network, Vec<f32>) {
+    network_of(cell, size, shared, &[Head::Categorical { choices: 4 }])
+}
+
+/// The same with heads of the caller's.
+pub(super) fn network_of(cell: Cell, size: usize, shared: bool, heads: &[Head]) -> (Network, Vec<f32>) {
+    let width = heads.iter().map(|head| head.outputs()).sum();
     let (inputs, hidden, mut weights, mut counter) = (5, 9, Vec::new(), 0);
     let mut drawn = |reads: usize, columns: usize| {
         let place = weights.len();
@@ -21,16 +27,15 @@ fn network(cell: Cell, size: usize, shared: bool) -> (Network, Vec<f32>) {
         Layer { inputs, outputs, weight, bias, activation }
     };
     let (first, second) = (layer(inputs, hidden, Activation::Tanh), layer(inputs, hidden, Activation::Tanh));
-    let heads = [layer(size, 4, Activation::Identity), layer(size, 1, Activation::Identity)];
+    let lasts = [layer(size, width, Activation::Identity), layer(size, 1, Activation::Identity)];
     let mut core = |state| {
         let columns = size * if cell == Cell::Gru { 3 } else { 4 };
         let [input_weight, hidden_weight] = [hidden, size].map(|reads| drawn(reads, columns));
         let [input_bias, hidden_bias] = [1, 1].map(|reads| drawn(reads, columns));
         Some(Core { cell, inputs: hidden, size, input_weight, input_bias, hidden_weight, hidden_bias, state })
     };
-    let [policy, value] = heads;
-    let heads = vec![Head::Categorical { choices: 4 }];
-    let network = if shared {
+    let ([policy, value], heads) = (lasts, heads.to_vec());
+    let mut network = if shared {
         let cores = Cores { trunk: core(0), ..Cores::default() };
         let (policy, value) = (vec![policy], vec![value]);
         Network { inputs, trunk: vec![first], policy, value, cores, heads, ..Network::default() }
@@ -40,19 +45,20 @@ fn network(cell: Cell, size: usize, shared: bool) -> (Network, Vec<f32>) {
         let (policy, value) = (vec![first, policy], vec![second, value]);
         Network { inputs, policy, value, cores, heads, ..Network::default() }
     };
+    network.log_deviation = drawn(1, network.deviations());
     assert_eq!(network.check(weights.len()), Ok(()));
     (network, weights)
 }
 
-mod twin {
+pub(super) mod twin {
     use super::*;
 
-    fn product(x: &[f64], weights: &[f32], weight: usize, bias: usize, columns: usize) -> Vec<f64> {
-        let term = |i: usize, j: usize| x[i] * f64::from(weights[weight + i * columns + j]);
-        (0..columns).map(|j| f64::from(weights[bias + j]) + (0..x.len()).map(|i| term(i, j)).sum::<f64>()).collect()
+    fn product(x: &[f64], weights: &[f64], weight: usize, bias: usize, columns: usize) -> Vec<f64> {
+        let term = |i: usize, j: usize| x[i] * weights[weight + i * columns + j];
+        (0..columns).map(|j| weights[bias + j] + (0..x.len()).map(|i| term(i, j)).sum::<f64>()).collect()
     }
 
-    fn layer(layer: &Layer, weights: &[f32], x: &[f64]) -> Vec<f64> {
+    fn layer(layer: &Layer, weights: &[f64], x: &[f64]) -> Vec<f64> {
         let y = product(x, weights, layer.weight, layer.bias, layer.outputs);
         y.into_iter().map(|y| if layer.activation == Activation::Tanh { y.tanh() } else { y }).collect()
     }
@@ -62,7 +68,7 @@ mod twin {
     }
 
     /// h of one step; moves the state.
-    fn step(core: &Core, weights: &[f32], x: &[f64], state: &mut [f64]) -> Vec<f64> {
+    fn step(core: &Core, weights: &[f64], x: &[f64], state: &mut [f64]) -> Vec<f64> {
         let (size, h) = (core.size, state[core.state..core.state + core.size].to_vec());
         let columns = size * if core.cell == Cell::Gru { 3 } else { 4 };
         let a = product(x, weights, core.input_weight, core.input_bias, columns);
@@ -87,7 +93,7 @@ mod twin {
     }
 
     /// Outputs and value of one step; moves the state.
-    pub fn advance(network: &Network, weights: &[f32], x: &[f32], state: &mut [f64]) -> (Vec<f64>, f64) {
+    pub fn advance(network: &Network, weights: &[f64], x: &[f32], state: &mut [f64]) -> (Vec<f64>, f64) {
         let x: Vec<f64> = x.iter().map(|x| f64::from(*x)).collect();
         let lead = network.trunk.iter().fold(x, |x, of| layer(of, weights, &x));
         let lead = match &network.cores.trunk {
@@ -116,6 +122,7 @@ fn fifty_steps_are_those_of_the_twin_on_every_path() {
     {
         let (network, weights) = network(cell, size, shared);
         let (rows, width) = (3, network.cores.state());
+        let exact: Vec<f64> = weights.iter().map(|weight| f64::from(*weight)).collect();
         forced::each(|level| {
             let scratch = &mut Scratch::new(&network);
             let (mut states, mut wide) = (vec![0.0f32; rows * width], vec![0.0f64; rows * width]);
@@ -126,7 +133,7 @@ fn fifty_steps_are_those_of_the_twin_on_every_path() {
                 network.advance(&weights, &observations, scratch, steps);
                 for row in 0..rows {
                     let own = &mut wide[row * width..(row + 1) * width];
-                    let (expected, value) = twin::advance(&network, &weights, &observations[row * 5..][..5], own);
+                    let (expected, value) = twin::advance(&network, &exact, &observations[row * 5..][..5], own);
                     let found = outputs[row * 4..][..4].iter().chain(&values[row..=row]);
                     for (found, expected) in found.zip(expected.iter().chain([&value])) {
                         let error = (f64::from(*found) - expected).abs() / expected.abs().max(1.0);

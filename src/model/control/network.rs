@@ -3,6 +3,7 @@
 use super::distribution::{beyond, handed_out, judge, reparameterized, Evaluated};
 use super::encoder::Encoder;
 use super::recurrence::{BoundCore, Unroll, CHAINS};
+use super::script::Bound;
 use super::spec::Spec;
 use crate::config::Activation;
 use crate::error::{Error, Result, Status};
@@ -27,6 +28,8 @@ pub struct Network {
     /// The core of each chain that has one.
     cores: [Option<BoundCore>; 3],
     log_deviation: Option<Tensor>,
+    /// The host's own network, in the place of all layers.
+    script: Option<Bound>,
 }
 
 impl Network {
@@ -34,13 +37,23 @@ impl Network {
     pub fn bind_trainable(spec: &Arc<Spec>, layout: &Layout, data: &Tensor, gradients: &Tensor) -> Result<Network> {
         layout.check(data)?;
         layout.check(gradients)?;
-        let leaf = |name: &str| -> Result<Tensor> {
-            let slot =
-                layout.find(name).ok_or_else(|| Error::new(Status::Internal, format!("{name}: not in the layout")))?;
+        let script = spec.source.as_ref().map(|source| source.bind(layout, data, Some(gradients))).transpose()?;
+        Network::bind_by(spec, script, |name| {
+            let slot = slot(layout, name)?;
             let leaf = layout.view(data, slot).f_detach()?.f_set_requires_grad(true)?;
             torch::set_gradient(&leaf, &layout.view(gradients, slot))?;
             Ok(leaf)
-        };
+        })
+    }
+
+    /// Views of flat `data`, which nobody trains.
+    pub fn bind_frozen(spec: &Arc<Spec>, layout: &Layout, data: &Tensor) -> Result<Network> {
+        layout.check(data)?;
+        let script = spec.source.as_ref().map(|source| source.bind(layout, data, None)).transpose()?;
+        Network::bind_by(spec, script, |name| Ok(layout.view(data, slot(layout, name)?)))
+    }
+
+    fn bind_by(spec: &Arc<Spec>, script: Option<Bound>, leaf: impl Fn(&str) -> Result<Tensor>) -> Result<Network> {
         let [trunk, policy, value] = spec.chains().map(|(chain, layers)| {
             let dense = |index: usize| -> Result<Dense> {
                 Ok(Dense {
@@ -55,8 +68,17 @@ impl Network {
         for ((bound, core), chain) in cores.iter_mut().zip(spec.cores).zip(CHAINS) {
             *bound = core.map(|core| BoundCore::bind(core, chain, &leaf)).transpose()?;
         }
-        let encoder = Encoder::bind(spec, &leaf)?;
-        Ok(Network { spec: spec.clone(), encoder, trunk: trunk?, policy: policy?, value: value?, cores, log_deviation })
+        let (encoder, spec) = (Encoder::bind(spec, &leaf)?, spec.clone());
+        Ok(Network { spec, encoder, trunk: trunk?, policy: policy?, value: value?, cores, log_deviation, script })
+    }
+
+    /// Outputs [B, W] alone, of normalised observations [B, O]; not of a recurrent network.
+    pub fn outputs(&self, observations: &Tensor) -> Result<Tensor> {
+        if let Some(script) = &self.script {
+            return Ok(script.forward(observations)?.0);
+        }
+        let hidden = self.chain(&self.trunk, self.encode(observations)?, self.trunk.len(), None)?;
+        self.chain(&self.policy, hidden, self.policy.len() - 1, None) // [B, W]
     }
 
     /// Outputs [B, W] and values [B] of normalised observations [B, O]; of a recurrent network the rows are what `unroll`
@@ -67,6 +89,9 @@ impl Network {
                 Status::Internal,
                 "network: expected sequences where there is a core, and nowhere else",
             ));
+        }
+        if let Some(script) = &self.script {
+            return script.forward(observations);
         }
         let [trunk, policy, value] = &self.cores;
         let features = self.encode(observations)?;
@@ -134,6 +159,10 @@ impl Network {
             false => Ok(x),
         }
     }
+}
+
+fn slot(layout: &Layout, name: &str) -> Result<usize> {
+    layout.find(name).ok_or_else(|| Error::new(Status::Internal, format!("{name}: not in the layout")))
 }
 
 /// What stands behind a hidden layer, element by element.

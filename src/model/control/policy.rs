@@ -1,6 +1,7 @@
 //! A control policy: its spec and the weights and statistics that are published.
 
 use super::recurrence::CHAINS;
+use super::script::{self, check_allowed};
 use super::spec::{as_format, Branch, Spec};
 use super::statistics::{Normalizer, Statistics};
 use crate::config::{self, Deviation, Draw};
@@ -11,7 +12,7 @@ use crate::model::weights::{self, Parts};
 use crate::torch;
 use parking_lot::Mutex;
 use serde_json::{json, Value};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
@@ -42,6 +43,8 @@ impl Policy {
     pub fn create(config: &config::Create) -> Result<Policy> {
         let spec = Spec::parse(&config.config).map_err(|error| error.within("config"))?;
         check_created(config)?;
+        let path = spec.config.script.as_ref().map(|script| PathBuf::from(&script.path));
+        let spec = with_script(spec, path, config.allow_torchscript)?;
         let parameters = spec.parameters();
         let layout = Layout::new(&parameters);
         let data = Tensor::f_zeros([layout.len], (Kind::Float, Device::Cpu))?;
@@ -50,14 +53,17 @@ impl Policy {
             let view =
                 layout.view(&data, layout.find(&parameter.name).expect("the layout is made of these parameters"));
             match parameter.part {
-                Part::Linear { .. } => draw(&spec, &parameter.name, &view, &mut generator)?,
+                Part::Linear { .. } if !spec.is_scripted() => draw(&spec, &parameter.name, &view, &mut generator)?,
                 _ if parameter.name == "log_deviation" => {
                     let _ = view.shallow_clone().f_fill_(spec.config.initial_deviation.ln())?;
                 }
                 _ => {}
             }
         }
-        spread(&spec, &layout, &data)?;
+        match &spec.source {
+            Some(source) => source.fill(&layout, &data)?,
+            None => spread(&spec, &layout, &data)?,
+        }
         let statistics = Statistics::new(spec.vectors);
         Policy::assemble(spec, floats(&data)?, statistics)
     }
@@ -69,6 +75,7 @@ impl Policy {
         let place = path.join("config.json");
         let statistics = description.as_object_mut().and_then(|map| map.remove("statistics"));
         let spec = Spec::parse(&description).map_err(|error| as_format(error).within(place.display()))?;
+        let spec = with_script(spec, Some(path.join(script::FILE)), config.allow_torchscript)?;
         let statistics = match statistics {
             Some(value) => serde_json::from_value(value).map_err(|error| Error::format(&place, error))?,
             None => Statistics::new(spec.vectors),
@@ -82,7 +89,8 @@ impl Policy {
         let published = self.published();
         let mut description = Value::from(self.spec.as_ref());
         description["statistics"] = serde_json::to_value(&published.statistics).unwrap_or_default();
-        let parts = Parts { config: description, ..Parts::default() };
+        let script = self.spec.script().map(<[u8]>::to_vec);
+        let parts = Parts { config: description, script, ..Parts::default() };
         weights::write(path, &parts, &self.layout, &Tensor::f_from_slice(&published.weights)?)
     }
 
@@ -138,6 +146,16 @@ impl Policy {
         normalizer(&self.spec, statistics)
     }
 
+    /// The statistics that training begins with: its own, or those of the policy before it where it has seen nothing.
+    pub fn inherited(&self, before: &Statistics) -> Statistics {
+        let own = &self.published().statistics;
+        if own.count == 0 {
+            before.clone()
+        } else {
+            own.clone()
+        }
+    }
+
     /// The version of what is published.
     pub fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
@@ -183,6 +201,14 @@ impl Policy {
             "version": self.published().version,
         })
     }
+}
+
+/// The spec with the script that it names, read from `path`, where scripts are allowed.
+fn with_script(spec: Spec, path: Option<PathBuf>, allowed: bool) -> Result<Spec> {
+    let Some(path) = path.filter(|_| spec.is_scripted()) else { return Ok(spec) };
+    check_allowed(allowed)?;
+    let bytes = weights::read_script(&path)?;
+    spec.with_script(&bytes).map_err(|error| error.within(path.display()))
 }
 
 fn normalizer(spec: &Spec, statistics: &Statistics) -> Normalizer {

@@ -24,11 +24,7 @@ impl Spec {
                 }
                 Group::Mask { offset, count, choice } => {
                     let Some(legal) = legal.as_deref_mut() else { continue };
-                    let bytes = &record[offset..offset + count];
-                    if bytes.iter().any(|byte| *byte > 1) || bytes.iter().all(|byte| *byte == 0) {
-                        return Err(self.no_mask(index, bytes));
-                    }
-                    legal[choice..choice + count].copy_from_slice(bytes);
+                    self.read_mask(index, &record[offset..offset + count], &mut legal[choice..choice + count])?;
                 }
                 Group::Image { offset, input, .. } => {
                     let count = group.inputs();
@@ -42,6 +38,27 @@ impl Spec {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// The masks of one observation, one behind the other in the order of their groups, into legal choices [choices], as
+    /// `read_observation` reads those of a record.
+    pub fn read_masks(&self, mut masks: &[u8], legal: &mut [u8]) -> Result<()> {
+        for (index, group) in self.groups.iter().enumerate() {
+            if let Group::Mask { count, choice, .. } = *group {
+                let (mask, rest) = masks.split_at(count);
+                self.read_mask(index, mask, &mut legal[choice..choice + count])?;
+                masks = rest;
+            }
+        }
+        Ok(())
+    }
+
+    fn read_mask(&self, index: usize, bytes: &[u8], legal: &mut [u8]) -> Result<()> {
+        if bytes.iter().any(|byte| *byte > 1) || bytes.iter().all(|byte| *byte == 0) {
+            return Err(self.no_mask(index, bytes));
+        }
+        legal.copy_from_slice(bytes);
         Ok(())
     }
 

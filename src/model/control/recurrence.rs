@@ -84,9 +84,10 @@ pub struct Unroll {
 
 impl Unroll {
     /// `counts` as above, `states` [counts[0], `width`].
-    pub fn new(counts: &[i64], states: &[f32], width: usize) -> Result<Unroll> {
+    pub fn new(counts: &[usize], states: &[f32], width: usize) -> Result<Unroll> {
         let states = Tensor::f_from_slice(states)?.f_view([-1, width as i64])?;
-        Ok(Unroll { counts: Tensor::f_from_slice(counts)?, states })
+        let counts: Vec<i64> = counts.iter().map(|count| *count as i64).collect();
+        Ok(Unroll { counts: Tensor::f_from_slice(&counts)?, states })
     }
 }
 
@@ -189,7 +190,7 @@ mod tests {
             let (rows, steps) = (7, 50);
             let starts = random(rows, spec.state, 1);
             let observations = random(rows * steps, 5, 2);
-            let unroll = Unroll::new(&vec![rows as i64; steps], &starts, spec.state).unwrap();
+            let unroll = Unroll::new(&vec![rows; steps], &starts, spec.state).unwrap();
             let all = Tensor::from_slice(&observations).view([-1, 5]);
             let (outputs, values) = network.forward(&all, Some(&unroll)).unwrap();
             let (expected, expected_values) = (floats(&outputs), floats(&values));
@@ -220,7 +221,7 @@ mod tests {
             }
             let sum = |outputs: &Tensor, values: &Tensor| outputs.square().sum(None) + values.square().sum(None);
             let (network, gradients) = bound(&policy);
-            let unroll = Unroll::new(&counts.map(|count| count as i64), &starts, width).unwrap();
+            let unroll = Unroll::new(&counts, &starts, width).unwrap();
             let all = Tensor::from_slice(&packed).view([-1, 5]);
             let (outputs, values) = network.forward(&all, Some(&unroll)).unwrap();
             sum(&outputs, &values).backward();

@@ -2,12 +2,14 @@
 
 use super::groups::{described, groups, Group, GroupPlace};
 use super::recurrence::{Core, CHAINS};
-use crate::config::{parse_over, Action, Control, Deviation, Distribution, Observation, Preset, ValueNetwork};
+use super::script::{self, Source};
+use crate::config::{parse_over, Action, Control, Deviation, Distribution, Observation, Preset, Script, ValueNetwork};
 use crate::error::{Error, Result, Status};
 use crate::kernel;
 use crate::model::arena::{Parameter, Part};
 use serde_json::{json, Value};
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// Larger networks are refused: what one number of a spec asks for is bounded.
 pub(super) const MOST_PARAMETERS: i64 = 1 << 28;
@@ -97,11 +99,14 @@ pub struct Spec {
     pub cores: [Option<Core>; 3],
     /// S, the numbers of the state of all cores.
     pub state: usize,
+    /// The host's own network, where the config names one and it was read.
+    pub(super) source: Option<Arc<Source>>,
 }
 
 impl Spec {
     /// Checks what the ranges of single settings cannot say.
     pub fn new(config: Control) -> Result<Spec> {
+        script::check(&config)?;
         let branches = branches(&config)?;
         let (groups, observation_bytes) = groups(&config, &branches)?;
         let total = |of: fn(&Branch) -> usize| branches.iter().map(of).sum::<usize>();
@@ -126,11 +131,12 @@ impl Spec {
             branches,
             groups,
             config,
+            source: None,
         };
         if spec.features == 0 {
             return Err(Error::config("/observations: expected a vector, an image or a set, got masks alone"));
         }
-        let elements: i64 = spec.parameters().iter().map(|parameter| parameter.shape.iter().product::<i64>()).sum();
+        let elements = spec.elements();
         if elements > MOST_PARAMETERS {
             let message = format!("/hidden: expected at most {MOST_PARAMETERS} parameters, got {elements}");
             return Err(Error::config(message));
@@ -138,8 +144,38 @@ impl Spec {
         Ok(spec)
     }
 
-    /// The layers of each chain as (inputs, outputs): the shared ones, the policy's, the value's.
+    /// The same with the host's own network, from the bytes of the file that its config names.
+    pub fn with_script(mut self, bytes: &[u8]) -> Result<Spec> {
+        let source = Source::new(bytes, &self)?;
+        self.config.script = Some(Script { path: script::FILE.to_string() });
+        self.source = Some(Arc::new(source));
+        let elements = self.elements();
+        if elements > MOST_PARAMETERS {
+            let message = format!("expected at most {MOST_PARAMETERS} parameters, got {elements}");
+            return Err(Error::new(Status::Format, message));
+        }
+        Ok(self)
+    }
+
+    /// The bytes of the host's own network.
+    pub fn script(&self) -> Option<&[u8]> {
+        self.source.as_ref().map(|source| source.bytes())
+    }
+
+    /// Whether the host's own network takes the place of layers.
+    pub fn is_scripted(&self) -> bool {
+        self.config.script.is_some()
+    }
+
+    fn elements(&self) -> i64 {
+        self.parameters().iter().map(|parameter| parameter.shape.iter().product::<i64>()).sum()
+    }
+
+    /// The layers of each chain as (inputs, outputs): the shared ones, the policy's, the value's. None beside a script.
     pub fn chains(&self) -> [(&'static str, Vec<(usize, usize)>); 3] {
+        if self.is_scripted() {
+            return CHAINS.map(|chain| (chain, Vec::new()));
+        }
         let mut widths = vec![self.features];
         widths.extend(self.config.hidden.iter().map(|width| *width as usize));
         let core = self.cores.iter().flatten().next().map(|core| core.size);
@@ -157,6 +193,7 @@ impl Spec {
     /// Every parameter; a matrix is [inputs, outputs], so that y = xW + b.
     pub fn parameters(&self) -> Vec<Parameter> {
         let mut parameters = self.encoded();
+        parameters.extend(self.source.iter().flat_map(|source| source.parameters()).cloned());
         for ((chain, layers), core) in self.chains().into_iter().zip(&self.cores) {
             for (index, (inputs, outputs)) in layers.into_iter().enumerate() {
                 let (inputs, outputs) = (inputs as i64, outputs as i64);

@@ -2,7 +2,9 @@
 //!
 //! Sums are f64 and counts u64, so that no number of steps freezes them.
 
+use crate::error::Result;
 use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
 
 /// Added to the variance under the root.
 const VARIANCE_FLOOR: f64 = 1e-8;
@@ -22,18 +24,36 @@ impl Statistics {
 
     /// Merges rows of the width into the moments, all at once.
     pub fn merge<'a>(&mut self, rows: impl Iterator<Item = &'a [f32]> + Clone) {
-        let added = rows.clone().count() as f64;
-        if added == 0.0 {
+        let added = rows.clone().count();
+        self.merge_moments(added, |place| {
+            let own = rows.clone().map(|row| f64::from(row[place])).sum::<f64>() / added as f64;
+            (own, rows.clone().map(|row| (f64::from(row[place]) - own).powi(2)).sum::<f64>())
+        });
+    }
+
+    /// As `merge`, of rows [n, width] on any device; their own moments are summed there.
+    pub fn merge_at(&mut self, rows: &Tensor) -> Result<()> {
+        let rows = rows.f_to_kind(Kind::Double)?; // [n, width]
+        let means = rows.f_mean_dim(Some([0].as_slice()), false, None)?; // [width]
+        let spreads = (&rows - &means).f_square()?.f_sum_dim_intlist(Some([0].as_slice()), false, None)?; // [width]
+        let both = Vec::<f64>::try_from(Tensor::f_cat(&[means, spreads], 0)?.f_to_device(Device::Cpu)?)?;
+        let (means, spreads) = both.split_at(self.means.len());
+        self.merge_moments(rows.size()[0] as usize, |place| (means[place], spreads[place]));
+        Ok(())
+    }
+
+    /// Merges so many rows of which `own` tells the mean and the sum of squared distances from it at a place.
+    fn merge_moments(&mut self, added: usize, own: impl Fn(usize) -> (f64, f64)) {
+        if added == 0 {
             return;
         }
-        let before = self.count as f64;
-        let total = before + added;
+        let (before, more) = (self.count as f64, added as f64);
+        let total = before + more;
         for (place, (mean, squares)) in self.means.iter_mut().zip(&mut self.squares).enumerate() {
-            let own = rows.clone().map(|row| f64::from(row[place])).sum::<f64>() / added;
-            let spread = rows.clone().map(|row| (f64::from(row[place]) - own).powi(2)).sum::<f64>();
+            let (own, spread) = own(place);
             let shift = own - *mean;
-            *mean += shift * added / total;
-            *squares += spread + shift * shift * before * added / total;
+            *mean += shift * more / total;
+            *squares += spread + shift * shift * before * more / total;
         }
         self.count += added as u64;
     }
@@ -84,6 +104,16 @@ impl Normalizer {
         }
     }
 
+    /// The same on a device; none where it does nothing.
+    pub fn on(&self, device: Device) -> Result<Option<PlacedNormalizer>> {
+        if self.shifts.is_empty() {
+            return Ok(None);
+        }
+        let there = |numbers: &[f32]| Tensor::f_from_slice(numbers)?.f_to_device(device);
+        let (shifts, scales) = (there(&self.shifts)?, there(&self.scales)?);
+        Ok(Some(PlacedNormalizer { shifts, scales, clip: self.clip.into() }))
+    }
+
     /// Normalises the first numbers, as many as there are moments, of rows of `width`, in place.
     pub fn apply(&self, rows: &mut [f32], width: usize) {
         if self.shifts.is_empty() {
@@ -94,6 +124,21 @@ impl Normalizer {
                 *number = ((*number - shift) * scale).clamp(-self.clip, self.clip);
             }
         }
+    }
+}
+
+/// A normaliser on a device.
+pub struct PlacedNormalizer {
+    /// [vectors] each.
+    shifts: Tensor,
+    scales: Tensor,
+    clip: f64,
+}
+
+impl PlacedNormalizer {
+    /// Rows [n, vectors] normalised, as `Normalizer::apply` does it.
+    pub fn apply(&self, rows: &Tensor) -> Result<Tensor> {
+        Ok(rows.f_sub(&self.shifts)?.f_mul_(&self.scales)?.f_clamp_(-self.clip, self.clip)?)
     }
 }
 
@@ -115,6 +160,28 @@ mod tests {
             assert!((parts.variance(place) - variance).abs() < 1e-9 * variance);
         }
         assert_eq!((parts.count, parts.sound(2), parts.sound(3)), (40, true, false));
+    }
+
+    #[test]
+    fn rows_of_a_device_count_as_those_of_the_host() {
+        let numbers: Vec<f32> = (0..60).map(|i| 1e4 + (i * i % 17) as f32 * 0.37).collect();
+        let (mut here, mut there) = (Statistics::new(2), Statistics::new(2));
+        for part in numbers.chunks(40) {
+            here.merge(part.chunks_exact(2));
+            there.merge_at(&Tensor::from_slice(part).view([-1, 2])).unwrap();
+        }
+        there.merge_at(&Tensor::zeros([0, 2], (Kind::Float, Device::Cpu))).unwrap();
+        assert_eq!(here.count, there.count);
+        for (here, there) in [(&here.means, &there.means), (&here.squares, &there.squares)] {
+            here.iter().zip(there).for_each(|(here, there)| assert!((here - there).abs() < 1e-12 * here.abs()));
+        }
+        let (normalizer, mut rows) = (Normalizer::new(&here, 1.25), numbers);
+        let placed = normalizer.on(Device::Cpu).unwrap().unwrap();
+        let found =
+            Vec::<f32>::try_from(placed.apply(&Tensor::from_slice(&rows).view([-1, 2])).unwrap().view([-1])).unwrap();
+        normalizer.apply(&mut rows, 2);
+        assert!(found == rows && rows.contains(&1.25), "{found:?} {rows:?}");
+        assert!(Normalizer::default().on(Device::Cpu).unwrap().is_none());
     }
 
     #[test]

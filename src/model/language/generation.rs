@@ -9,9 +9,11 @@ use crate::error::{Error, Result, Status};
 use crate::model::language::cache::{Cache, Decode, Prefill};
 use crate::model::language::packed::{Packed, Rows, ROW_MULTIPLE};
 use crate::model::language::sampling::{choose, likeliest, Filter, Stream};
+use crate::model::language::transformer::Flow;
 use crate::model::language::{Tokenizer, Transformer};
 use crate::model::Model;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 use tch::{Device, Tensor};
 
@@ -67,6 +69,16 @@ pub struct Generation {
     next_prompt: usize,
     rows: Vec<Row>,
     cache: Cache,
+    filling: Option<Filling>,
+}
+
+/// Prompts on their way through the blocks.
+struct Filling {
+    packed: Packed,
+    prompts: Range<usize>,
+    flow: Flow,
+    /// The next block.
+    layer: usize,
 }
 
 impl Generation {
@@ -95,6 +107,7 @@ impl Generation {
             next_prompt: 0,
             rows,
             cache,
+            filling: None,
         })
     }
 
@@ -103,8 +116,8 @@ impl Generation {
         self.version
     }
 
-    /// One slice of work: first the prompts (about 4096 of their tokens, and the first token of each of their responses),
-    /// then one token of every live row. True when all responses have ended.
+    /// One slice of work: first the prompts (about 4096 of their tokens through one block; then the first token of each of
+    /// their responses), then one token of every live row. True when all responses have ended.
     pub fn step(&mut self) -> Result<bool> {
         let _no_grad = tch::no_grad_guard();
         if self.next_prompt < self.prompts.len() {
@@ -116,6 +129,21 @@ impl Generation {
             }
         }
         Ok(self.next_prompt == self.prompts.len() && self.rows.iter().all(|row| row.finish.is_some()))
+    }
+
+    /// What kind of slice comes next.
+    pub fn next(&self) -> &'static str {
+        match &self.filling {
+            _ if self.next_prompt == self.prompts.len() => "token",
+            None => "embedding",
+            Some(filling) if filling.layer < self.transformer.blocks() => "block",
+            Some(_) => "first token",
+        }
+    }
+
+    /// The responses as they stand: row after row, what it has said and whether it has ended.
+    pub fn responses(&self) -> impl Iterator<Item = (&[i32], bool)> {
+        self.rows.iter().map(|row| (row.response.as_slice(), row.finish.is_some()))
     }
 
     /// The share of the work that is done, 0 to 1; a row that ended early counts whole.
@@ -143,7 +171,32 @@ impl Generation {
     }
 
     fn prefill(&mut self) -> Result<()> {
-        let samples = self.config.samples as usize;
+        let Some(mut filling) = self.filling.take() else {
+            self.filling = Some(self.begin_filling()?);
+            return Ok(());
+        };
+        let (samples, Range { start: first, end: last }) = (self.config.samples as usize, filling.prompts.clone());
+        if filling.layer < self.transformer.blocks() {
+            let first_rows: Vec<i64> = (first..last).map(|prompt| (prompt * samples) as i64).collect();
+            let (runs, samples) = (&filling.packed.runs, samples as i64);
+            let mut attention = Prefill { runs, cache: &mut self.cache, first_rows: &first_rows, samples };
+            filling.flow.hidden = self.transformer.block(filling.layer, &filling.flow, &mut attention)?;
+            filling.layer += 1;
+            self.filling = Some(filling);
+            return Ok(());
+        }
+        let hidden = self.transformer.normalize(&filling.flow.hidden)?;
+        let end = |prompt: usize| filling.packed.start(prompt - first) + self.prompts[prompt].len() as i64 - 1;
+        let mut ends: Vec<i64> = (first..last).map(end).collect();
+        ends.resize(ends.len().next_multiple_of(ROW_MULTIPLE), 0);
+        let hidden = hidden.f_index_select(0, &Tensor::f_from_slice(&ends)?.f_to_device(self.device)?)?;
+        self.next_prompt = last;
+        let pairs: Vec<(usize, usize)> =
+            (first * samples..last * samples).map(|row| (row / samples - first, row)).collect();
+        self.sample(&hidden, &pairs)
+    }
+
+    fn begin_filling(&self) -> Result<Filling> {
         let (first, mut last, mut tokens) = (self.next_prompt, self.next_prompt, 0);
         while last < self.prompts.len() && (last == first || tokens + self.prompts[last].len() <= PREFILL_TOKENS) {
             tokens += self.prompts[last].len();
@@ -151,18 +204,8 @@ impl Generation {
         }
         let prompts: Vec<&[i32]> = self.prompts[first..last].iter().map(Vec::as_slice).collect();
         let packed = Packed::from_tokens(&prompts, self.device)?;
-        let first_rows: Vec<i64> = (first..last).map(|prompt| (prompt * samples) as i64).collect();
-        let mut attention =
-            Prefill { runs: &packed.runs, cache: &mut self.cache, first_rows: &first_rows, samples: samples as i64 };
-        let hidden = self.transformer.forward(&packed.rows, &mut attention)?;
-        let mut ends: Vec<i64> =
-            prompts.iter().enumerate().map(|(index, tokens)| packed.start(index) + tokens.len() as i64 - 1).collect();
-        ends.resize(ends.len().next_multiple_of(ROW_MULTIPLE), 0);
-        let hidden = hidden.f_index_select(0, &Tensor::f_from_slice(&ends)?.f_to_device(self.device)?)?;
-        self.next_prompt = last;
-        let pairs: Vec<(usize, usize)> =
-            (first * samples..last * samples).map(|row| (row / samples - first, row)).collect();
-        self.sample(&hidden, &pairs)
+        let flow = self.transformer.embed(&packed.rows)?;
+        Ok(Filling { packed, prompts: first..last, flow, layer: 0 })
     }
 
     fn decode(&mut self, live: &[usize]) -> Result<()> {

@@ -85,15 +85,27 @@ impl Gpt2 {
         })
     }
 
-    /// rows → hidden states after the final norm, [N, d].
-    pub fn forward(&self, a: &Architecture, rows: &Rows, attention: &mut dyn Attention) -> Result<Tensor> {
+    /// rows → their embeddings, [N, d].
+    pub fn embed(&self, rows: &Rows) -> Result<Tensor> {
         let tokens = rows.embed(&self.embedding)?;
         let positions = Tensor::f_embedding(&self.positions, &rows.positions, -1, false, false)?;
-        let mut hidden = tokens.f_add(&positions)?;
-        for (layer, block) in self.blocks.iter().enumerate() {
-            hidden = block.forward(a, layer, &hidden, attention)?;
-        }
-        self.norm.normalize(a, &hidden)
+        Ok(tokens.f_add(&positions)?)
+    }
+
+    /// hidden states [N, d] through one block.
+    pub fn block(
+        &self,
+        a: &Architecture,
+        layer: usize,
+        hidden: &Tensor,
+        attention: &mut dyn Attention,
+    ) -> Result<Tensor> {
+        self.blocks[layer].forward(a, layer, hidden, attention)
+    }
+
+    /// The final norm, [N, d].
+    pub fn normalize(&self, a: &Architecture, hidden: &Tensor) -> Result<Tensor> {
+        self.norm.normalize(a, hidden)
     }
 }
 

@@ -83,14 +83,26 @@ impl Llama {
         Ok(Llama { embedding, blocks, norm: take("model.norm.weight")?, rotary })
     }
 
-    /// rows → hidden states after the final norm, [N, d].
-    pub fn forward(&self, a: &Architecture, rows: &Rows, attention: &mut dyn Attention) -> Result<Tensor> {
-        let angles = self.rotary.angles(rows)?;
-        let mut hidden = rows.embed(&self.embedding)?;
-        for (layer, block) in self.blocks.iter().enumerate() {
-            hidden = block.forward(a, layer, &hidden, &angles, attention)?;
-        }
-        normalize(a, &hidden, &self.norm)
+    /// rows → their embeddings, [N, d], and the angles of their positions.
+    pub fn embed(&self, rows: &Rows) -> Result<(Tensor, Angles)> {
+        Ok((rows.embed(&self.embedding)?, self.rotary.angles(rows)?))
+    }
+
+    /// hidden states [N, d] through one block.
+    pub fn block(
+        &self,
+        a: &Architecture,
+        layer: usize,
+        hidden: &Tensor,
+        angles: &Angles,
+        attention: &mut dyn Attention,
+    ) -> Result<Tensor> {
+        self.blocks[layer].forward(a, layer, hidden, angles, attention)
+    }
+
+    /// The final norm, [N, d].
+    pub fn normalize(&self, a: &Architecture, hidden: &Tensor) -> Result<Tensor> {
+        normalize(a, hidden, &self.norm)
     }
 }
 

@@ -4,9 +4,7 @@
 //! response tokens that count pass the head, so no tensor grows with prompt length times vocabulary.
 
 use crate::error::{Error, Result};
-use crate::model::language::judge::judge;
-use crate::model::language::{Packed, Sequence, Transformer, ValueModel};
-use crate::torch;
+use crate::model::language::{Packed, Pass, Sequence, Transformer, ValueModel};
 use tch::{Device, Kind, Tensor};
 
 /// How to score.
@@ -45,7 +43,7 @@ impl Default for ScoreOptions {
     }
 }
 
-/// What [`score`] returns; slots that are masked or absent hold 0.
+/// What a pass returns; slots that are masked or absent hold 0.
 pub struct Scores {
     /// [S, T] f32, nats
     pub log_probs: Tensor,
@@ -87,18 +85,18 @@ impl Scores {
 }
 
 /// States that something is read at: the row of each in a packing, and its slot in the flattened [S, T].
-struct States {
-    rows: Vec<i64>,
-    slots: Vec<i64>,
+pub(super) struct States {
+    pub rows: Vec<i64>,
+    pub slots: Vec<i64>,
 }
 
 /// The response tokens that count, and the states that predict them.
-struct Targets {
-    states: States,
-    tokens: Vec<i64>,
+pub(super) struct Targets {
+    pub states: States,
+    pub tokens: Vec<i64>,
 }
 
-/// Scores the responses of `sequences`; differentiable where the parameters are. A reward model judges them.
+/// Scores the responses of `sequences`; no gradient is kept, [`Pass`] has those. A reward model judges them.
 ///
 /// `Data` for an empty prompt, a mask of the wrong length, a response longer than the width, an unknown token.
 pub fn score(
@@ -107,53 +105,9 @@ pub fn score(
     sequences: &[&Sequence],
     options: &ScoreOptions,
 ) -> Result<Scores> {
-    if transformer.architecture().scores() > 0 {
-        return judge(transformer, sequences, options);
-    }
-    let width = result_width(sequences, options.width)?;
-    let count = sequences.len() as i64;
-    let device = transformer.head().device();
-    // the last token predicts nothing, and only a value after it reads it
-    let unread = if options.value_after { 0 } else { 1 };
-    let inputs: Vec<&[i32]> =
-        sequences.iter().map(|sequence| &sequence.tokens[..(sequence.tokens.len() - unread).max(1)]).collect();
-    let mut packed = Packed::from_tokens(&inputs, device)?;
-    if options.noise > 0.0 {
-        packed.disturb(&inputs, options.noise, options.noise_seed, transformer.architecture().hidden)?;
-    }
-    let targets = Targets::find(sequences, &packed, width);
-    check_targets(transformer, &targets)?;
-    let hidden = match options.detach_trunk {
-        true => {
-            let _no_grad = tch::no_grad_guard();
-            transformer.hidden(&packed)?
-        }
-        false => transformer.hidden(&packed)?,
-    };
-    let values = match value_model {
-        Some(model) => {
-            let states = targets.states.with_ends(sequences, &packed, width, options);
-            let values = model.read(&packed, &hidden, &states.rows(device)?)?; // [M]
-            Some(place(&values, &states.slots, count, width)?)
-        }
-        None => None,
-    };
-    let hidden = hidden.f_index_select(0, &targets.states.rows(device)?)?; // [M, d]
-    let (log_probs, entropies) = match options.detach_trunk {
-        true => {
-            let _no_grad = tch::no_grad_guard();
-            token_log_probs(transformer, &hidden, &targets, options)?
-        }
-        false => token_log_probs(transformer, &hidden, &targets, options)?,
-    };
-    let place = |values: &Tensor| place(values, &targets.states.slots, count, width);
-    let mask = response_mask(sequences, width, device);
-    let sharpened = match options.sharpened {
-        true => Some(place(&sharpened(transformer, &hidden, &targets, options)?)?),
-        false => None,
-    };
-    let (log_probs, entropies) = (place(&log_probs)?, place(&entropies)?);
-    Ok(Scores { log_probs, entropies, values, scores: None, sharpened, mask })
+    let mut pass = Pass::new((transformer, value_model), sequences, options, false)?;
+    while pass.advance((transformer, value_model))? {}
+    pass.scores()
 }
 
 /// The mask of the response tokens that count, [S, T] bool.
@@ -164,7 +118,7 @@ pub fn response_mask(sequences: &[&Sequence], width: i64, device: Device) -> Ten
 }
 
 impl Targets {
-    fn find(sequences: &[&Sequence], packed: &Packed, width: i64) -> Targets {
+    pub fn find(sequences: &[&Sequence], packed: &Packed, width: i64) -> Targets {
         let mut targets = Targets { states: States { rows: Vec::new(), slots: Vec::new() }, tokens: Vec::new() };
         for (index, sequence) in sequences.iter().enumerate() {
             let before = packed.start(index) + sequence.prompt_length as i64 - 1;
@@ -176,15 +130,39 @@ impl Targets {
         }
         targets
     }
+
+    /// Refuses a token that the model has not.
+    pub fn check(&self, transformer: &Transformer) -> Result<()> {
+        let vocabulary = transformer.architecture().vocabulary;
+        match self.tokens.iter().find(|token| **token < 0 || **token >= vocabulary) {
+            Some(token) => {
+                Err(Error::data(format!("response: expected ids from 0 to {}, got {token}", vocabulary - 1)))
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 impl States {
-    fn rows(&self, device: Device) -> Result<Tensor> {
+    pub fn rows(&self, device: Device) -> Result<Tensor> {
         Ok(Tensor::f_from_slice(&self.rows)?.f_to_device(device)?)
     }
 
+    /// values [M] into their slots of a zero [S, T].
+    pub fn place(&self, values: &Tensor, count: i64, width: i64) -> Result<Tensor> {
+        let empty = Tensor::f_zeros([count * width], (Kind::Float, values.device()))?;
+        let slots = Tensor::f_from_slice(&self.slots)?.f_to_device(values.device())?;
+        Ok(empty.f_index_copy(0, &slots, values)?.f_view([count, width])?) // [S, T]
+    }
+
+    /// The values [M] in their slots of `placed` [S, T].
+    pub fn gather(&self, placed: &Tensor) -> Result<Tensor> {
+        let slots = Tensor::f_from_slice(&self.slots)?.f_to_device(placed.device())?;
+        Ok(placed.f_reshape([-1])?.f_index_select(0, &slots)?)
+    }
+
     /// These, and where the options want them the states after the last tokens.
-    fn with_ends(&self, sequences: &[&Sequence], packed: &Packed, width: i64, options: &ScoreOptions) -> States {
+    pub fn with_ends(&self, sequences: &[&Sequence], packed: &Packed, width: i64, options: &ScoreOptions) -> States {
         let mut states = States { rows: self.rows.clone(), slots: self.slots.clone() };
         let ended = |sequence: &&Sequence| options.value_after && (sequence.response_length() as i64) < width;
         for (index, sequence) in sequences.iter().enumerate().filter(|(_, sequence)| ended(sequence)) {
@@ -205,41 +183,4 @@ pub(super) fn result_width(sequences: &[&Sequence], width: i64) -> Result<i64> {
         width if width >= longest => Ok(width),
         width => Err(Error::data(format!("response: expected at most {width} tokens, got {longest}"))),
     }
-}
-
-fn check_targets(transformer: &Transformer, targets: &Targets) -> Result<()> {
-    let vocabulary = transformer.architecture().vocabulary;
-    match targets.tokens.iter().find(|token| **token < 0 || **token >= vocabulary) {
-        Some(token) => Err(Error::data(format!("response: expected ids from 0 to {}, got {token}", vocabulary - 1))),
-        None => Ok(()),
-    }
-}
-
-fn token_log_probs(
-    transformer: &Transformer,
-    hidden: &Tensor,
-    targets: &Targets,
-    options: &ScoreOptions,
-) -> Result<(Tensor, Tensor)> {
-    if targets.tokens.is_empty() {
-        // keeps the graph, so that a loss over nothing still has gradients: zeros
-        let nothing = hidden.f_sum_dim_intlist([-1i64].as_slice(), false, Kind::Float)?;
-        return Ok((nothing.shallow_clone(), nothing));
-    }
-    let tokens = Tensor::f_from_slice(&targets.tokens)?.f_to_device(hidden.device())?;
-    torch::token_log_probs(hidden, transformer.head(), &tokens, options.temperature, options.tile_bytes)
-}
-
-/// Log-probabilities at half the temperature, without gradient.
-fn sharpened(transformer: &Transformer, hidden: &Tensor, targets: &Targets, options: &ScoreOptions) -> Result<Tensor> {
-    let _no_grad = tch::no_grad_guard();
-    let options = ScoreOptions { temperature: options.temperature / 2.0, ..*options };
-    Ok(token_log_probs(transformer, hidden, targets, &options)?.0)
-}
-
-/// values [M] into their slots of a zero [S, T].
-pub(super) fn place(values: &Tensor, slots: &[i64], count: i64, width: i64) -> Result<Tensor> {
-    let empty = Tensor::f_zeros([count * width], (Kind::Float, values.device()))?;
-    let slots = Tensor::f_from_slice(slots)?.f_to_device(values.device())?;
-    Ok(empty.f_index_copy(0, &slots, values)?.f_view([count, width])?) // [S, T]
 }

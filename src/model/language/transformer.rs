@@ -9,6 +9,7 @@ use crate::model::language::architecture::{Head, SCORE};
 use crate::model::language::gpt2::Gpt2;
 use crate::model::language::llama::Llama;
 use crate::model::language::packed::{Packed, PackedAttention, Rows};
+use crate::model::language::rotary::Angles;
 use crate::model::language::{Architecture, Family};
 use crate::torch;
 use std::sync::Arc;
@@ -18,6 +19,14 @@ use tch::{Kind, Tensor};
 pub(super) trait Attention {
     /// `query` [N, H, D], `key` and `value` [N, Hkv, D] of `layer` → [N, H · D].
     fn attend(&mut self, layer: usize, query: &Tensor, key: &Tensor, value: &Tensor, scale: f64) -> Result<Tensor>;
+}
+
+/// Rows on their way through the blocks.
+pub(super) struct Flow {
+    /// [N, d]
+    pub hidden: Tensor,
+    /// What the positions turn queries and keys by, where the family does.
+    pub angles: Option<Angles>,
 }
 
 enum Body {
@@ -112,10 +121,43 @@ impl Transformer {
     }
 
     pub(super) fn forward(&self, rows: &Rows, attention: &mut dyn Attention) -> Result<Tensor> {
+        let mut flow = self.embed(rows)?;
+        for layer in 0..self.blocks() {
+            flow.hidden = self.block(layer, &flow, attention)?;
+        }
+        self.normalize(&flow.hidden)
+    }
+
+    /// How many blocks there are between the embedding and the final norm.
+    pub(super) fn blocks(&self) -> usize {
+        self.architecture.layers as usize
+    }
+
+    /// The rows before the first block; `Data` for a token or a length the model has not.
+    pub(super) fn embed(&self, rows: &Rows) -> Result<Flow> {
         self.check(rows)?;
         match &self.body {
-            Body::Llama(llama) => llama.forward(&self.architecture, rows, attention),
-            Body::Gpt2(gpt2) => gpt2.forward(&self.architecture, rows, attention),
+            Body::Llama(llama) => llama.embed(rows).map(|(hidden, angles)| Flow { hidden, angles: Some(angles) }),
+            Body::Gpt2(gpt2) => gpt2.embed(rows).map(|hidden| Flow { hidden, angles: None }),
+        }
+    }
+
+    /// The hidden states behind one block, [N, d].
+    pub(super) fn block(&self, layer: usize, flow: &Flow, attention: &mut dyn Attention) -> Result<Tensor> {
+        match (&self.body, &flow.angles) {
+            (Body::Llama(llama), Some(angles)) => {
+                llama.block(&self.architecture, layer, &flow.hidden, angles, attention)
+            }
+            (Body::Gpt2(gpt2), _) => gpt2.block(&self.architecture, layer, &flow.hidden, attention),
+            (Body::Llama(_), None) => Err(Error::new(Status::Internal, "block: rows of another family")),
+        }
+    }
+
+    /// The final norm, [N, d].
+    pub(super) fn normalize(&self, hidden: &Tensor) -> Result<Tensor> {
+        match &self.body {
+            Body::Llama(llama) => llama.normalize(&self.architecture, hidden),
+            Body::Gpt2(gpt2) => gpt2.normalize(&self.architecture, hidden),
         }
     }
 

@@ -1,7 +1,7 @@
 //! State values: a linear read-out of a hidden state, of the policy's own trunk or of a network beside it.
 
 use crate::error::Result;
-use crate::model::language::{Packed, Transformer};
+use crate::model::language::Transformer;
 use tch::{Kind, Tensor};
 
 /// Where the values of states come from.
@@ -21,14 +21,21 @@ pub struct ValueHead {
 }
 
 impl ValueModel {
-    /// The values [M] f32 of the states after `rows` i64 [M] of `packed`, whose final hidden states in the policy are
-    /// `hidden` [N, d].
-    pub(super) fn read(&self, packed: &Packed, hidden: &Tensor, rows: &Tensor) -> Result<Tensor> {
+    /// The network of its own, where it is one.
+    pub(super) fn network(&self) -> Option<&Transformer> {
         match self {
-            ValueModel::Head(head) => Ok(read(&hidden.f_index_select(0, rows)?, &head.weight)?.f_add(&head.bias)?),
-            ValueModel::Network(network) => {
-                read(&network.hidden(packed)?.f_index_select(0, rows)?, &network.head().f_narrow(0, 0, 1)?)
-            }
+            ValueModel::Head(_) => None,
+            ValueModel::Network(network) => Some(network),
+        }
+    }
+
+    /// The values [M] f32 of the states after `rows` i64 [M]. `hidden` [N, d] are the final hidden states of the network
+    /// that it reads: its own, or the policy's.
+    pub(super) fn read(&self, hidden: &Tensor, rows: &Tensor) -> Result<Tensor> {
+        let chosen = hidden.f_index_select(0, rows)?; // [M, d]
+        match self {
+            ValueModel::Head(head) => Ok(read(&chosen, &head.weight)?.f_add(&head.bias)?),
+            ValueModel::Network(network) => read(&chosen, &network.head().f_narrow(0, 0, 1)?),
         }
     }
 }

@@ -1,19 +1,22 @@
 //! The host's hand in a control session: it acts for slots and tells what came of it.
 //!
 //! `act` reads the published policy and touches neither libtorch nor the learner's lock; once its slots and its buffers
-//! have been seen it does not allocate. Whatever is refused, no slot has moved. What a recurrent policy remembers of a slot
-//! is kept beside what the slot did.
+//! have been seen it does not allocate, unless the network is a script, which runs in libtorch. Whatever is refused, no slot has
+//! moved. What a recurrent policy remembers of a slot is kept beside what the slot did. Acting on what lies on a device is the
+//! same but for who computes the outputs.
 
-use super::recording::{Episode, Recording, MOST_SLOTS, MOST_STEPS};
+use super::desk::Desk;
+use super::recording::{Episode, Recording, MOST_STEPS};
 use super::seat::Seat;
 use super::ControlSession;
 use crate::algorithm::control_ppo::Truncation;
 use crate::error::{Error, Result, Status};
-use crate::kernel::{Decisions, Draw, EncoderScratch, Key, Likelihoods, Scratch, Steps};
-use crate::model::control::{Policy, Published, Spec};
+use crate::kernel::Key;
+use crate::model::control::{Policy, Spec};
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
+use tch::Tensor;
 
 /// What a host asks of `act`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,32 +29,19 @@ pub struct Act {
     pub given: bool,
 }
 
-/// Memory of one call, kept for the next.
-struct Desk {
-    published: Arc<Published>,
-    observations: Vec<f32>,
-    normalized: Vec<f32>,
-    legal: Vec<u8>,
-    actions: Vec<f32>,
-    log_probs: Vec<f32>,
-    entropies: Vec<f32>,
-    outputs: Vec<f32>,
-    /// What a recurrent policy remembers: before the act, then after it.
-    states: Vec<f32>,
-    keys: Vec<Key>,
-    scratch: Scratch,
-    /// What the network reads of observations that are encoded, and memory for that.
-    features: Vec<f32>,
-    encoding: Option<EncoderScratch>,
-    /// The call that saw a slot last, to find one that is there twice.
-    seen: Vec<u64>,
-    call: u64,
-    decisions: u64,
+/// What slots see.
+#[derive(Clone, Copy)]
+pub(super) enum Seen<'a> {
+    /// An observation record each.
+    Records(&'a [u8]),
+    /// Their vectors, rows [n, O] on a device, and their masks [n, choices that are masked] in the order of the groups.
+    Placed { rows: &'a Tensor, masks: &'a [u8] },
 }
 
 pub struct Actor {
     session: Arc<ControlSession>,
-    policy: Arc<Policy>,
+    /// What it reads and decides, whichever policy does.
+    spec: Arc<Spec>,
     seat: Seat,
     desk: Mutex<Desk>,
 }
@@ -72,25 +62,9 @@ impl Actor {
     }
 
     fn sit(session: &Arc<ControlSession>, policy: Arc<Policy>, seat: Seat) -> Result<Arc<Actor>> {
-        let desk = Desk {
-            published: policy.published(),
-            observations: Vec::new(),
-            normalized: Vec::new(),
-            legal: Vec::new(),
-            actions: Vec::new(),
-            log_probs: Vec::new(),
-            entropies: Vec::new(),
-            outputs: Vec::new(),
-            states: Vec::new(),
-            keys: Vec::new(),
-            scratch: Scratch::new(policy.network()),
-            features: Vec::new(),
-            encoding: policy.encoder().map(EncoderScratch::new),
-            seen: Vec::new(),
-            call: 0,
-            decisions: 0,
-        };
-        Ok(Arc::new(Actor { session: session.clone(), policy, seat, desk: Mutex::new(desk) }))
+        let spec = policy.spec().clone();
+        let desk = Mutex::new(Desk::new(policy)?);
+        Ok(Arc::new(Actor { session: session.clone(), spec, seat, desk }))
     }
 
     pub fn session(&self) -> &Arc<ControlSession> {
@@ -98,7 +72,7 @@ impl Actor {
     }
 
     pub(super) fn spec(&self) -> &Spec {
-        self.policy.spec()
+        &self.spec
     }
 
     /// Chooses for `slots`, one observation record each, and writes one action record each; `given` reads them instead.
@@ -110,46 +84,76 @@ impl Actor {
         how: Act,
         decisions: Option<&mut [u64]>,
     ) -> Result<()> {
+        self.decide(slots, Seen::Records(observations), actions, how, decisions)
+    }
+
+    /// As `act`, of what slots see wherever it lies.
+    pub(super) fn decide(
+        &self,
+        slots: &[u32],
+        seen: Seen,
+        actions: &mut [u8],
+        how: Act,
+        decisions: Option<&mut [u64]>,
+    ) -> Result<()> {
         if how.given && how.greedy {
             return Err(Error::argument("flags: expected KEEL_ACT_GREEDY or KEEL_ACT_GIVEN, got both"));
         }
         let mut desk = self.desk()?;
-        let spec = self.policy.spec().clone();
-        let (count, actions_width, choices) = (slots.len(), spec.actions, spec.choices);
-        records("observations", count, spec.observation_bytes, observations.len())?;
+        let (spec, count) = (&self.spec, slots.len());
+        if let Seen::Records(observations) = seen {
+            records("observations", count, spec.observation_bytes, observations.len())?;
+        }
         records("actions", count, spec.action_bytes, actions.len())?;
         desk.check_slots(slots)?;
-        desk.fit(count, &self.policy);
-        desk.read(&spec, slots, observations, how.given.then_some(&*actions))?;
+        desk.fit(count);
+        desk.read(spec, slots, seen, how.given.then_some(&*actions))?;
+        if let Seen::Placed { rows, .. } = seen {
+            desk.look(rows, slots)?;
+        }
         let mut recording = self.seat.recording.lock();
         self.check_turn(&recording, slots, how)?;
+        if !how.unrecorded {
+            recording = self.seat.claim(recording, &self.session, slots)?;
+        }
         let evenly = self.session.explores.load(Ordering::Acquire);
-        desk.choose(&self.policy, slots, how, evenly, &recording, self.stream(how))?;
-        let longest = self.session.method.sequence_length();
-        for (row, slot) in slots.iter().enumerate() {
-            let action = &desk.actions[row * actions_width..(row + 1) * actions_width];
-            if !how.given {
-                spec.write_action(action, &mut actions[row * spec.action_bytes..(row + 1) * spec.action_bytes]);
-            }
-            let (slot, after) = (*slot as usize, &desk.states[row * spec.state..(row + 1) * spec.state]);
-            if how.unrecorded {
-                continue;
-            }
-            recording.reach(slot);
-            if self.seat.is_apart() {
-                recording.pass(slot, after);
-            } else {
-                recording.slots[slot].draws += u64::from(!how.greedy && !how.given);
-                let observation = &desk.observations[row * spec.inputs..(row + 1) * spec.inputs];
-                let legal = &desk.legal[row * choices..(row + 1) * choices];
-                let step = recording.act(slot, observation, legal, action, desk.log_probs[row]);
-                recording.states.record(slot, after, step, longest);
-            }
+        desk.choose(slots, how, evenly, &recording, self.stream(how))?;
+        if !how.unrecorded {
+            self.record(&mut recording, &desk, slots, seen, how)?;
+        }
+        if !how.given {
+            let chosen = desk.actions.chunks_exact(spec.actions).zip(actions.chunks_exact_mut(spec.action_bytes));
+            chosen.for_each(|(action, record)| spec.write_action(action, record));
         }
         if let Some(decisions) = decisions {
             decisions.iter_mut().zip(desk.decisions..).for_each(|(decision, number)| *decision = number);
         }
         desk.decisions += count as u64;
+        Ok(())
+    }
+
+    /// What was seen and chosen, as the next step of each slot.
+    fn record(&self, recording: &mut Recording, desk: &Desk, slots: &[u32], seen: Seen, how: Act) -> Result<()> {
+        let (spec, apart) = (&self.spec, self.seat.is_apart());
+        match seen {
+            _ if apart => {}
+            Seen::Records(_) => recording.observations.push(&desk.observations),
+            Seen::Placed { rows, .. } => recording.observations.place(rows)?,
+        }
+        let longest = self.session.method.sequence_length();
+        for (row, slot) in slots.iter().enumerate() {
+            let (slot, after) = (*slot as usize, &desk.states[row * spec.state..(row + 1) * spec.state]);
+            recording.reach(slot);
+            if apart {
+                recording.pass(slot, after);
+                continue;
+            }
+            recording.slots[slot].draws += u64::from(!how.greedy && !how.given);
+            let action = &desk.actions[row * spec.actions..(row + 1) * spec.actions];
+            let legal = &desk.legal[row * spec.choices..(row + 1) * spec.choices];
+            let step = recording.act(slot, legal, action, desk.log_probs[row], desk.version());
+            recording.states.record(slot, after, step, longest);
+        }
         Ok(())
     }
 
@@ -180,7 +184,7 @@ impl Actor {
         Error: From<E::Error>,
     {
         let mut desk = self.desk()?;
-        let spec = self.policy.spec().clone();
+        let spec = self.spec.clone();
         let count = slots.len();
         for (name, found) in [("rewards", rewards.len()), ("status", episodes.len())] {
             if found != count {
@@ -200,7 +204,7 @@ impl Actor {
             return Err(Error::new(Status::NonFinite, format!("rewards: expected finite numbers, got {reward}")));
         }
         desk.check_slots(slots)?;
-        desk.fit(truncated.max(1), &self.policy);
+        desk.fit(truncated.max(1));
         for (row, record) in finals.chunks_exact(spec.observation_bytes).enumerate() {
             let inputs = &mut desk.observations[row * spec.inputs..(row + 1) * spec.inputs];
             spec.read_observation(record, inputs, None).map_err(|error| error.within("final_observations"))?;
@@ -223,140 +227,21 @@ impl Actor {
         Ok(())
     }
 
-    /// What numbers the draws of all its slots; those that leave no trace have numbers of their own.
+    /// What numbers the draws of all slots, whoever acts for them; those that leave no trace have numbers of their own.
     fn stream(&self, how: Act) -> Key {
-        let apart = u64::from(how.unrecorded || self.seat.is_apart()) << 63;
-        Key { seed: self.session.config().seed, stream: apart | self.seat.place << 32, counter: 0 }
+        let traceless = u64::from(how.unrecorded || self.seat.is_apart()) << 63;
+        Key { seed: self.session.seed, stream: traceless, counter: 0 }
     }
 
     fn desk(&self) -> Result<MutexGuard<'_, Desk>> {
         let desk = self.desk.try_lock();
-        desk.ok_or_else(|| Error::new(Status::Concurrent, "actor: another thread is in a call of it; one at a time"))
-    }
-}
-
-impl Desk {
-    /// Refuses slots that are out of range or there twice.
-    fn check_slots(&mut self, slots: &[u32]) -> Result<()> {
-        self.call += 1;
-        for slot in slots {
-            if *slot >= MOST_SLOTS {
-                return Err(Error::argument(format!("slots: expected numbers below {MOST_SLOTS}, got {slot}")));
-            }
-            let place = *slot as usize;
-            if place >= self.seen.len() {
-                self.seen.resize(place + 1, 0);
-            }
-            if std::mem::replace(&mut self.seen[place], self.call) == self.call {
-                return Err(Error::argument(format!("slots: expected distinct slots, got {slot} twice")));
-            }
+        let busy = || Error::new(Status::Concurrent, "actor: another thread is in a call of it; one at a time");
+        let mut desk = desk.ok_or_else(busy)?;
+        let swaps = self.session.swaps.load(Ordering::Acquire);
+        if desk.swaps != swaps {
+            desk.turn_to(self.session.policy()?, swaps)?;
         }
-        Ok(())
-    }
-
-    /// Reads the observation record of each slot, and the action record where the host chose.
-    fn read(&mut self, spec: &Spec, slots: &[u32], observations: &[u8], given: Option<&[u8]>) -> Result<()> {
-        for (row, slot) in slots.iter().enumerate() {
-            let of_slot = |error: Error| error.within(format_args!("slot {slot}"));
-            let record = |bytes: usize| row * bytes..(row + 1) * bytes;
-            let inputs = &mut self.observations[record(spec.inputs)];
-            let legal = &mut self.legal[record(spec.choices)];
-            spec.read_observation(&observations[record(spec.observation_bytes)], inputs, Some(legal))
-                .map_err(of_slot)?;
-            if let Some(given) = given {
-                let action = &mut self.actions[record(spec.actions)];
-                spec.read_action(&given[record(spec.action_bytes)], legal, action).map_err(of_slot)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Room for so many rows, and the newest policy.
-    fn fit(&mut self, rows: usize, policy: &Policy) {
-        let spec = policy.spec();
-        self.observations.resize(rows * spec.inputs, 0.0);
-        self.legal.clear();
-        self.legal.resize(rows * spec.choices, 1);
-        self.actions.resize(rows * spec.actions, 0.0);
-        self.log_probs.resize(rows, 0.0);
-        self.entropies.resize(rows, 0.0);
-        self.outputs.resize(rows * spec.outputs, 0.0);
-        self.states.resize(rows * spec.state, 0.0);
-        if self.published.version != policy.version() {
-            self.published = policy.published();
-        }
-    }
-
-    /// What the first layer reads of the observations: normalised, images and sets encoded.
-    fn read_in(&mut self, policy: &Policy, rows: usize) {
-        let Desk { published, observations, normalized, features, encoding, .. } = self;
-        normalized.clear();
-        normalized.extend_from_slice(observations);
-        published.normalizer.apply(normalized, policy.spec().inputs);
-        if let (Some(encoder), Some(encoding)) = (policy.encoder(), encoding) {
-            features.resize(rows * policy.spec().features, 0.0);
-            encoder.encode(&published.weights, normalized, encoding, features);
-            std::mem::swap(normalized, features);
-        }
-    }
-
-    /// Fills in actions, unless they were given, and their log-probabilities; `evenly`: those that are drawn are not the
-    /// policy's.
-    fn choose(
-        &mut self,
-        policy: &Policy,
-        slots: &[u32],
-        how: Act,
-        evenly: bool,
-        recording: &Recording,
-        stream: Key,
-    ) -> Result<()> {
-        self.read_in(policy, slots.len());
-        let Desk { published, normalized, legal, actions, log_probs, .. } = self;
-        let (keys, scratch, decisions) = (&mut self.keys, &mut self.scratch, self.decisions);
-        let (network, weights, outputs) = (policy.network(), published.weights.as_slice(), &mut self.outputs);
-        let recurrent = policy.spec().state > 0;
-        let masks = policy.spec().masked.then_some(legal.as_slice());
-        if recurrent {
-            for (state, slot) in self.states.chunks_exact_mut(policy.spec().state).zip(slots) {
-                match recording.states.now(*slot as usize) {
-                    Some(now) => state.copy_from_slice(now),
-                    None => state.fill(0.0),
-                }
-            }
-            let steps = Steps { states: &mut self.states, outputs, values: &mut [] };
-            network.advance(weights, normalized, scratch, steps);
-        } else if how.given {
-            network.policy(weights, normalized, scratch, outputs);
-        }
-        if how.given {
-            let likelihoods = Likelihoods { log_probs, entropies: &mut self.entropies };
-            network.evaluate(weights, outputs, masks, actions, scratch, likelihoods);
-        } else {
-            keys.clear();
-            let draws = |slot: &u32| recording.slots.get(*slot as usize).map_or(0, |slot| slot.draws);
-            let traceless = stream.stream >> 63 == 1;
-            let counter = |slot: &u32| if traceless { decisions } else { draws(slot) };
-            let key = |slot: &u32| Key { stream: stream.stream | u64::from(*slot), counter: counter(slot), ..stream };
-            keys.extend(slots.iter().map(key));
-            let draw = if how.greedy { Draw::Greedy } else { Draw::Sampled(keys) };
-            let taken = Decisions { actions, log_probs };
-            match recurrent {
-                _ if evenly && !how.greedy => policy.spec().draw_evenly(keys, taken.actions, taken.log_probs),
-                true => network.sample(weights, outputs, masks, draw, scratch, taken),
-                false => network.act(weights, normalized, masks, draw, scratch, taken),
-            }
-        }
-        if !self.states.iter().all(|number| number.is_finite()) {
-            return Err(Error::new(Status::NonFinite, "act: what the policy remembers is not finite any more"));
-        }
-        match log_probs.iter().position(|log_prob| !log_prob.is_finite()) {
-            Some(row) => {
-                let message = format!("act: slot {}: the policy gives no finite probability here", slots[row]);
-                Err(Error::new(Status::NonFinite, message))
-            }
-            None => Ok(()),
-        }
+        Ok(desk)
     }
 }
 

@@ -6,9 +6,10 @@ use super::course::Saved;
 use super::recording::Recording;
 use super::trained::Trained;
 use super::ControlSession;
+use crate::algorithm;
 use crate::config as settings;
 use crate::error::{Error, Result, Status};
-use crate::model::control::Spec;
+use crate::model::control::{check_allowed, Spec};
 use crate::session::checkpoint::{finite, write_whole};
 use crate::session::record::Values;
 use crate::session::Config;
@@ -23,8 +24,9 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 /// The version of the format. A reader refuses any other.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 const RECORDINGS: &str = "recordings";
+const SCRIPT: &str = "script";
 
 #[derive(Serialize, Deserialize)]
 struct State {
@@ -45,21 +47,24 @@ pub struct Checkpoint {
     state: State,
     saved: Saved,
     recordings: Vec<Recording>,
+    /// The policy's script, where its network is the host's own.
+    script: Option<Vec<u8>>,
 }
 
 impl Checkpoint {
     fn of(session: &ControlSession) -> Result<Checkpoint> {
         let mut core = session.core.lock();
         session.check_whole()?;
-        let recordings =
-            session.recordings.lock().iter().map(|(recording, _)| recording.lock().clone()).collect::<Vec<_>>();
+        let all = session.all_recordings();
+        let mut recordings: Vec<Recording> = all.iter().map(|recording| recording.lock().clone()).collect();
         let (updates, optimizer_steps) = (core.updates, core.optimizer_steps);
         let trained = session.trained()?;
+        recordings.iter_mut().for_each(|recording| recording.count_from(trained.version()));
         let saved = core.course()?.save()?;
         let state = State {
             format: FORMAT,
             keel: env!("CARGO_PKG_VERSION").to_string(),
-            config: session.config.clone(),
+            config: session.config().as_ref().clone(),
             policy: trained.description(),
             updates,
             optimizer_steps,
@@ -67,7 +72,8 @@ impl Checkpoint {
             metrics: finite(&session.record.lock().values),
             course: saved.state.clone(),
         };
-        Ok(Checkpoint { state, saved, recordings: without_empty(recordings) })
+        let script = trained.script().map(<[u8]>::to_vec);
+        Ok(Checkpoint { state, saved, recordings: without_empty(recordings), script })
     }
 
     fn to_bytes(&self) -> Result<Vec<u8>> {
@@ -82,8 +88,11 @@ impl Checkpoint {
             let view = TensorView::new(Dtype::F32, vec![bytes.len() / 4], bytes);
             views.push((name.to_string(), view.map_err(|error| failed(error.to_string()))?));
         }
-        let view = TensorView::new(Dtype::U8, vec![recordings.len()], &recordings);
-        views.push((RECORDINGS.to_string(), view.map_err(|error| failed(error.to_string()))?));
+        for (name, bytes) in [(RECORDINGS, Some(&recordings)), (SCRIPT, self.script.as_ref())] {
+            let Some(bytes) = bytes else { continue };
+            let view = TensorView::new(Dtype::U8, vec![bytes.len()], bytes);
+            views.push((name.to_string(), view.map_err(|error| failed(error.to_string()))?));
+        }
         let metadata = Some(HashMap::from([("keel".to_string(), state)]));
         safetensors::serialize(views, metadata).map_err(|error| failed(error.to_string()))
     }
@@ -108,18 +117,19 @@ impl Checkpoint {
             return Err(invalid("its counters are out of range".to_string()));
         }
         let mut saved = Saved { state: state.course.clone(), ..Saved::default() };
-        let mut recordings = None;
+        let (mut recordings, mut script) = (None, None);
         for (name, view) in file.tensors() {
             let number = |bytes: &[u8]| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
             match view.dtype() {
                 Dtype::F32 => _ = saved.tensors.insert(name, view.data().chunks_exact(4).map(number).collect()),
                 Dtype::U8 if name == RECORDINGS => recordings = Some(serde_json::from_slice(view.data())),
+                Dtype::U8 if name == SCRIPT => script = Some(view.data().to_vec()),
                 other => return Err(invalid(format!("tensor {name}: expected F32, found {other:?}"))),
             }
         }
         let recordings = recordings.ok_or_else(|| invalid(format!("tensor {RECORDINGS} is missing")))?;
         let recordings = recordings.map_err(|error| invalid(format!("the recordings are damaged: {error}")))?;
-        Ok(Checkpoint { state, saved, recordings })
+        Ok(Checkpoint { state, saved, recordings, script })
     }
 
     /// The configuration of the session that was saved.
@@ -127,9 +137,11 @@ impl Checkpoint {
         self.state.config.clone()
     }
 
-    /// The model that was saved, as it stood in training; `apply` brings its statistics.
-    pub(super) fn trained(&self) -> Result<Trained> {
-        Trained::assemble(&self.state.policy, |name| self.saved.tensor(&format!("{name}.parameters")).cloned())
+    /// The model that was saved, as it stood in training; `apply` brings its statistics. `scripts`: whether it may be one.
+    pub(super) fn trained(&self, scripts: bool) -> Result<Trained> {
+        check_allowed(scripts || self.script.is_none())?;
+        let weights = |name: &str| self.saved.tensor(&format!("{name}.parameters")).cloned();
+        Trained::assemble(&self.state.policy, self.script.as_deref(), weights)
     }
 
     /// Writes the checkpoint into the session; everything that can be wrong is found before the first write.
@@ -139,6 +151,9 @@ impl Checkpoint {
         if trained.description() != self.state.policy {
             return Err(Error::shape("checkpoint: its model has another spec than the session's"));
         }
+        if trained.script() != self.script.as_deref() {
+            return Err(Error::shape("checkpoint: its model has another script than the session's"));
+        }
         let course = core.course()?;
         course.check(&self.saved)?;
         if !self.recordings.iter().all(|recording| course.accepts(recording)) {
@@ -146,11 +161,11 @@ impl Checkpoint {
         }
         course.load(&self.saved)?;
         trained.raise_version(self.state.policy_version);
-        course.publish()?;
         (core.updates, core.optimizer_steps) = (self.state.updates, self.state.optimizer_steps);
+        let version = session.publish_from(&mut core)?;
         session.explores.store(session.method.explores() && core.updates == 0, Ordering::Release);
         if let Trained::Policy(policy) = &trained {
-            self.apply_recordings(session, policy.spec());
+            self.apply_recordings(session, policy.spec(), version);
         }
         let mut record = session.record.lock();
         record.values = self.state.metrics.clone();
@@ -160,14 +175,15 @@ impl Checkpoint {
         Ok(())
     }
 
-    fn apply_recordings(&self, session: &ControlSession, spec: &Spec) {
-        let mut recordings = session.recordings.lock();
-        while recordings.len() < self.recordings.len() {
-            recordings.push((Arc::new(Mutex::new(Recording::new(spec))), Weak::new()));
+    fn apply_recordings(&self, session: &ControlSession, spec: &Spec, version: u64) {
+        let mut all = session.recordings.lock();
+        while all.len() < self.recordings.len() {
+            all.push((Arc::new(Mutex::new(Recording::new(spec))), Weak::new()));
         }
-        for (place, (recording, _)) in recordings.iter().enumerate() {
+        for (place, (recording, _)) in all.iter().enumerate() {
             let mut recording = recording.lock();
             *recording = self.recordings.get(place).cloned().unwrap_or_else(|| Recording::new(spec));
+            recording.count_from(version);
             recording.count();
         }
     }
@@ -196,7 +212,11 @@ pub(super) fn read(path: &Path) -> Result<Checkpoint> {
 
 /// FNV-1a over all that decides the session's future, beside its configuration; what only reports does not count.
 pub(super) fn state_hash(session: &ControlSession) -> Result<u64> {
-    let Checkpoint { state, saved, recordings } = Checkpoint::of(session)?;
+    let Checkpoint { state, saved, recordings, .. } = Checkpoint::of(session)?;
+    let recordings: Vec<Recording> = match &state.config.algorithm {
+        algorithm::Config::ControlPpo(config) if config.max_staleness.is_some() => recordings,
+        _ => recordings.into_iter().map(Recording::without_versions).collect(),
+    };
     let rest = serde_json::to_vec(&(&saved.state, &recordings, state.updates, state.optimizer_steps))
         .map_err(|error| Error::data(error.to_string()))?;
     let numbers = saved.tensors.values().flatten().flat_map(|number| number.to_le_bytes());

@@ -49,6 +49,13 @@ impl Imitator {
         })
     }
 
+    /// Takes over the demonstrations of the policy before it.
+    pub fn follow(&mut self, before: &mut Imitator) {
+        self.statistics = self.trainee.policy.inherited(&before.statistics);
+        (self.shown, self.passes) = (std::mem::take(&mut before.shown), std::mem::take(&mut before.passes));
+        self.next_id = before.next_id;
+    }
+
     /// An update on the next demonstrations; `None` when each was visited as often as it should.
     pub fn plan(&mut self, session: &Arc<ControlSession>) -> Option<Box<dyn Plan>> {
         let Config { batch_size, epochs, shuffle, .. } = self.config;
@@ -107,6 +114,18 @@ impl Course for Imitator {
         Ok(())
     }
 
+    fn keep(&mut self) -> Result<Saved> {
+        let mut saved = Saved::default();
+        saved.put("policy", self.trainee.arena.moments()?);
+        saved.tell(&self.statistics)?;
+        Ok(saved.without_moments())
+    }
+
+    fn go_back(&mut self, kept: &Saved) -> Result<()> {
+        self.statistics = kept.told()?;
+        self.trainee.arena.set_moments(&kept.moments("policy", 0)?)
+    }
+
     fn accepts(&self, recording: &Recording) -> bool {
         recording.sound(self.trainee.policy.spec())
     }
@@ -130,7 +149,7 @@ impl Update {
             let message = format!("optimiser step {steps}: the loss is {loss}; the step was not applied");
             return Err(Error::new(Status::NonFinite, message));
         }
-        let optimizer = &session.config.optimizer;
+        let optimizer = &session.config().optimizer;
         let stepped = trainee.arena.step(optimizer, optimizer.rate(steps, updates), session.writing())?;
         core.optimizer_steps += 1;
         self.stepped = true;
@@ -184,7 +203,7 @@ impl Plan for Update {
         let mut core = session.core.lock();
         if self.stepped && session.check_poisoned().is_ok() {
             core.imitator()?.passes.visit(self.batch.rows());
-            let version = core.course()?.publish()?;
+            let version = session.publish_from(&mut core)?;
             if let Ending::Complete = ending {
                 core.updates += 1;
                 self.measured.note("policy/version", version as f64);
@@ -199,7 +218,7 @@ impl Plan for Update {
     }
 
     fn threads(&self) -> usize {
-        self.session.config.threads()
+        self.session.config().threads()
     }
 
     fn panicked(&self) {

@@ -35,6 +35,12 @@ pub(super) trait Course: Send {
     /// Takes what `save` gave and `check` approved.
     fn load(&mut self, saved: &Saved) -> Result<()>;
 
+    /// What a version is kept by: weights and what normalises.
+    fn keep(&mut self) -> Result<Saved>;
+
+    /// Goes on from what `keep` gave, whose moments are new.
+    fn go_back(&mut self, kept: &Saved) -> Result<()>;
+
     /// Whether a checkpoint's recording is one that actors of its policy can have made.
     fn accepts(&self, recording: &Recording) -> bool;
 }
@@ -55,6 +61,23 @@ impl Saved {
         let named = PARTS.iter().zip(moments.parts).map(|(part, numbers)| (format!("{name}.{part}"), numbers));
         self.tensors.extend(named);
         moments.steps
+    }
+
+    /// The same without what an optimiser remembers.
+    pub fn without_moments(mut self) -> Saved {
+        self.tensors.retain(|name, _| !PARTS[1..].iter().any(|part| name.ends_with(part)));
+        self
+    }
+
+    /// The same with what an optimiser remembers before its first step.
+    pub fn with_new_moments(&self) -> Saved {
+        let mut saved = self.clone();
+        let arenas =
+            self.tensors.iter().filter_map(|(name, numbers)| Some((name.strip_suffix(PARTS[0])?, numbers.len())));
+        for (arena, length) in arenas {
+            PARTS[1..].iter().for_each(|part| _ = saved.tensors.insert(format!("{arena}{part}"), vec![0.0; length]));
+        }
+        saved
     }
 
     /// The arena of that name.

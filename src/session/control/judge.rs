@@ -73,7 +73,8 @@ impl Judge {
         let rows = rollout.rows();
         let mut actions = rollout.actions.clone();
         policy.hand_out(&mut actions);
-        let mut told = self.model.rewards(&rollout.observations[..rows * policy.inputs], &actions)?;
+        let observations = rollout.observations.to_host()?;
+        let mut told = self.model.rewards(&observations[..rows * policy.inputs], &actions)?;
         if let Some(reward) = told.iter().find(|reward| !reward.is_finite()) {
             let message = format!("reward model: expected finite rewards, got {reward}");
             return Err(Error::new(Status::NonFinite, message));

@@ -86,6 +86,18 @@ impl Course for Judging {
         Ok(())
     }
 
+    fn keep(&mut self) -> Result<Saved> {
+        let mut saved = Saved::default();
+        saved.put("reward", self.arena.moments()?);
+        saved.tell(&self.statistics)?;
+        Ok(saved.without_moments())
+    }
+
+    fn go_back(&mut self, kept: &Saved) -> Result<()> {
+        self.statistics = kept.told()?;
+        self.arena.set_moments(&kept.moments("reward", 0)?)
+    }
+
     fn accepts(&self, _recording: &Recording) -> bool {
         false
     }

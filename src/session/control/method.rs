@@ -18,7 +18,8 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use tch::Device;
 
-/// The method that the configuration names.
+/// The method that the configuration names, as the session was created: what may change while it lives is read where it
+/// is used, from the session's configuration.
 pub(super) enum Method {
     Ppo(Arc<ControlPpo>),
     Sac(Arc<Sac>),
@@ -133,17 +134,18 @@ impl Method {
     /// The next update; `None` while it lacks data.
     pub fn plan(&self, session: &Arc<ControlSession>, core: &mut Core) -> Result<Option<Box<dyn Plan>>> {
         match self {
-            Method::Ppo(algorithm) => {
+            Method::Ppo(_) => {
                 let updates = core.updates;
-                Ok(core.ppo()?.plan(session, algorithm, updates))
+                let algorithm = ControlSession::ppo_at(&session.config(), updates)?;
+                core.ppo()?.plan(session, &algorithm, updates)
             }
             Method::Sac(_) => {
                 let made = core.optimizer_steps;
-                Ok(core.sac()?.plan(session, made))
+                core.sac()?.plan(session, made)
             }
             Method::Cloning(_) => Ok(core.imitator()?.plan(session)),
             Method::Reward(algorithm, pairs) => {
-                let selection = pairs.lock().select(algorithm.regime(), session.config.seed);
+                let selection = pairs.lock().select(algorithm.regime(), session.seed);
                 let plan = |selection| Box::new(PreferenceUpdate::new(session, algorithm, selection)) as Box<dyn Plan>;
                 Ok(selection.map(plan))
             }

@@ -8,10 +8,14 @@ pub(super) mod checkpoint;
 mod cloning;
 mod course;
 mod demonstrations;
+mod desk;
 mod ended;
 mod judge;
 mod judging;
+mod live;
+mod measures;
 mod method;
+mod observations;
 mod pace;
 mod pairs;
 mod ppo;
@@ -35,15 +39,16 @@ pub use actor::{Act, Actor};
 pub use recording::Episode;
 pub use tensors::Tensors;
 
-use super::plan::{Output, Whole};
+use super::plan::Output;
 use super::shell::{check_unfinished, Shell};
+use super::snapshot::Snapshots;
 use super::{Config, Job, Learner, Role, Runtime};
 use crate::data::Batch;
 use crate::error::{Error, Result, Status};
-use crate::model::control::{Policy, Spec};
+use crate::model::control::{check_allowed, Policy, Spec};
 use crate::model::AnyModel;
 use cloning::Imitator;
-use course::Course;
+use course::{Course, Saved};
 use judging::Judging;
 use method::Method;
 use pairs::Pairs;
@@ -54,8 +59,9 @@ use sac::ActorCritic;
 use seat::Shared;
 use std::ops::Deref;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Weak};
+use tch::Device;
 use trained::Trained;
 
 /// What the session's method keeps.
@@ -72,6 +78,10 @@ struct Core {
     course: Option<AnyCourse>,
     updates: u64,
     optimizer_steps: u64,
+    /// How many of them were made when the model was published last.
+    published: u64,
+    /// The versions that are kept.
+    kept: Snapshots<Saved>,
 }
 
 impl Core {
@@ -147,6 +157,10 @@ pub struct ControlSession {
     trained: Mutex<Option<Trained>>,
     /// Whether actors draw evenly between the bounds of their actions.
     explores: AtomicBool,
+    /// Where the policy acts on tensors that lie there, and their observations stay; none: all come to the host.
+    acts_on: Option<Device>,
+    /// How often another policy took the place of the one in training.
+    swaps: AtomicU64,
     /// One for each actor that there was, with what that actor holds while it lives; an actor that goes leaves its own to the
     /// next one that comes.
     recordings: Mutex<Vec<(Shared, Weak<()>)>>,
@@ -172,13 +186,15 @@ impl ControlSession {
             return Err(Error::config(message));
         }
         let shell = Shell::new(runtime, config)?;
-        method.check(&shell.config)?;
+        method.check(&shell.config())?;
         if shell.device.is_cuda() {
             method.check_device()?;
         }
         Ok(Arc::new(ControlSession {
+            acts_on: shell.device.is_cuda().then_some(shell.device),
             shell,
             explores: AtomicBool::new(method.explores()),
+            swaps: AtomicU64::new(0),
             method,
             core: Mutex::default(),
             trained: Mutex::default(),
@@ -220,16 +236,14 @@ impl Learner for ControlSession {
             return self.set_judge(role, model);
         }
         let trained = Trained::new(role, model)?;
+        check_allowed(self.runtime.allows_torchscript() || trained.script().is_none())?;
         self.while_idle("set_model", || {
-            if self.trained.lock().is_some() {
-                return Err(Error::state("model: the session has its model in training already"));
-            }
+            let before = self.trained.lock().clone();
+            before.iter().try_for_each(|before| before.check_successor(&trained))?;
             trained.acquire()?;
-            let (seed, device) = (self.config.seed, self.shell.device);
+            let (seed, device) = (self.seed, self.device);
             let course = self.method.course(&trained, seed, device).inspect_err(|_| trained.release())?;
-            self.core.lock().course = Some(course);
-            *self.trained.lock() = Some(trained);
-            Ok(())
+            self.install(trained, course, before)
         })
     }
 
@@ -261,11 +275,11 @@ impl Learner for ControlSession {
     fn clear(&self) -> Result<()> {
         self.while_idle("clear", || {
             self.pairs().into_iter().for_each(|pairs| pairs.lock().clear());
-            for (recording, _) in self.recordings.lock().iter() {
+            for recording in self.all_recordings() {
                 let mut recording = recording.lock();
                 let used: Vec<bool> = (0..recording.len()).map(|step| recording.is_finished(step)).collect();
                 let (ended, open) = (recording.ended, recording.open());
-                recording.forget(&used, ended, &open);
+                recording.forget(&used, ended, &open)?;
             }
             let mut core = self.core.lock();
             let made = core.optimizer_steps;
@@ -283,9 +297,21 @@ impl Learner for ControlSession {
         let mut core = self.core.lock();
         self.trained()?;
         let Some(plan) = self.method.plan(&self, &mut core)? else { return Ok(None) };
-        let job = Job::new(&self.runtime, plan);
+        let job = self.job(plan);
         *updating = Arc::downgrade(&job);
         Ok(Some(job))
+    }
+
+    fn configure(self: Arc<Self>, text: Option<&[u8]>) -> Result<Arc<Job>> {
+        self.plan_change(text)
+    }
+
+    fn publish(self: Arc<Self>) -> Result<Arc<Job>> {
+        self.plan_publication()
+    }
+
+    fn roll_back(self: Arc<Self>, version: u64) -> Result<Arc<Job>> {
+        self.plan_return(version)
     }
 
     fn evaluate(self: Arc<Self>) -> Result<Option<Arc<Job>>> {
@@ -295,15 +321,14 @@ impl Learner for ControlSession {
         self.trained()?;
         let rows = pairs.lock().evaluation();
         let plan = || PreferenceEvaluation::new(&self, algorithm, rows.clone());
-        Ok((!rows.is_empty()).then(|| Job::new(&self.runtime, Box::new(plan()))))
+        Ok((!rows.is_empty()).then(|| self.job(Box::new(plan()))))
     }
 
     fn save(self: Arc<Self>, path: PathBuf) -> Result<Arc<Job>> {
         self.check_poisoned()?;
         let session = self.clone();
         let work = move || checkpoint::write(&session, &path);
-        let publish = |()| Ok(Output::default());
-        Ok(Job::new(&self.runtime, Box::new(Whole::new("save", self.config.threads(), work, publish))))
+        Ok(self.whole("save", work, |()| Ok(Output::default())))
     }
 
     fn restore(self: Arc<Self>, path: PathBuf) -> Result<Arc<Job>> {
@@ -315,7 +340,7 @@ impl Learner for ControlSession {
                 .while_idle("restore", || checkpoint.apply(&session).map_err(|error| error.within(path.display())))?;
             Ok(Output::default())
         };
-        Ok(Job::new(&self.runtime, Box::new(Whole::new("restore", self.config.threads(), work, publish))))
+        Ok(self.whole("restore", work, publish))
     }
 
     fn export(&self) -> Result<Vec<u8>> {
@@ -337,7 +362,7 @@ impl ControlSession {
     /// A saved session with its models, as a new session.
     pub(super) fn open(runtime: &Arc<Runtime>, checkpoint: checkpoint::Checkpoint) -> Result<Arc<ControlSession>> {
         let session = ControlSession::create(runtime, checkpoint.config())?;
-        let trained = checkpoint.trained()?;
+        let trained = checkpoint.trained(runtime.allows_torchscript())?;
         session.set_model(trained.role(), trained.model())?;
         checkpoint.apply(&session)?;
         Ok(session)

@@ -31,6 +31,8 @@ pub(super) struct Ppo {
     pub value_statistics: Statistics,
     /// The learning rate that an adaptive one has come to.
     pub rate: Option<f64>,
+    /// Steps that were too old for an update, since the last one.
+    pub stale: u64,
 }
 
 /// What a checkpoint says beside the tensors.
@@ -64,24 +66,43 @@ impl Ppo {
             judge: None,
             value_statistics: Statistics::new(1),
             rate: None,
+            stale: 0,
         })
     }
 
     /// An update on all finished steps; `None` while there are too few.
     pub fn plan(
-        &self,
+        &mut self,
         session: &Arc<ControlSession>,
         algorithm: &Arc<ControlPpo>,
         updates: u64,
-    ) -> Option<Box<dyn Plan>> {
+    ) -> Result<Option<Box<dyn Plan>>> {
         let (config, recordings) = (algorithm.config(), session.all_recordings());
+        if let Some(most) = config.max_staleness {
+            let version = self.trainee.policy.version();
+            for recording in &recordings {
+                self.stale += recording.lock().drop_stale(most.into(), version)?;
+            }
+        }
         let rollout = Rollout::gather(&recordings, config.rollout_steps as usize, config.truncation)?;
         let shown = self.shown.as_ref().map_or(0, Demonstrations::rows);
-        Some(Box::new(Update::new(session, algorithm, updates, rollout).beside(shown)))
+        let stale = self.stale;
+        let plan = |rollout| {
+            let update = Update::new(session, algorithm, updates, rollout).beside(shown).without(stale);
+            Box::new(update) as Box<dyn Plan>
+        };
+        Ok(rollout.map(plan))
     }
 }
 
 impl Ppo {
+    /// Takes over what the policy before it leaves: demonstrations, its judge, the scale of the rewards.
+    pub fn follow(&mut self, before: &mut Ppo) {
+        self.statistics = self.trainee.policy.inherited(&before.statistics);
+        (self.shown, self.pushed, self.judge) = (before.shown.take(), before.pushed, before.judge.take());
+        (self.reward_statistics, self.stale) = (before.reward_statistics.clone(), before.stale);
+    }
+
     fn judge_of(&self, state: &State, saved: &Saved) -> Result<Option<Judge>> {
         let policy = self.trainee.policy.spec();
         state.judge.as_ref().map(|judge| Judge::restore(judge, saved, policy)).transpose()
@@ -155,6 +176,19 @@ impl Course for Ppo {
         self.pushed = state.pushed;
         (self.value_statistics, self.rate) = (state.value_statistics, state.rate);
         Ok(())
+    }
+
+    fn keep(&mut self) -> Result<Saved> {
+        let mut saved = Saved::default();
+        saved.put("policy", self.trainee.arena.moments()?);
+        saved.tell(&(&self.statistics, &self.reward_statistics, &self.value_statistics))?;
+        Ok(saved.without_moments())
+    }
+
+    fn go_back(&mut self, kept: &Saved) -> Result<()> {
+        (self.statistics, self.reward_statistics, self.value_statistics) = kept.told()?;
+        self.rate = None;
+        self.trainee.arena.set_moments(&kept.moments("policy", 0)?)
     }
 
     fn accepts(&self, recording: &Recording) -> bool {

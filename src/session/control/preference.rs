@@ -29,7 +29,7 @@ impl PreferenceUpdate {
     }
 
     fn step(&mut self, core: &mut Core) -> Result<()> {
-        let config = &self.session.config;
+        let config = self.session.config();
         let (updates, steps) = (core.updates, core.optimizer_steps);
         let judging = core.judging()?;
         let mut statistics = judging.statistics.clone();
@@ -89,7 +89,7 @@ impl Plan for PreferenceUpdate {
         let session = self.session.clone();
         let mut core = session.core.lock();
         core.judging()?.statistics = statistics;
-        core.course()?.publish()?;
+        session.publish_from(&mut core)?;
         core.updates += 1;
         if let Some(pairs) = session.pairs() {
             pairs.lock().consume(&self.selection, self.algorithm.regime());
@@ -103,7 +103,7 @@ impl Plan for PreferenceUpdate {
     }
 
     fn threads(&self) -> usize {
-        self.session.config.threads()
+        self.session.config().threads()
     }
 
     fn panicked(&self) {
@@ -174,6 +174,6 @@ impl Plan for PreferenceEvaluation {
     }
 
     fn threads(&self) -> usize {
-        self.session.config.threads()
+        self.session.config().threads()
     }
 }

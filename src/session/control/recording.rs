@@ -3,9 +3,12 @@
 //! Steps lie in the order in which they were taken; each knows the next one of its slot. A step is finished when what
 //! followed it is known: the slot's next step, or how its episode ended.
 
+mod age;
+mod claim;
 mod sound;
 
 use super::ended::Ended;
+use super::observations::Observations;
 use super::states::{Begins, States};
 use crate::error::{Error, Result, Status};
 use crate::model::control::Spec;
@@ -93,16 +96,23 @@ pub(super) struct Recording {
     actions_width: usize,
     choices: usize,
     pub slots: Vec<Slot>,
-    pub observations: Vec<f32>,
+    /// Whether an actor that lives acts for a slot here.
+    #[serde(skip)]
+    claimed: Vec<bool>,
+    /// Whose each step is.
+    pub slot_of: Vec<u32>,
+    pub observations: Observations,
     pub legal: Vec<u8>,
     pub actions: Vec<f32>,
     pub log_probs: Vec<f32>,
+    /// The version of the policy that acted, or that knew the probability of what was given.
+    versions: Vec<u64>,
     pub rewards: Vec<f32>,
     /// The slot's discounted reward sum after the step.
     pub discounted: Vec<f32>,
     pub episodes: Vec<Episode>,
     next: Vec<u32>,
-    /// Final observations of truncated steps, and whose they are.
+    /// Final observations of truncated steps, and whose they are; the step's own stands for one that was not told.
     finals: Vec<f32>,
     final_of: Vec<u32>,
     /// Steps that can be learned from.
@@ -134,13 +144,15 @@ impl Recording {
         }
     }
 
-    /// A new step of a slot whose last one was observed, or which has none; that one is finished by it. Returns its place.
-    pub fn act(&mut self, slot: usize, observation: &[f32], legal: &[u8], action: &[f32], log_prob: f32) -> usize {
+    /// A new step of a slot whose last one was observed, or which has none; that one is finished by it. Its observation has
+    /// been added by itself; a policy of this version chose. Returns its place.
+    pub fn act(&mut self, slot: usize, legal: &[u8], action: &[f32], log_prob: f32, version: u64) -> usize {
         let step = self.len() as u32;
-        self.observations.extend_from_slice(observation);
+        self.slot_of.push(slot as u32);
         self.legal.extend_from_slice(&legal[..self.choices]);
         self.actions.extend_from_slice(action);
         self.log_probs.push(log_prob);
+        self.versions.push(version);
         self.rewards.push(0.0);
         self.discounted.push(0.0);
         self.episodes.push(Episode::Running);
@@ -173,8 +185,7 @@ impl Recording {
         }
     }
 
-    /// What the host saw after the last step of a slot; `last` is the final observation where it was truncated, without
-    /// which that of the step stands for it.
+    /// What the host saw after the last step of a slot; `last` is the final observation where it was truncated and told.
     pub fn observe(&mut self, slot: usize, reward: f32, episode: Episode, last: Option<&[f32]>, discount: f64) {
         let state = &mut self.slots[slot];
         let step = state.open as usize;
@@ -191,14 +202,8 @@ impl Recording {
             return;
         }
         self.episodes[step] = episode;
-        if episode == Episode::Truncated {
-            match last {
-                Some(last) => self.finals.extend_from_slice(last),
-                None => {
-                    let start = step * self.inputs;
-                    self.finals.extend_from_slice(&self.observations[start..start + self.inputs]);
-                }
-            }
+        if let (Episode::Truncated, Some(last)) = (episode, last) {
+            self.finals.extend_from_slice(last);
             self.final_of.push(step as u32);
         }
         if episode != Episode::Abandoned {
@@ -245,8 +250,14 @@ impl Recording {
         self.next[step] != NONE || self.episodes[step] != Episode::Running
     }
 
+    /// Numbers of an observation.
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// Where observations lie on the host alone.
     pub fn observation(&self, step: usize) -> &[f32] {
-        &self.observations[step * self.inputs..(step + 1) * self.inputs]
+        &self.observations.host()[step * self.inputs..(step + 1) * self.inputs]
     }
 
     pub fn legal(&self, step: usize) -> &[u8] {
@@ -257,15 +268,16 @@ impl Recording {
         &self.actions[step * self.actions_width..(step + 1) * self.actions_width]
     }
 
-    /// Truncated steps with the observations after them.
+    /// Truncated steps with the observations after them that were told.
     pub fn finals(&self) -> impl Iterator<Item = (usize, &[f32])> {
         self.final_of.iter().map(|step| *step as usize).zip(self.finals.chunks_exact(self.inputs))
     }
 
     /// Forgets the steps that are `used` and the episodes that were told of; what is left keeps its order and its memory.
     /// `open` as it was when they were chosen.
-    pub fn forget(&mut self, used: &[bool], told: Ended, open: &Begins) {
+    pub fn forget(&mut self, used: &[bool], told: Ended, open: &Begins) -> Result<()> {
         let kept: Vec<usize> = (0..self.len()).filter(|step| !used.get(*step).copied().unwrap_or(false)).collect();
+        self.observations.keep(&kept, self.inputs)?;
         let mut places = vec![NONE; self.len()];
         kept.iter().enumerate().for_each(|(place, step)| places[*step] = place as u32);
         let moved = |step: u32| if step == NONE { NONE } else { places[step as usize] };
@@ -273,10 +285,11 @@ impl Recording {
         keep(&mut self.finals, self.inputs, &finals);
         keep(&mut self.final_of, 1, &finals);
         self.final_of.iter_mut().for_each(|step| *step = moved(*step));
-        keep(&mut self.observations, self.inputs, &kept);
+        keep(&mut self.slot_of, 1, &kept);
         keep(&mut self.legal, self.choices, &kept);
         keep(&mut self.actions, self.actions_width, &kept);
         keep(&mut self.log_probs, 1, &kept);
+        keep(&mut self.versions, 1, &kept);
         keep(&mut self.rewards, 1, &kept);
         keep(&mut self.discounted, 1, &kept);
         keep(&mut self.episodes, 1, &kept);
@@ -288,6 +301,7 @@ impl Recording {
         self.ended.episodes -= told.episodes;
         self.ended.returns -= told.returns;
         self.ended.lengths -= told.lengths;
+        Ok(())
     }
 
     /// Counts the finished steps anew.
@@ -319,7 +333,8 @@ mod tests {
 
     fn act(recording: &mut Recording, slot: usize, observation: f32) {
         recording.reach(slot);
-        recording.act(slot, &[observation], &[], &[0.0], -1.0);
+        recording.observations.push(&[observation]);
+        recording.act(slot, &[], &[0.0], -1.0, 0);
     }
 
     #[test]
@@ -351,8 +366,9 @@ mod tests {
         all.observe(1, 5.0, Episode::Running, None, 1.0);
         act(&mut all, 1, 4.0);
         all.observe(0, 6.0, Episode::Truncated, Some(&[9.0]), 1.0);
-        all.forget(&used, Ended::default(), &all.open());
-        assert_eq!(all.observations, [2.0, 3.0, 4.0]);
+        let open = all.open();
+        all.forget(&used, Ended::default(), &open).unwrap();
+        assert_eq!(all.observations.host(), [2.0, 3.0, 4.0]);
         assert_eq!((all.next(0), all.next(1), all.next(2)), (Some(2), None, None));
         assert_eq!((all.slots[0].step(), all.slots[1].step()), (None, Some(2)));
         assert_eq!((all.finals().next(), all.finished), (Some((1, &[9.0f32][..])), 2));

@@ -1,9 +1,10 @@
-//! Where actors sit: each has a recording of its own, which it leaves to the next one that comes.
+//! Where actors sit: each has a recording of its own, which it leaves to the next one that comes, and slots that are no other's.
 
 use super::recording::Recording;
 use super::ControlSession;
+use crate::error::{Error, Result, Status};
 use crate::model::control::Spec;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use std::sync::{Arc, Weak};
 
 /// A recording that an actor writes and updates read.
@@ -12,17 +13,48 @@ pub(super) type Shared = Arc<Mutex<Recording>>;
 /// What an actor holds of its session.
 pub(super) struct Seat {
     pub recording: Shared,
-    /// Among those of the session: what the draws are numbered by.
-    pub place: u64,
+    /// Whether it is none of the session's.
+    apart: bool,
     _held: Arc<()>,
 }
 
 impl Seat {
-    /// The place of all seats that are not the session's.
-    const APART: u64 = (1 << 31) - 1;
-
     pub fn is_apart(&self) -> bool {
-        self.place == Seat::APART
+        self.apart
+    }
+
+    /// The recording, once these slots are its own; refuses those that another actor acts for.
+    ///
+    /// A slot that nobody acts for any more begins a new episode here, and draws on where it stopped.
+    pub fn claim<'a>(
+        &'a self,
+        recording: MutexGuard<'a, Recording>,
+        session: &ControlSession,
+        slots: &[u32],
+    ) -> Result<MutexGuard<'a, Recording>> {
+        if self.apart || slots.iter().all(|slot| recording.is_claimed(*slot)) {
+            return Ok(recording);
+        }
+        let wanted: Vec<u32> = slots.iter().filter(|slot| !recording.is_claimed(**slot)).copied().collect();
+        drop(recording);
+        // who waits for all recordings holds none
+        let all = session.recordings.lock();
+        let others = || all.iter().map(|(other, _)| other).filter(|other| !Arc::ptr_eq(other, &self.recording));
+        if let Some(slot) = wanted.iter().find(|slot| others().any(|other| other.lock().is_claimed(**slot))) {
+            let message = format!("slots: slot {slot} is another actor's of this session");
+            return Err(Error::new(Status::InUse, message));
+        }
+        for slot in wanted.into_iter().map(|slot| slot as usize) {
+            let draws = others().map(|other| other.lock().leave(slot)).max();
+            self.recording.lock().claim(slot, draws.unwrap_or(0));
+        }
+        Ok(self.recording.lock())
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.recording.lock().vacate();
     }
 }
 
@@ -34,7 +66,7 @@ impl ControlSession {
     /// A seat beside those that the session has: what is done there stays there.
     pub(super) fn seat_apart(&self, spec: &Spec) -> Seat {
         let recording = Arc::new(Mutex::new(Recording::new(spec)));
-        Seat { recording, place: Seat::APART, _held: Arc::default() }
+        Seat { recording, apart: true, _held: Arc::default() }
     }
 
     /// A seat for a new actor: the first that nobody holds, or a new one.
@@ -47,6 +79,6 @@ impl ControlSession {
         }
         let held = Arc::new(());
         all[place].1 = Arc::downgrade(&held);
-        Seat { recording: all[place].0.clone(), place: place as u64, _held: held }
+        Seat { recording: all[place].0.clone(), apart: false, _held: held }
     }
 }

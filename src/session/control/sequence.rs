@@ -21,7 +21,7 @@ pub(super) struct Sequences {
 pub(super) struct Packed {
     pub rows: Vec<usize>,
     /// How many sequences reach each step.
-    pub counts: Vec<i64>,
+    pub counts: Vec<usize>,
     /// The state before the first row of each, S numbers.
     pub states: Vec<f32>,
 }
@@ -44,6 +44,17 @@ impl Sequences {
 
     pub fn end(&mut self, place: usize, behind: usize) {
         self.all[place].behind = Some(behind);
+    }
+
+    /// The rows moved to other places; sequences lie in the order of their first ones.
+    pub fn arrange(&mut self, places: &[usize]) {
+        let width = self.states.len() / self.len().max(1);
+        let states: Vec<Vec<f32>> = self.states.chunks_exact(width.max(1)).map(<[f32]>::to_vec).collect();
+        let mut all: Vec<(Sequence, Vec<f32>)> = std::mem::take(&mut self.all).into_iter().zip(states).collect();
+        all.iter_mut().flat_map(|(sequence, _)| &mut sequence.rows).for_each(|row| *row = places[*row]);
+        all.sort_by_key(|(sequence, _)| sequence.rows[0]);
+        self.states = all.iter().flat_map(|(_, state)| state).copied().collect();
+        self.all = all.into_iter().map(|(sequence, _)| sequence).collect();
     }
 
     /// The rows of the sequences `chosen`.
@@ -70,7 +81,7 @@ impl Sequences {
         for step in 0..chosen.first().map_or(0, |(_, rows)| rows.len()) {
             let before = packed.rows.len();
             packed.rows.extend(chosen.iter().map_while(|(_, rows)| rows.get(step)));
-            packed.counts.push((packed.rows.len() - before) as i64);
+            packed.counts.push(packed.rows.len() - before);
         }
         packed
     }

@@ -5,6 +5,7 @@
 //! taken. Both are recorded as CUDA graphs once they are warm; on the CPU and where that fails they run as they are.
 
 use super::arena::{Arena, Stepped};
+use super::observations::Observations;
 use crate::algorithm::control_ppo::{self, Scope};
 use crate::algorithm::{Columns, ControlPpo};
 use crate::config::Optimizer;
@@ -25,9 +26,9 @@ const ROWS: usize = 1024;
 /// Added to the deviation of advantages, as by `kernel::whiten`.
 const FLOOR: f64 = 1e-8;
 
-/// The steps of an update on the host; rows of `observations` beyond the others are not learned from.
+/// The steps of an update, all but observations on the host; rows of `observations` beyond the others are not learned from.
 pub(super) struct Steps<'a> {
-    pub observations: &'a [f32],
+    pub observations: &'a Observations,
     pub legal: &'a [u8],
     pub actions: &'a [f32],
     pub log_probs: &'a [f32],
@@ -84,8 +85,11 @@ pub(super) struct Staged {
 impl Staged {
     /// Binds the network to the arena, which lies on the device.
     pub fn new(policy: &Policy, arena: &Arena, config: &control_ppo::Config) -> Result<Staged> {
-        if policy.spec().state > 0 || policy.spec().is_encoded() {
-            let message = "model: expected a network of vectors without a core, since others learn on the CPU alone";
+        let spec = policy.spec();
+        if spec.state > 0 || spec.is_encoded() || spec.is_scripted() {
+            let message =
+                "model: expected a network of vectors without a core and without a script, since others learn on \
+                           the CPU alone";
             return Err(Error::new(Status::Unsupported, message));
         }
         let device = arena.parameters.device();
@@ -114,8 +118,8 @@ impl Staged {
     }
 
     /// Values of normalised observations, one each; the table keeps the observations for the update that they begin.
-    pub fn values(&mut self, observations: &[f32]) -> Result<Vec<f32>> {
-        let states = observations.len() / self.spec.inputs;
+    pub fn values(&mut self, observations: &Observations) -> Result<Vec<f32>> {
+        let states = observations.rows(self.spec.inputs);
         self.observe(observations, 0)?;
         let _no_grad = no_grad_guard();
         let seen = self.table.observations.f_narrow(0, 0, states as i64)?;
@@ -201,15 +205,18 @@ impl Staged {
     }
 
     /// Room for the rows and the observations; work that was recorded on smaller columns is recorded anew.
-    fn observe(&mut self, observations: &[f32], rows: usize) -> Result<()> {
-        let states = observations.len() / self.spec.inputs;
+    fn observe(&mut self, observations: &Observations, rows: usize) -> Result<()> {
+        let states = observations.rows(self.spec.inputs);
         if self.table.rows < rows.max(1) || self.table.states < states {
             self.sizes.clear();
             let (rows, states) = (rows.max(states).max(self.table.rows), states.max(self.table.states));
             self.table = Table::new(&self.spec, rows, states, self.device)?;
         }
         self.observed = true;
-        put(&self.table.observations, observations)
+        match observations.placed() {
+            Some(all) => Ok(self.table.observations.f_narrow(0, 0, states as i64)?.f_copy_(&all)?),
+            None => put(&self.table.observations, observations.host()),
+        }
     }
 
     /// A piece of work that is to be recorded, where graphs can be had.

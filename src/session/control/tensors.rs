@@ -1,10 +1,12 @@
 //! Acting on tensors, the host's own memory on the CPU or a CUDA device: one for each group of observations, and one of
 //! actions.
 //!
-//! The tensors become records and go the way of all records, so that the same numbers lead to the same actions, whatever they
-//! lie in. Device memory is read in one copy a group and written in one copy; each is over when the call returns.
+//! Where a session learns on a device and its vectors lie there, they stay there: the policy is computed and the steps are
+//! recorded there, and the host has what it draws from. All other tensors become records and go the way of all records, so
+//! that the same numbers lead to the same actions, whatever they lie in: device memory is read in one copy a group. Actions
+//! are written in one copy. Each is over when the call returns.
 
-use super::actor::{Act, Actor};
+use super::actor::{Act, Actor, Seen};
 use crate::error::{Error, Result, Status};
 use crate::model::control::{Branch, GroupPlace, Spec};
 use crate::torch::cuda::{self, Stream};
@@ -41,18 +43,17 @@ impl Actor {
         let in_actions = |error: Error| error.within("actions");
         let actions = writable(tensors.actions, spec, slots.len()).map_err(in_actions)?;
         wait(tensors.stream, observations.iter().chain([&actions]))?;
-        let mut records = vec![0u8; slots.len() * spec.observation_bytes];
-        for (tensor, group) in observations.iter().zip(&groups) {
-            let bytes = bytes(tensor)?;
-            let width = bytes.len() / slots.len().max(1);
-            let rows = records.chunks_exact_mut(spec.observation_bytes).zip(bytes.chunks_exact(width.max(1)));
-            rows.for_each(|(record, row)| record[group.offset..group.offset + width].copy_from_slice(row));
-        }
         let mut chosen = match how.given {
             true => bytes(&actions)?,
             false => vec![0; slots.len() * spec.action_bytes],
         };
-        self.act(slots, &records, &mut chosen, how, decisions)?;
+        match self.session().acts_on {
+            Some(device) if lie_on(device, &observations, &groups) => {
+                let done = self.act_there(slots, &observations, &groups, &mut chosen, how, decisions);
+                done.inspect_err(|_| cuda::finish(device))?;
+            }
+            _ => self.act(slots, &records(spec, &observations, &groups, slots.len())?, &mut chosen, how, decisions)?,
+        }
         if !how.given && !slots.is_empty() {
             let chosen =
                 Tensor::f_from_slice(&chosen)?.f_view_dtype(actions.kind())?.f_view([slots.len() as i64, -1])?;
@@ -60,6 +61,45 @@ impl Actor {
         }
         Ok(())
     }
+
+    /// As `decide`, on vectors that lie where the session learns: they are copied there, and masks come to the host.
+    fn act_there(
+        &self,
+        slots: &[u32],
+        observations: &[Tensor],
+        groups: &[GroupPlace],
+        chosen: &mut [u8],
+        how: Act,
+        decisions: Option<&mut [u64]>,
+    ) -> Result<()> {
+        let count = slots.len() as i64;
+        let of = |masks: bool| observations.iter().zip(groups).filter(move |(_, group)| group.octets == masks);
+        let flat = |(tensor, group): (&Tensor, &GroupPlace)| tensor.f_reshape([count, group.count as i64]);
+        let vectors = of(false).map(flat).collect::<std::result::Result<Vec<_>, _>>()?;
+        let rows = Tensor::f_cat(&vectors, 1)?; // [n, O]
+        let octets = |tensor: Tensor| tensor.f_to_device(Device::Cpu)?.f_to_kind(Kind::Uint8);
+        let masks = of(true).map(|mask| octets(flat(mask)?)).collect::<std::result::Result<Vec<_>, _>>()?;
+        let masks = if masks.is_empty() { Vec::new() } else { bytes(&Tensor::f_cat(&masks, 1)?)? };
+        self.decide(slots, Seen::Placed { rows: &rows, masks: &masks }, chosen, how, decisions)
+    }
+}
+
+/// Whether all vectors lie on a device.
+fn lie_on(device: Device, observations: &[Tensor], groups: &[GroupPlace]) -> bool {
+    let vectors = observations.iter().zip(groups).filter(|(_, group)| !group.octets);
+    vectors.clone().count() > 0 && vectors.into_iter().all(|(tensor, _)| tensor.device() == device)
+}
+
+/// Tensors, one a group, as records.
+fn records(spec: &Spec, observations: &[Tensor], groups: &[GroupPlace], count: usize) -> Result<Vec<u8>> {
+    let mut records = vec![0u8; count * spec.observation_bytes];
+    for (tensor, group) in observations.iter().zip(groups) {
+        let bytes = bytes(tensor)?;
+        let width = bytes.len() / count.max(1);
+        let rows = records.chunks_exact_mut(spec.observation_bytes).zip(bytes.chunks_exact(width.max(1)));
+        rows.for_each(|(record, row)| record[group.offset..group.offset + width].copy_from_slice(row));
+    }
+    Ok(records)
 }
 
 /// Refuses a tensor that is not a row of the group for each slot.

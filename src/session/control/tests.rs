@@ -1,5 +1,7 @@
 //! One update on fixed data against Stable-Baselines3's own (tests/golden/make/gen_sb3.py), by all learners.
 
+mod along;
+mod placed;
 mod recurrent;
 mod variants;
 
@@ -131,13 +133,15 @@ impl Golden {
         for row in 0..128 {
             let slot = row % 4;
             let action = &actions[row * spec.actions..(row + 1) * spec.actions];
-            recording.act(slot, &observations[row * 5..row * 5 + 5], &[], action, log_probs[row]);
+            recording.observations.push(&observations[row * 5..row * 5 + 5]);
+            recording.act(slot, &[], action, log_probs[row], 0);
             let done = starts.get(row + 4).unwrap_or(&last[slot]);
             let episode = if *done == 1.0 { Episode::Terminated } else { Episode::Running };
             recording.observe(slot, rewards[row], episode, None, 0.99);
         }
         for slot in 0..4 {
-            recording.act(slot, &[0.0; 5], &[], &actions[..spec.actions], 0.0);
+            recording.observations.push(&[0.0; 5]);
+            recording.act(slot, &[], &actions[..spec.actions], 0.0, 0);
         }
     }
 
@@ -174,7 +178,7 @@ fn algorithm(session: &ControlSession) -> &Arc<ControlPpo> {
 
 fn gathered(session: &ControlSession) -> Rollout {
     let recordings: Vec<_> = session.recordings.lock().iter().map(|(recording, _)| recording.clone()).collect();
-    Rollout::gather(&recordings, 128, algorithm(session).config().truncation).unwrap()
+    Rollout::gather(&recordings, 128, algorithm(session).config().truncation).unwrap().unwrap()
 }
 
 const CASES: [&str; 6] =

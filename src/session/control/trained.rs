@@ -1,6 +1,6 @@
 //! What a control session trains: a policy, or a reward model.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Status};
 use crate::model::control::{as_format, Policy, RewardModel, RewardSpec, Spec, Statistics};
 use crate::model::AnyModel;
 use crate::session::Role;
@@ -54,6 +54,22 @@ impl Trained {
         }
     }
 
+    /// Refuses what cannot take its place: a policy of other observations, actions or states, and any reward model.
+    pub fn check_successor(&self, next: &Trained) -> Result<()> {
+        let (Trained::Policy(own), Trained::Policy(next)) = (self, next) else {
+            return Err(Error::state("model: the session has its reward model in training already"));
+        };
+        let (own, next) = (own.spec(), next.spec());
+        let shape =
+            |what: &str| Err(Error::shape(format!("model: expected the {what} of the policy whose place it takes")));
+        match () {
+            () if own.config.observations != next.config.observations => shape("observations"),
+            () if own.config.actions != next.config.actions => shape("actions"),
+            () if own.config.core != next.config.core || own.state != next.state => shape("core"),
+            () => Ok(()),
+        }
+    }
+
     /// Its config.
     pub fn description(&self) -> Value {
         match self {
@@ -76,8 +92,20 @@ impl Trained {
         }
     }
 
-    /// A model of this config with these weights, and nothing observed yet.
-    pub fn assemble(description: &Value, weights: impl Fn(&str) -> Result<Vec<f32>>) -> Result<Trained> {
+    /// The script of a network that is the host's own.
+    pub fn script(&self) -> Option<&[u8]> {
+        match self {
+            Trained::Policy(policy) => policy.spec().script(),
+            Trained::Reward(_) => None,
+        }
+    }
+
+    /// A model of this config, and of this script where it has one, with these weights, and nothing observed yet.
+    pub fn assemble(
+        description: &Value,
+        script: Option<&[u8]>,
+        weights: impl Fn(&str) -> Result<Vec<f32>>,
+    ) -> Result<Trained> {
         Ok(match RewardSpec::is_one(description) {
             true => {
                 let spec = RewardSpec::parse(description).map_err(as_format)?;
@@ -85,7 +113,11 @@ impl Trained {
                 Trained::Reward(Arc::new(RewardModel::assemble(spec, weights("reward")?, statistics)?))
             }
             false => {
-                let spec = Spec::parse(description).map_err(as_format)?;
+                let mut spec = Spec::parse(description).map_err(as_format)?;
+                if spec.is_scripted() {
+                    let missing = || Error::new(Status::Format, "the network's script is missing");
+                    spec = spec.with_script(script.ok_or_else(missing)?)?;
+                }
                 let statistics = Statistics::new(spec.vectors);
                 Trained::Policy(Arc::new(Policy::assemble(spec, weights("policy")?, statistics)?))
             }

@@ -1,7 +1,10 @@
 //! A control policy in training: flat parameters, gradients and moments, and the ways to learn from a minibatch.
 
+mod imitation;
+
 use super::arena::{Arena, Arithmetic, Stepped};
 use super::demonstrations::Demonstrations;
+use super::observations::Observations;
 use super::sequence::Packed;
 use super::staged::{Staged, Steps};
 use crate::algorithm::control_ppo::{self, GradientClip};
@@ -29,7 +32,7 @@ pub(super) struct Minibatch {
     pub values: Vec<f32>,
     pub returns: Vec<f32>,
     /// Of a recurrent policy, how many sequences reach each step, and the states before them.
-    pub counts: Vec<i64>,
+    pub counts: Vec<usize>,
     pub states: Vec<f32>,
 }
 
@@ -49,14 +52,16 @@ pub(super) struct Trainee {
 impl Trainee {
     /// Copies the published weights into an arena of the session's own.
     pub fn new(policy: &Arc<Policy>, learner: Learner) -> Result<Trainee> {
-        let widest = policy.spec().config.hidden.iter().map(|width| *width as usize).max().unwrap_or(0);
         let spec = policy.spec();
-        if learner == Learner::Fused && spec.is_encoded() {
-            let message = "/algorithm/learner: expected auto or libtorch, since fused learns no images and no sets";
+        let hidden = spec.config.hidden.iter().map(|width| *width as usize);
+        let widest = hidden.chain(spec.cores.iter().flatten().map(|core| core.size)).fold(spec.features, usize::max);
+        let foreign = spec.is_encoded() || spec.is_scripted();
+        if learner == Learner::Fused && foreign {
+            let message =
+                "/algorithm/learner: expected auto or libtorch, since fused learns no images, no sets and no scripts";
             return Err(Error::config(message));
         }
-        let fused = learner.is_fused(widest.max(spec.features))
-            && !(learner == Learner::Auto && (spec.state > 0 || spec.is_encoded()));
+        let fused = learner.is_fused(widest) && !foreign;
         let arithmetic = if fused { Arithmetic::Kernel } else { Arithmetic::Libtorch };
         let arena = Arena::new(policy.layout(), &policy.published().weights, arithmetic)?;
         let bind = || Network::bind_trainable(policy.spec(), policy.layout(), &arena.parameters, &arena.gradients);
@@ -75,6 +80,12 @@ impl Trainee {
     pub fn with(mut self, config: &control_ppo::Config) -> Result<Trainee> {
         self.bounds = bounds(&self.policy, config)?;
         if config.gradient_clip == GradientClip::Separate {
+            if self.policy.spec().is_scripted() {
+                let message =
+                    "/algorithm/gradient_clip: expected whole, since a script does not say which parameters are \
+                               the value's own";
+                return Err(Error::config(message));
+            }
             self.arena.clip_apart(|parameter| !parameter.starts_with("value."));
         }
         Ok(self)
@@ -131,10 +142,11 @@ impl Trainee {
     }
 
     /// Values of normalised observations, one each.
-    pub fn values(&mut self, observations: &[f32]) -> Result<Vec<f32>> {
+    pub fn values(&mut self, observations: &Observations) -> Result<Vec<f32>> {
         if let Some(staged) = &mut self.staged {
             return staged.values(observations);
         }
+        let observations = observations.host();
         let width = self.policy.spec().inputs;
         let rows = observations.len() / width;
         let mut values = vec![0.0; rows];
@@ -157,88 +169,40 @@ impl Trainee {
 
     /// Values along sequences of normalised observations, one for each of their rows.
     pub fn values_along(&mut self, observations: &[f32], packed: &Packed) -> Result<Vec<f32>> {
-        let (width, state) = (self.policy.spec().inputs, self.policy.spec().state);
-        let Some(network) = &self.network else {
-            return Err(Error::new(Status::Internal, "values: a recurrent policy learns by libtorch"));
-        };
-        let _no_grad = no_grad_guard();
+        let width = self.policy.spec().inputs;
         let row = |row: &usize| &observations[row * width..(row + 1) * width];
         let rows: Vec<f32> = packed.rows.iter().flat_map(row).copied().collect();
-        let unroll = Unroll::new(&packed.counts, &packed.states, state)?;
-        let (_, said) = network.forward(&matrix(&rows, width)?, Some(&unroll))?;
         let mut in_order = vec![0.0; packed.rows.len()];
-        said.f_copy_data(&mut in_order, packed.rows.len())?;
+        match &self.network {
+            Some(network) => {
+                let _no_grad = no_grad_guard();
+                let unroll = Unroll::new(&packed.counts, &packed.states, self.policy.spec().state)?;
+                let (_, said) = network.forward(&matrix(&rows, width)?, Some(&unroll))?;
+                said.f_copy_data(&mut in_order, packed.rows.len())?;
+            }
+            None => self.advance(&rows, packed, &mut in_order)?,
+        }
         let mut values = vec![0.0; observations.len() / width];
         packed.rows.iter().zip(in_order).for_each(|(row, value)| values[*row] = value);
         Ok(values)
     }
 
-    /// These rows of demonstrations, as the network reads them.
-    pub fn shown(
-        &self,
-        all: &Demonstrations,
-        rows: impl Iterator<Item = usize> + Clone,
-        normalizer: &Normalizer,
-    ) -> Demonstrations {
-        let mut shown = Demonstrations::default();
-        shown.gather(all, rows);
-        normalizer.apply(&mut shown.observations, self.policy.spec().inputs);
-        shown
-    }
-
-    /// Adds `coef` times the gradient of the loss of demonstrated actions; returns that loss and the entropy there, nats.
-    pub fn imitate(&mut self, shown: &Demonstrations, coef: f64) -> Result<[f64; 2]> {
-        let Some(network) = &self.network else { return self.imitate_fused(shown, coef) };
-        let spec = self.policy.spec();
-        let legal = mask(&shown.legal, spec.choices)?;
-        let (observations, actions) =
-            (matrix(&shown.observations, spec.inputs)?, matrix(&shown.actions, spec.actions)?);
-        let said = network.evaluate(&observations, &actions, legal.as_ref(), None, false)?;
-        let mut columns = Columns::new(shown.rows() as i64);
-        columns.insert("weight", Tensor::f_from_slice(&shown.weights)?);
-        let loss = cloning::loss(&said, &columns)?;
-        (&loss.total * coef).f_backward()?;
-        Ok([loss.total.f_double_value(&[])?, said.entropies.f_mean(None)?.f_double_value(&[])?])
-    }
-
-    /// The slope of a probability's ratio to itself is that of its logarithm, so that the loss of a minibatch does.
-    fn imitate_fused(&mut self, shown: &Demonstrations, coef: f64) -> Result<[f64; 2]> {
-        let (rows, network) = (shown.rows(), self.policy.network().clone());
-        let (weights, gradients) = self.arena.slices()?;
-        let (mut outputs, mut log_probs, mut entropies) =
-            (vec![0.0; rows * network.width()], vec![0.0; rows], vec![0.0; rows]);
-        let masks = (!shown.legal.is_empty()).then_some(shown.legal.as_slice());
-        network.policy(weights, &shown.observations, &mut self.scratch, &mut outputs);
-        let likelihoods = kernel::Likelihoods { log_probs: &mut log_probs, entropies: &mut entropies };
-        network.evaluate(weights, &outputs, masks, &shown.actions, &mut self.scratch, likelihoods);
-        let total: f64 = shown.weights.iter().map(|weight| f64::from(*weight)).sum();
-        let share = if total > 0.0 { total.recip() } else { 0.0 };
-        let advantage = |weight: &f32| (f64::from(*weight) * share * coef * rows as f64) as f32;
-        let (advantages, zeros) = (shown.weights.iter().map(advantage).collect::<Vec<_>>(), vec![0.0; rows]);
-        let steps = kernel::Batch {
-            observations: &shown.observations,
-            masks,
-            actions: &shown.actions,
-            log_probs: &log_probs,
-            advantages: &advantages,
-            values: &zeros,
-            returns: &zeros,
-            bounds: &[],
-        };
-        let alone = kernel::Rule {
-            clip_low: 0.5,
-            clip_high: 0.5,
-            value_clip: kernel::ValueClip::None,
-            value_coef: 0.0,
-            value_factor: 0.5,
-            entropy_coef: 0.0,
-            bound_coef: 0.0,
-        };
-        network.learn(weights, gradients, &steps, &alone, &mut self.tape);
-        let terms =
-            shown.weights.iter().zip(&log_probs).map(|(weight, log_prob)| f64::from(*weight) * f64::from(*log_prob));
-        let entropy = entropies.iter().map(|entropy| f64::from(*entropy)).sum::<f64>() / rows as f64;
-        Ok([-terms.sum::<f64>() * share, entropy])
+    /// Values of the rows of sequences, step by step.
+    fn advance(&mut self, observations: &[f32], packed: &Packed, values: &mut [f32]) -> Result<()> {
+        let (network, weights) = (self.policy.network(), floats(&mut self.arena.parameters)?);
+        let (mut states, state, mut first) = (packed.states.clone(), self.policy.spec().state, 0);
+        let mut outputs = vec![0.0; packed.counts.first().map_or(0, |count| count * network.width())];
+        for count in packed.counts.iter().copied() {
+            let steps = kernel::Steps {
+                states: &mut states[..count * state],
+                outputs: &mut outputs[..count * network.width()],
+                values: &mut values[first..first + count],
+            };
+            let rows = &observations[first * network.inputs..][..count * network.inputs];
+            network.advance(weights, rows, &mut self.scratch, steps);
+            first += count;
+        }
+        Ok(())
     }
 
     /// What the policy says of normalised observations: rows of its distributions, as `kernel` lays them.
@@ -277,6 +241,8 @@ impl Trainee {
                     values: &batch.values,
                     returns: &batch.returns,
                     bounds: &self.bounds,
+                    sequences: (!batch.counts.is_empty())
+                        .then_some(kernel::Sequences { counts: &batch.counts, states: &batch.states }),
                 };
                 let measured = network.learn(weights, gradients, &steps, &rule(algorithm.config()), &mut self.tape);
                 let beyond = (!self.bounds.is_empty()).then_some(("policy/beyond_bounds", measured.beyond));

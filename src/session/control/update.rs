@@ -1,5 +1,6 @@
 //! An update of a control policy as a plan: values and advantages, then one slice a minibatch.
 
+use super::measures::{explained, mean};
 use super::pace::Pace;
 use super::ppo::Ppo;
 use super::rollout::Rollout;
@@ -17,6 +18,7 @@ use crate::model::control::Statistics;
 use crate::session::minibatch;
 use crate::session::plan::{Ending, Output, Plan};
 use crate::session::record::Measurements;
+use crate::session::Config;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
@@ -34,6 +36,8 @@ struct Prepared {
 
 pub(super) struct Update {
     session: Arc<ControlSession>,
+    /// What holds for the optimiser step in progress.
+    config: Arc<Config>,
     algorithm: Arc<ControlPpo>,
     rollout: Rollout,
     orders: Vec<Vec<usize>>,
@@ -42,6 +46,8 @@ pub(super) struct Update {
     batch: Minibatch,
     /// Demonstrations that it may imitate: the first ones.
     shown: usize,
+    /// Steps that were too old for it.
+    stale: u64,
     /// Minibatches that were stepped.
     done: usize,
     measured: Measurements,
@@ -54,16 +60,18 @@ impl Update {
         let regime = Regime::OnPolicy { epochs: config.epochs.into(), minibatches: config.minibatches as usize };
         // a minibatch of a recurrent policy is a set of sequences
         let parts = if rollout.sequences.len() > 0 { rollout.sequences.len() } else { rollout.rows() };
-        let orders = minibatch::Minibatch::orders(regime, parts, session.config.seed, updates);
+        let orders = minibatch::Minibatch::orders(regime, parts, session.seed, updates);
         Update {
             session: session.clone(),
-            algorithm: Arc::new(algorithm.at(updates)),
+            config: session.config(),
+            algorithm: algorithm.clone(),
             rollout,
             orders,
             prepared: None,
             pace: None,
             batch: Minibatch::default(),
             shown: 0,
+            stale: 0,
             done: 0,
             measured: Measurements::default(),
         }
@@ -72,6 +80,11 @@ impl Update {
     /// The same plan, beside which the first `shown` demonstrations may be imitated.
     pub fn beside(self, shown: usize) -> Update {
         Update { shown, ..self }
+    }
+
+    /// The same plan, for which so many steps were too old.
+    pub fn without(self, stale: u64) -> Update {
+        Update { stale, ..self }
     }
 
     /// The same plan with minibatches and values of the caller's.
@@ -89,6 +102,16 @@ impl Update {
         Update { orders, ..self }
     }
 
+    /// Takes the settings that hold now.
+    fn renew(&mut self, updates: u64) -> Result<()> {
+        let config = self.session.config();
+        if !Arc::ptr_eq(&config, &self.config) {
+            self.algorithm = ControlSession::ppo_at(&config, updates)?;
+            self.config = config;
+        }
+        Ok(())
+    }
+
     fn prepare(&mut self, ppo: &mut Ppo) -> Result<()> {
         let algorithm = self.algorithm.clone();
         let config = algorithm.config();
@@ -99,7 +122,7 @@ impl Update {
             judge.rewards(&mut self.rollout, policy.spec(), judged, config)?;
         }
         if policy.spec().config.normalize_observations {
-            self.rollout.normalize(&mut statistics, &policy.published().normalizer);
+            self.rollout.normalize(&mut statistics, &policy.published().normalizer)?;
         }
         self.measured.note("reward/mean", mean(&self.rollout.rewards));
         if config.normalize_rewards {
@@ -109,7 +132,7 @@ impl Update {
         let (rollout, trainee) = (&self.rollout, &mut ppo.trainee);
         let mut values = match rollout.sequences.len() {
             0 => trainee.values(&rollout.observations)?,
-            _ => trainee.values_along(&rollout.observations, &rollout.sequences.whole(rollout.rows()))?,
+            _ => trainee.values_along(rollout.observations.host(), &rollout.sequences.whole(rollout.rows()))?,
         };
         if config.normalize_values {
             Scale::of(&ppo.value_statistics).undo(&mut values);
@@ -124,7 +147,7 @@ impl Update {
         if let Some(adaptive) = &config.adaptive_rate {
             let policy = ppo.trainee.policy.clone();
             let rows = self.rollout.rows() * policy.spec().inputs;
-            let old = ppo.trainee.distributions(&self.rollout.observations[..rows])?;
+            let old = ppo.trainee.distributions(&self.rollout.observations.host()[..rows])?;
             let parts = self.orders.len() / config.epochs.max(1) as usize;
             self.pace = Some(Pace::new(adaptive, &policy, old, parts));
         }
@@ -164,7 +187,7 @@ impl Update {
         };
         let rows = &packed.rows;
         let count = all.rows().max(1);
-        fill(&mut batch.observations, &all.observations, all.observations.len() / all.states().max(1), rows);
+        fill(&mut batch.observations, all.observations.host(), all.width, rows);
         fill(&mut batch.legal, &all.legal, all.legal.len() / count, rows);
         fill(&mut batch.actions, &all.actions, all.actions.len() / count, rows);
         fill(&mut batch.log_probs, &all.log_probs, 1, rows);
@@ -223,7 +246,7 @@ impl Update {
         }
         let ppo = core.ppo()?;
         let trainee = &mut ppo.trainee;
-        let optimizer = &session.config.optimizer;
+        let optimizer = &self.config.optimizer;
         let mut rate = optimizer.rate(steps, updates);
         if let Some(pace) = &mut self.pace {
             let (batch, rows) = (&self.batch, &self.orders[self.done]);
@@ -257,7 +280,7 @@ impl Update {
         if coef == 0.0 || self.shown == 0 {
             return Ok(());
         }
-        let rows = drawn(self.session.config.seed, step, imitation.batch_size as usize, self.shown);
+        let rows = drawn(self.session.seed, step, imitation.batch_size as usize, self.shown);
         let shown = ppo.trainee.shown(all, rows.into_iter(), &ppo.trainee.policy.published().normalizer);
         let [loss, _] = ppo.trainee.imitate(&shown, coef)?;
         self.measured.note("loss/demonstrations", loss);
@@ -280,12 +303,16 @@ impl Update {
                 judge.statistics = judged;
             }
         }
-        let version = core.course()?.publish()?;
+        let version = self.session.publish_from(core)?;
         core.updates += 1;
-        self.rollout.taken.iter().for_each(|taken| taken.forget());
+        self.rollout.taken.iter().try_for_each(|taken| taken.forget())?;
         self.measured.note("policy/version", version as f64);
         self.measured.note("steps/trained", self.rollout.rows() as f64);
         self.rollout.ended.note(&mut self.measured);
+        if self.algorithm.config().max_staleness.is_some() {
+            self.measured.note("steps/stale_dropped", self.stale as f64);
+            core.ppo()?.stale -= self.stale;
+        }
         self.session.record(core.updates, core.optimizer_steps, self.measured.values());
         Ok(())
     }
@@ -296,6 +323,7 @@ impl Plan for Update {
         let session = self.session.clone();
         session.check_poisoned()?;
         let mut core = session.core.lock();
+        self.renew(core.updates)?;
         if self.prepared.is_none() {
             self.prepare(core.ppo()?)?;
         } else if self.done < self.orders.len() {
@@ -331,7 +359,7 @@ impl Plan for Update {
             Ending::Complete => self.complete(&mut core)?,
             Ending::Cancelled | Ending::Failed if self.done > 0 && session.check_poisoned().is_ok() => {
                 self.keep_scale(core.ppo()?);
-                core.course()?.publish()?;
+                session.publish_from(&mut core)?;
             }
             Ending::Cancelled | Ending::Failed => {}
         }
@@ -343,7 +371,7 @@ impl Plan for Update {
     }
 
     fn threads(&self) -> usize {
-        self.session.config.threads()
+        self.session.config().threads()
     }
 
     fn panicked(&self) {
@@ -357,24 +385,4 @@ impl Plan for Update {
 fn fill<T: Copy>(target: &mut Vec<T>, column: &[T], width: usize, rows: &[usize]) {
     target.clear();
     rows.iter().for_each(|row| target.extend_from_slice(&column[row * width..(row + 1) * width]));
-}
-
-fn mean(numbers: &[f32]) -> f64 {
-    numbers.iter().map(|number| f64::from(*number)).sum::<f64>() / numbers.len() as f64
-}
-
-/// 1 − Var(R − V) / Var(R) over the rows; 0 where the returns do not vary.
-fn explained(returns: &[f32], values: &[f32]) -> f64 {
-    let variance = |numbers: &mut dyn Iterator<Item = f64>| {
-        let all: Vec<f64> = numbers.collect();
-        let mean = all.iter().sum::<f64>() / all.len() as f64;
-        all.iter().map(|number| (number - mean).powi(2)).sum::<f64>() / all.len() as f64
-    };
-    let total = variance(&mut returns.iter().map(|number| f64::from(*number)));
-    let residual = variance(&mut returns.iter().zip(values).map(|(all, value)| f64::from(all - value)));
-    if total > 0.0 {
-        1.0 - residual / total
-    } else {
-        0.0
-    }
 }

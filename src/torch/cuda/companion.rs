@@ -7,9 +7,10 @@ use libc::c_void;
 use std::ffi::{c_char, CStr};
 
 /// `keel_cuda_interface` of the library that this file was written for.
-const INTERFACE: u32 = 2;
+const INTERFACE: u32 = 3;
 
-/// What is known of a device's memory. `free` and `total` are the device's, the rest is this process's allocator's.
+/// What is known of a device's memory. `free` and `total` are the device's, the rest is this process's allocator's; `cap` 0:
+/// none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Memory {
@@ -20,6 +21,7 @@ pub struct Memory {
     pub reserved: u64,
     pub peak_reserved: u64,
     pub failed_allocations: u64,
+    pub cap: u64,
 }
 
 /// A recorded piece of work, which the library keeps.
@@ -30,6 +32,7 @@ pub(super) struct CGraph {
 
 type Interface = unsafe extern "C" fn() -> u32;
 type ReadMemory = unsafe extern "C" fn(i32, *mut Memory, *mut c_char, usize) -> i32;
+type CapMemory = unsafe extern "C" fn(i32, u64, *mut c_char, usize) -> i32;
 type WaitFor = unsafe extern "C" fn(i32, *mut c_void, *mut c_char, usize) -> i32;
 type CreateGraph = unsafe extern "C" fn(i32, *mut *mut CGraph, *mut c_char, usize) -> i32;
 type OnGraph = unsafe extern "C" fn(*mut CGraph, *mut c_char, usize) -> i32;
@@ -37,6 +40,7 @@ type EndGraph = unsafe extern "C" fn(*mut CGraph);
 
 pub(super) struct Companion {
     read_memory: ReadMemory,
+    cap_memory: CapMemory,
     wait_for: WaitFor,
     pub create_graph: CreateGraph,
     pub enter: OnGraph,
@@ -66,6 +70,7 @@ impl Companion {
         }
         Some(Companion {
             read_memory: entry!(library, c"keel_cuda_read_memory", ReadMemory),
+            cap_memory: entry!(library, c"keel_cuda_cap_memory", CapMemory),
             wait_for: entry!(library, c"keel_cuda_wait_for", WaitFor),
             create_graph: entry!(library, c"keel_cuda_graph_create", CreateGraph),
             enter: entry!(library, c"keel_cuda_graph_enter", OnGraph),
@@ -82,6 +87,11 @@ impl Companion {
         // SAFETY: the entry writes one Memory.
         told(device, |message, room| unsafe { (self.read_memory)(device, &mut memory, message, room) })?;
         Ok(memory)
+    }
+
+    pub fn cap_memory(&self, device: i32, bytes: u64) -> Result<()> {
+        // SAFETY: plain values.
+        told(device, |message, room| unsafe { (self.cap_memory)(device, bytes, message, room) })
     }
 
     /// What this thread gives to the device from now on waits for what the host's stream was given before.
@@ -128,8 +138,11 @@ pub(super) mod tests {
         uint32_t keel_cuda_interface(void) { return INTERFACE; }
         int32_t keel_cuda_read_memory(int32_t device, uint64_t *memory, char *message, size_t capacity) {
             if (device > 0) return snprintf(message, capacity, "no such device"), 1;
-            for (int i = 0; i < 7; ++i) memory[i] = 10 + i;
+            for (int i = 0; i < 8; ++i) memory[i] = 10 + i;
             return 0;
+        }
+        int32_t keel_cuda_cap_memory(int32_t device, uint64_t bytes, char *message, size_t capacity) {
+            return bytes < 99 ? 0 : (snprintf(message, capacity, "%llu on %d", (unsigned long long)bytes, device), 2);
         }
         int32_t keel_cuda_wait_for(int32_t device, void *stream, char *message, size_t capacity) {
             return stream ? 0 : (snprintf(message, capacity, "no stream on %d", device), 2);
@@ -159,7 +172,7 @@ pub(super) mod tests {
 
     /// A library without a device, whose graphs fail at one entry, and what they were asked.
     pub fn imitation(name: &str, failing: &str) -> (&'static Companion, impl Fn() -> String) {
-        let library = library(name, &format!("#define FAILING \"{failing}\"\n#define INTERFACE 2\n{REST}"));
+        let library = library(name, &format!("#define FAILING \"{failing}\"\n#define INTERFACE 3\n{REST}"));
         let calls = symbol(library, c"keel_cuda_calls").unwrap();
         // SAFETY: the library holds a NUL-terminated text there, and stays open.
         let calls = move || unsafe { CStr::from_ptr(calls.cast()) }.to_str().unwrap().trim().to_string();
@@ -171,6 +184,9 @@ pub(super) mod tests {
         let (companion, _) = imitation("right", "");
         let memory = companion.memory(0).unwrap();
         assert_eq!((memory.free, memory.total, memory.peak_allocated, memory.failed_allocations), (10, 11, 13, 16));
+        assert_eq!(memory.cap, 17);
+        companion.cap_memory(1, 98).unwrap();
+        assert_eq!(companion.cap_memory(1, 99).unwrap_err().message, "cuda:1: 99 on 1");
         let error = companion.memory(1).unwrap_err();
         assert_eq!((error.status, error.message.as_str()), (Status::Device, "cuda:1: no such device"));
     }
@@ -185,9 +201,9 @@ pub(super) mod tests {
 
     #[test]
     fn a_library_of_another_interface_is_left_alone() {
-        let stale = format!("#define FAILING \"\"\n#define INTERFACE 1\n{REST}");
+        let stale = format!("#define FAILING \"\"\n#define INTERFACE 2\n{REST}");
         assert!(Companion::of(library("stale", &stale)).is_none());
         assert!(Companion::of(library("strange", "int keel_cuda_read_memory(void) { return 0; }")).is_none());
-        assert!(Companion::of(library("half", "unsigned keel_cuda_interface(void) { return 2; }")).is_none());
+        assert!(Companion::of(library("half", "unsigned keel_cuda_interface(void) { return 3; }")).is_none());
     }
 }

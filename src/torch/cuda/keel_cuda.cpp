@@ -15,6 +15,7 @@
 #include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAStream.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <memory>
@@ -27,9 +28,10 @@ extern "C" {
 
 enum : int32_t { KEEL_CUDA_OK = 0, KEEL_CUDA_FAILED = 1, KEEL_CUDA_OUT_OF_MEMORY = 2, KEEL_CUDA_UNKNOWN = 3 };
 
-// Bytes, but for `failed_allocations`. `free` and `total` are the device's, the rest is this process's allocator's.
+// Bytes, but for `failed_allocations`. `free` and `total` are the device's, the rest is this process's allocator's; `cap` is
+// 0 where there is none.
 struct keel_cuda_memory {
-    uint64_t free, total, allocated, peak_allocated, reserved, peak_reserved, failed_allocations;
+    uint64_t free, total, allocated, peak_allocated, reserved, peak_reserved, failed_allocations, cap;
 };
 
 }  // extern "C"
@@ -130,7 +132,7 @@ struct keel_cuda_graph {
 extern "C" {
 
 // The version of this interface: libkeel uses the library only if it is the one libkeel was written for.
-KEEL_CUDA_API uint32_t keel_cuda_interface() { return 2; }
+KEEL_CUDA_API uint32_t keel_cuda_interface() { return 3; }
 
 KEEL_CUDA_API int32_t keel_cuda_read_memory(int32_t device, keel_cuda_memory* memory, char* message, size_t capacity) {
     return contained(message, capacity, [&] {
@@ -139,8 +141,20 @@ KEEL_CUDA_API int32_t keel_cuda_read_memory(int32_t device, keel_cuda_memory* me
         const auto stats = allocator().getDeviceStats(index);
         const auto& allocated = stats.allocated_bytes[0];
         const auto& reserved = stats.reserved_bytes[0];
+        const double share = c10::cuda::CUDACachingAllocator::get()->getMemoryFraction(index);
         *memory = {free, total, bytes(allocated.current), bytes(allocated.peak), bytes(reserved.current),
-                   bytes(reserved.peak), bytes(stats.num_ooms)};
+                   bytes(reserved.peak), bytes(stats.num_ooms),
+                   share < 1 ? static_cast<uint64_t>(share * static_cast<double>(total) + 0.5) : 0};
+    });
+}
+
+// The allocator takes at most so many bytes of the device from now on; 0: all there are.
+KEEL_CUDA_API int32_t keel_cuda_cap_memory(int32_t device, uint64_t most, char* message, size_t capacity) {
+    return contained(message, capacity, [&] {
+        const auto index = checked(device);
+        const double total = static_cast<double>(allocator().getMemoryInfo(index).second);
+        const double share = most == 0 ? 1.0 : std::min(1.0, static_cast<double>(most) / total);
+        c10::cuda::CUDACachingAllocator::setMemoryFraction(share, index);
     });
 }
 

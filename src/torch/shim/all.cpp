@@ -1,4 +1,5 @@
 // The shim as one translation unit: libtorch's headers are read once, which is nearly all of the time that it takes.
+#include "allocator.cpp"
 #include "attention.cpp"
 #include "generator.cpp"
 #include "linear.cpp"
@@ -7,3 +8,4 @@
 #include "memory.cpp"
 #include "optimizer.cpp"
 #include "process.cpp"
+#include "script.cpp"

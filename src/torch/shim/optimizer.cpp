@@ -5,6 +5,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/linalg_vector_norm.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
 #include <vector>
@@ -26,17 +27,25 @@ KEEL_KERNEL double block_squares(const float* values, int64_t count) {
     return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
 }
 
-// Blocks of fixed size, summed in order: the norm does not depend on the number of threads.
-double flat_norm(const float* values, int64_t count) {
+// Blocks of fixed size, added in order: the sum depends neither on the number of threads nor on how it is cut at blocks.
+double add_flat_squares(double total, const float* values, int64_t count) {
     const int64_t blocks = (count + STRETCH - 1) / STRETCH;
     std::vector<double> squares(static_cast<size_t>(blocks));
     keel::parallel(blocks, 2.0 * count, [&](int64_t block, int) {
         const int64_t start = block * STRETCH;
         squares[static_cast<size_t>(block)] = block_squares(values + start, std::min(STRETCH, count - start));
     });
-    double total = 0;
     for (double square : squares) total += square;
-    return std::sqrt(total);
+    return total;
+}
+
+bool is_flat(const at::Tensor& gradient) {
+    return gradient.is_cpu() && gradient.scalar_type() == at::kFloat && gradient.is_contiguous();
+}
+
+double norm_of(const at::Tensor& gradient) {
+    const auto type = gradient.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+    return at::linalg_vector_norm(gradient, 2, std::nullopt, false, type).item<double>();
 }
 
 }  // namespace
@@ -45,6 +54,7 @@ int32_t shim_fused_adamw(const AdamW* rule, at::Tensor* parameter, at::Tensor* g
                          at::Tensor* second_moment, at::Tensor* step, keel::Failure* failure) {
     SHIM_TRY(failure, {
         at::NoGradGuard guard;
+        const keel::Uncapped whole;  // a cap on memory breaks off no step: it needs a few bytes
         TORCH_CHECK(step->device() == parameter->device(), "fused_adamw: expected the step on ", parameter->device(),
                     ", got ", step->device());
         step->add_(1);
@@ -59,6 +69,7 @@ int32_t shim_adamw_at(const AdamW* rule, at::Tensor* rate, at::Tensor* parameter
                       at::Tensor* first_moment, at::Tensor* second_moment, at::Tensor* step, keel::Failure* failure) {
     SHIM_TRY(failure, {
         at::NoGradGuard guard;
+        const keel::Uncapped whole;  // a cap on memory breaks off no step: it needs a few bytes
         TORCH_CHECK(step->device() == parameter->device() && rate->device() == parameter->device(),
                     "adamw_at: expected the step and the rate on ", parameter->device());
         at::_fused_adamw_({*parameter}, {*gradient}, {*first_moment}, {*second_moment}, {}, {*step}, *rate, rule->beta1,
@@ -69,14 +80,35 @@ int32_t shim_adamw_at(const AdamW* rule, at::Tensor* rate, at::Tensor* parameter
 int32_t shim_clip_gradient(at::Tensor* gradient, double max_norm, double* norm, keel::Failure* failure) {
     SHIM_TRY(failure, {
         at::NoGradGuard guard;
-        if (gradient->is_cpu() && gradient->scalar_type() == at::kFloat && gradient->is_contiguous()) {
-            *norm = flat_norm(gradient->const_data_ptr<float>(), gradient->numel());
-        } else {
-            const auto type = gradient->scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-            *norm = at::linalg_vector_norm(*gradient, 2, std::nullopt, false, type).item<double>();
-        }
+        *norm = is_flat(*gradient)
+                    ? std::sqrt(add_flat_squares(0, gradient->const_data_ptr<float>(), gradient->numel()))
+                    : norm_of(*gradient);
         const double factor = max_norm / (*norm + 1e-6);
         if (max_norm > 0 && std::isfinite(*norm) && factor < 1) gradient->mul_(factor);
+    })
+}
+
+int32_t shim_add_squares(const at::Tensor* part, double* squares, keel::Failure* failure) {
+    SHIM_TRY(failure, {
+        at::NoGradGuard guard;
+        if (is_flat(*part)) {
+            *squares = add_flat_squares(*squares, part->const_data_ptr<float>(), part->numel());
+        } else {
+            const double norm = norm_of(*part);
+            *squares += norm * norm;
+        }
+    })
+}
+
+int32_t shim_backward(const at::Tensor* const* outputs, const at::Tensor* const* gradients, size_t count,
+                      keel::Failure* failure) {
+    SHIM_TRY(failure, {
+        torch::autograd::variable_list roots, slopes;
+        for (size_t i = 0; i < count; ++i) {
+            roots.push_back(*outputs[i]);
+            slopes.push_back(*gradients[i]);
+        }
+        torch::autograd::backward(roots, slopes);
     })
 }
 

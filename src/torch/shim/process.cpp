@@ -11,7 +11,10 @@
 #include <string>
 
 int32_t shim_initialise(keel::Failure* failure) {
-    SHIM_TRY(failure, c10::SetStackTraceFetcher(std::function<std::string()>([] { return std::string(); })))
+    SHIM_TRY(failure, {
+        keel::install_allocator();
+        c10::SetStackTraceFetcher(std::function<std::string()>([] { return std::string(); }));
+    })
 }
 
 const char* shim_version() { return TORCH_VERSION; }
@@ -65,4 +68,9 @@ int32_t shim_at_exit(void (*handler)(), keel::Failure* failure) {
 int32_t shim_reward(int32_t (*function)(uint64_t, float*, size_t, void*), uint64_t rollouts, float* rewards,
                     size_t count, void* user_data, int32_t* answer, keel::Failure* failure) {
     SHIM_TRY(failure, *answer = function(rollouts, rewards, count, user_data))
+}
+
+int32_t shim_start_thread(int32_t (*starter)(void (*)(void*), void*, void*), void (*work)(void*), void* argument,
+                          void* user_data, int32_t* answer, keel::Failure* failure) {
+    SHIM_TRY(failure, *answer = starter(work, argument, user_data))
 }

@@ -11,9 +11,12 @@ impl Recording {
         let within = |step: u32| step == NONE || (step as usize) < steps;
         let finite = |numbers: &[f32]| numbers.iter().all(|number| number.is_finite());
         widths == (fresh.inputs, fresh.actions_width, fresh.choices)
-            && self.observations.len() == steps * self.inputs
+            && self.observations.host().len() == steps * self.inputs
+            && self.slot_of.len() == steps
+            && self.slot_of.iter().all(|slot| (*slot as usize) < self.slots.len())
             && self.legal.len() == steps * self.choices
             && self.actions.len() == steps * self.actions_width
+            && self.versions.len() == steps
             && [self.log_probs.len(), self.discounted.len(), self.episodes.len(), self.next.len()] == [steps; 4]
             && self.next.iter().enumerate().all(|(step, next)| within(*next) && *next as usize > step)
             && self.slots.iter().all(|slot| within(slot.open) && slot.is_sound())
@@ -24,7 +27,7 @@ impl Recording {
             && (0..steps).all(|step| spec.is_action(self.action(step), self.legal(step)))
             && self.ended.episodes.max(self.ended.lengths) < MOST_COUNTED
             && self.ended.returns.is_finite()
-            && [&self.observations, &self.finals]
+            && [self.observations.host(), &self.finals]
                 .into_iter()
                 .all(|all| all.chunks(self.inputs).all(|row| spec.is_observation(row)))
             && [&self.actions, &self.log_probs, &self.rewards, &self.discounted].into_iter().all(|all| finite(all))
@@ -38,8 +41,8 @@ impl Recording {
         (0..self.len()).filter(|step| !follows[*step]).collect()
     }
 
-    /// Whether each step is the next of one at most, each open one a slot's and not finished, and exactly the truncated
-    /// ones have a final observation.
+    /// Whether each step is the next of one at most, each open one a slot's and not finished, and none but truncated ones
+    /// have a final observation.
     fn is_linked(&self) -> bool {
         let mut owners = vec![0; self.len()];
         let own = |owners: &mut Vec<i32>, step: u32| {
@@ -58,7 +61,7 @@ impl Recording {
             self.final_of.iter().for_each(|step| own(&mut cut, *step));
         }
         let ended = |step: usize| self.episodes[step] != Episode::Running;
-        let finals = (0..self.len()).all(|step| cut[step] == i32::from(self.episodes[step] == Episode::Truncated));
+        let finals = (0..self.len()).all(|step| cut[step] <= i32::from(self.episodes[step] == Episode::Truncated));
         let last = (0..self.len()).all(|step| !ended(step) || self.next[step] == NONE);
         let whole = self.finals.len() == self.final_of.len() * self.inputs;
         chained && owned && within && finals && last && whole

@@ -12,9 +12,10 @@ mod update;
 use super::course::{Course, Saved};
 use super::ended::Ended;
 use super::recording::{Episode, Recording};
+use super::rollout::in_turn;
 use super::seat::Shared;
 use super::{without_core, ControlSession};
-use crate::algorithm::Sac;
+use crate::algorithm::{self, Sac};
 use crate::config::{Deviation, Distribution};
 use crate::error::{Error, Result};
 use crate::model::control::{Branch, Policy, Statistics};
@@ -80,6 +81,9 @@ impl ActorCritic {
             )));
         }
         without_core(spec, "sac")?;
+        if spec.is_scripted() {
+            return Err(Error::config("/script: expected none in a policy that sac trains"));
+        }
         let capacity = config.replay_capacity as usize;
         Ok(ActorCritic {
             networks: Networks::new(policy, algorithm, seed)?,
@@ -91,45 +95,72 @@ impl ActorCritic {
         })
     }
 
+    /// Takes over the replay of the policy before it.
+    pub fn follow(&mut self, before: &mut ActorCritic) {
+        self.statistics = self.policy.inherited(&before.statistics);
+        std::mem::swap(&mut self.replay, &mut before.replay);
+        self.tally = before.tally;
+    }
+
+    /// Takes settings of which none but those that are live differ.
+    fn configure(&mut self, config: &algorithm::Config) {
+        if let algorithm::Config::Sac(config) = config {
+            self.algorithm = Arc::new(Sac::new(config.clone()));
+            self.networks.configure(&self.algorithm);
+        }
+    }
+
     /// An update on what was recorded since the last; `None` while that is too little. `made` counts optimiser steps so far.
-    pub fn plan(&mut self, session: &Arc<ControlSession>, made: u64) -> Option<Box<dyn Plan>> {
+    pub fn plan(&mut self, session: &Arc<ControlSession>, made: u64) -> Result<Option<Box<dyn Plan>>> {
         let recordings = session.all_recordings();
         let waiting: usize = recordings.iter().map(|recording| recording.lock().finished).sum();
         let taken = self.tally.taken + waiting as u64;
         let due = self.algorithm.worth(taken).saturating_sub(self.tally.forgiven).saturating_sub(made);
         if taken - self.tally.settled < u64::from(self.algorithm.config().rollout_steps) || due == 0 {
-            return None;
+            return Ok(None);
         }
-        recordings.iter().for_each(|recording| self.take(recording));
-        (self.replay.len() > 0).then(|| Box::new(Update::new(session, due)) as Box<dyn Plan>)
+        self.take(&recordings)?;
+        Ok((self.replay.len() > 0).then(|| Box::new(Update::new(session, due)) as Box<dyn Plan>))
     }
 
-    /// Moves the finished steps of a recording into the replay; those of an abandoned episode's end are dropped.
-    fn take(&mut self, recording: &Shared) {
-        let mut recording = recording.lock();
+    /// Moves the finished steps of all recordings into the replay, in the order of turns; those of an abandoned episode's end
+    /// are dropped.
+    fn take(&mut self, recordings: &[Shared]) -> Result<()> {
+        let spec = self.policy.spec().clone();
+        let (mut fresh, mut slots) = (Replay::new(spec.inputs, spec.actions, usize::MAX, u64::MAX), Vec::new());
+        for recording in recordings {
+            self.read(&mut recording.lock(), &mut fresh, &mut slots)?;
+        }
+        let order = in_turn(&slots);
+        if spec.config.normalize_observations {
+            self.statistics.merge(order.iter().map(|row| fresh.observation(*row)));
+        }
+        order.iter().for_each(|row| self.replay.put(&fresh.transition(*row)));
+        self.tally.taken += order.len() as u64;
+        Ok(())
+    }
+
+    /// Moves the finished steps of a recording to `fresh`, and whose they are.
+    fn read(&mut self, recording: &mut Recording, fresh: &mut Replay, slots: &mut Vec<u32>) -> Result<()> {
         let used: Vec<bool> = (0..recording.len()).map(|step| recording.is_finished(step)).collect();
         let finals: HashMap<usize, &[f32]> = recording.finals().collect();
-        let learned: Vec<usize> = (0..recording.len()).filter(|step| recording.is_learned(*step)).collect();
         let mut action = vec![0.0; self.policy.spec().actions];
-        for step in &learned {
-            let next = match recording.episodes[*step] {
+        for step in (0..recording.len()).filter(|step| recording.is_learned(*step)) {
+            let next = match recording.episodes[step] {
                 Episode::Terminated => None,
-                Episode::Truncated => finals.get(step).copied(),
-                _ => recording.next(*step).map(|next| recording.observation(next)),
+                Episode::Truncated => finals.get(&step).copied(),
+                _ => recording.next(step).map(|next| recording.observation(next)),
             };
-            for (action, drawn) in action.iter_mut().zip(recording.action(*step)) {
+            for (action, drawn) in action.iter_mut().zip(recording.action(step)) {
                 *action = drawn.tanh();
             }
-            let (observation, reward) = (recording.observation(*step), recording.rewards[*step]);
-            self.replay.put(&Transition { observation, action: &action, reward, next });
-        }
-        if self.policy.spec().config.normalize_observations {
-            self.statistics.merge(learned.iter().map(|step| recording.observation(*step)));
+            let (observation, reward) = (recording.observation(step), recording.rewards[step]);
+            fresh.put(&Transition { observation, action: &action, reward, next });
+            slots.push(recording.slot_of[step]);
         }
         let (ended, open) = (recording.ended, recording.open());
-        self.tally.taken += learned.len() as u64;
         self.tally.ended.add(ended);
-        recording.forget(&used, ended, &open);
+        recording.forget(&used, ended, &open)
     }
 
     fn is_sound(&self, state: &State) -> bool {
@@ -173,6 +204,18 @@ impl Course for ActorCritic {
         self.replay.load(saved.tensor(REPLAY)?);
         (self.statistics, self.tally) = (state.statistics, state.tally);
         Ok(())
+    }
+
+    fn keep(&mut self) -> Result<Saved> {
+        let mut saved = Saved::default();
+        self.networks.save(&mut saved)?;
+        saved.tell(&self.statistics)?;
+        Ok(saved.without_moments())
+    }
+
+    fn go_back(&mut self, kept: &Saved) -> Result<()> {
+        self.statistics = kept.told()?;
+        self.networks.load(kept, [0; 3])
     }
 
     fn accepts(&self, recording: &Recording) -> bool {

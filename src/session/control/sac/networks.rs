@@ -102,6 +102,11 @@ impl Networks {
         })
     }
 
+    /// Takes other settings of the losses.
+    pub fn configure(&mut self, algorithm: &Arc<Sac>) {
+        self.algorithm = algorithm.clone();
+    }
+
     /// α.
     pub fn temperature(&mut self) -> Result<f64> {
         Ok(f64::from(floats(&mut self.temperature.parameters)?[0]).exp())

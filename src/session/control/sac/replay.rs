@@ -96,6 +96,19 @@ impl Replay {
         rest.copy_from_slice(&[transition.reward, if transition.next.is_none() { 1.0 } else { 0.0 }]);
     }
 
+    /// A row, 0 the oldest, of a ring that is not full.
+    pub fn transition(&self, row: usize) -> Transition<'_> {
+        let row = &self.rows[row * self.width()..][..self.width()];
+        let (observation, rest) = row.split_at(self.inputs);
+        let (action, rest) = rest.split_at(self.actions);
+        let (next, rest) = rest.split_at(self.inputs);
+        Transition { observation, action, reward: rest[0], next: (rest[1] == 0.0).then_some(next) }
+    }
+
+    pub fn observation(&self, row: usize) -> &[f32] {
+        &self.rows[row * self.width()..][..self.inputs]
+    }
+
     /// Fills `batch` with these rows, 0 the oldest.
     pub fn gather(&self, rows: &[usize], batch: &mut Batch) {
         let Batch { observations, actions, nexts, rewards, terminated } = batch;

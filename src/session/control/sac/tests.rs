@@ -159,7 +159,8 @@ fn what_follows_a_step_is_what_it_is_learned_from() {
     let mut recording = seat.recording.lock();
     recording.reach(1);
     let act = |recording: &mut Recording, slot: usize, number: f32| {
-        recording.act(slot, &[number; 3], &[], &[0.5, -number], -1.0);
+        recording.observations.push(&[number; 3]);
+        recording.act(slot, &[], &[0.5, -number], -1.0, 0);
     };
     act(&mut recording, 0, 1.0);
     recording.observe(0, 10.0, Episode::Running, None, 0.9);
@@ -173,7 +174,7 @@ fn what_follows_a_step_is_what_it_is_learned_from() {
     drop(recording);
     let mut core = session.core.lock();
     let course = core.sac().unwrap();
-    course.take(&seat.recording);
+    course.take(std::slice::from_ref(&seat.recording)).unwrap();
     let mut batch = Batch::default();
     course.replay.gather(&(0..course.replay.len()).collect::<Vec<_>>(), &mut batch);
     let firsts = |numbers: &[f32]| numbers.iter().step_by(3).copied().collect::<Vec<f32>>();

@@ -9,6 +9,7 @@ use crate::model::control::Normalizer;
 use crate::session::control::{ControlSession, Core};
 use crate::session::plan::{Ending, Output, Plan};
 use crate::session::record::Measurements;
+use crate::session::Config;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ enum Drawn {
 
 pub(super) struct Update {
     session: Arc<ControlSession>,
+    /// What holds for the optimiser step in progress.
+    config: Arc<Config>,
     /// Optimiser steps to make, and those that were made.
     due: u64,
     done: u64,
@@ -40,6 +43,7 @@ impl Update {
     pub fn new(session: &Arc<ControlSession>, due: u64) -> Update {
         Update {
             session: session.clone(),
+            config: session.config(),
             due,
             done: 0,
             normalizer: None,
@@ -52,7 +56,7 @@ impl Update {
 
     /// Draws the batch of an optimiser step, as the networks read it.
     fn gather(&mut self, course: &ActorCritic, step: u64) {
-        let (count, seed) = (course.algorithm.config().batch_size as usize, self.session.config.seed);
+        let (count, seed) = (course.algorithm.config().batch_size as usize, self.session.seed);
         course.replay.gather(&drawn(seed, step, count, course.replay.len()), &mut self.batch);
         let normalizer = self.normalizer.get_or_insert_with(|| course.policy.normalizer(&course.statistics));
         let width = course.policy.spec().inputs;
@@ -63,7 +67,7 @@ impl Update {
     /// Standard normal numbers [B, A], a function of the session's seed and the optimiser step.
     fn draw(&mut self, actions: usize, step: u64, whose: Drawn) {
         self.noise.resize(self.batch.rewards.len() * actions, 0.0);
-        let (seed, whose) = (self.session.config.seed, (whose as u64) << 61);
+        let (seed, whose) = (self.session.seed, (whose as u64) << 61);
         for (row, numbers) in self.noise.chunks_exact_mut(actions).enumerate() {
             Key { seed, stream: NOISE | whose | row as u64, counter: step }.normals(numbers);
         }
@@ -72,7 +76,13 @@ impl Update {
     fn step(&mut self, core: &mut Core) -> Result<()> {
         let session = self.session.clone();
         let (steps, updates) = (core.optimizer_steps, core.updates);
-        let (course, optimizer) = (core.sac()?, &session.config.optimizer);
+        let course = core.sac()?;
+        if !self.judged {
+            self.config = session.config();
+            course.configure(&self.config.algorithm);
+        }
+        let config = self.config.clone();
+        let optimizer = &config.optimizer;
         let actions = course.policy.spec().actions;
         let step = Step { optimizer, rate: optimizer.rate(steps, updates), writing: session.writing() };
         let within = |error: Error| error.within(format_args!("optimiser step {steps}"));
@@ -97,7 +107,7 @@ impl Update {
     }
 
     fn complete(&mut self, core: &mut Core) -> Result<()> {
-        let version = core.course()?.publish()?;
+        let version = self.session.publish_from(core)?;
         core.updates += 1;
         let course = core.sac()?;
         self.measured.note("policy/version", version as f64);
@@ -146,7 +156,7 @@ impl Plan for Update {
         match ending {
             Ending::Complete => self.complete(&mut core)?,
             Ending::Cancelled | Ending::Failed if self.done > 0 && session.check_poisoned().is_ok() => {
-                core.course()?.publish()?;
+                session.publish_from(&mut core)?;
             }
             Ending::Cancelled | Ending::Failed => {}
         }
@@ -158,7 +168,7 @@ impl Plan for Update {
     }
 
     fn threads(&self) -> usize {
-        self.session.config.threads()
+        self.session.config().threads()
     }
 
     fn panicked(&self) {

@@ -1,10 +1,11 @@
 //! One update of a recurrent policy against PyTorch's own modules (tests/golden/make/gen_recurrent.py), each sequence by
-//! itself there, all side by side here.
+//! itself there, all side by side here, by both learners.
 
 use super::*;
 use crate::kernel::Steps;
 
 const CASES: [&str; 2] = ["gru_separate", "lstm_shared"];
+const LEARNERS: [&str; 2] = ["fused", "libtorch"];
 const LONGEST: u32 = 4;
 
 fn read(case: &str) -> Golden {
@@ -47,10 +48,10 @@ fn weights(golden: &Golden, prefix: &str, layout: &Layout) -> Vec<f32> {
     Vec::try_from(data).unwrap()
 }
 
-fn session(golden: &Golden, epochs: u64, minibatches: u64) -> Arc<ControlSession> {
+fn session(golden: &Golden, epochs: u64, learner: &str) -> Arc<ControlSession> {
     let config = json!({
         "algorithm": {
-            "type": "control_ppo", "rollout_steps": 36, "epochs": epochs, "minibatches": minibatches,
+            "type": "control_ppo", "rollout_steps": 36, "epochs": epochs, "minibatches": 1, "learner": learner,
             "discount": golden.number("discount"), "gae_lambda": golden.number("gae_lambda"),
             "clip_range": golden.number("clip_range"), "value_coef": golden.number("value_coef"),
             "entropy_coef": golden.number("entropy_coef"), "sequence_length": LONGEST,
@@ -82,19 +83,21 @@ fn record(golden: &Golden, session: &ControlSession) {
     recording.reach(2);
     for row in 0..36 {
         let (slot, action) = (row % 3, &actions[row * spec.actions..(row + 1) * spec.actions]);
-        let step = recording.act(slot, &observations[row * 5..][..5], &[], action, log_probs[row]);
+        recording.observations.push(&observations[row * 5..][..5]);
+        let step = recording.act(slot, &[], action, log_probs[row], 0);
         recording.states.record(slot, &states[(row + 3) * width..][..width], step, LONGEST);
         let episode = Episode::try_from(dones[row] as i32).unwrap();
         recording.observe(slot, rewards[row], episode, Some(&cut), 0.95);
     }
     for slot in 0..3 {
-        let step = recording.act(slot, &last[slot * 5..][..5], &[], &actions[..spec.actions], 0.0);
+        recording.observations.push(&last[slot * 5..][..5]);
+        let step = recording.act(slot, &[], &actions[..spec.actions], 0.0, 0);
         recording.states.record(slot, &vec![0.0; width], step, LONGEST);
     }
 }
 
 fn rollout(session: &ControlSession) -> Rollout {
-    Rollout::gather(&session.all_recordings(), 36, algorithm(session).config().truncation).unwrap()
+    Rollout::gather(&session.all_recordings(), 36, algorithm(session).config().truncation).unwrap().unwrap()
 }
 
 fn assert_logs(session: &ControlSession, logs: &Value, what: &str) {
@@ -110,7 +113,7 @@ fn assert_logs(session: &ControlSession, logs: &Value, what: &str) {
 fn acting_step_by_step_is_the_modules() {
     for case in CASES {
         let golden = read(case);
-        let policy = session(&golden, 1, 1).policy().unwrap();
+        let policy = session(&golden, 1, "auto").policy().unwrap();
         let (spec, network) = (policy.spec(), policy.network());
         let (observations, states, outputs) =
             (golden.floats("observations"), golden.floats("states"), golden.floats("outputs"));
@@ -130,30 +133,30 @@ fn acting_step_by_step_is_the_modules() {
 
 #[test]
 fn values_and_advantages_along_sequences_are_the_modules() {
-    for case in CASES {
-        let golden = read(case);
-        let session = session(&golden, 1, 1);
+    for (case, learner) in CASES.iter().flat_map(|case| LEARNERS.map(|learner| (case, learner))) {
+        let (golden, what) = (read(case), format!("{case} by {learner}"));
+        let session = session(&golden, 1, learner);
         record(&golden, &session);
         let rollout = rollout(&session);
         let mut core = session.core.lock();
         let trainee = &mut core.ppo().unwrap().trainee;
-        let values = trainee.values_along(&rollout.observations, &rollout.sequences.whole(36)).unwrap();
-        assert_close(&values[..36], &golden.floats("values"), 1e-5, case);
+        let values = trainee.values_along(rollout.observations.host(), &rollout.sequences.whole(36)).unwrap();
+        assert_close(&values[..36], &golden.floats("values"), 1e-5, &what);
         let (advantages, returns) = rollout.advantages(&values, algorithm(&session).config());
-        assert_close(&advantages, &golden.floats("advantages"), 1e-5, case);
-        assert_close(&returns, &golden.floats("returns"), 1e-5, case);
+        assert_close(&advantages, &golden.floats("advantages"), 1e-5, &what);
+        assert_close(&returns, &golden.floats("returns"), 1e-5, &what);
     }
 }
 
 #[test]
 fn steps_on_sets_of_sequences_are_the_modules() {
-    for case in CASES {
+    for (case, learner) in CASES.iter().flat_map(|case| LEARNERS.map(|learner| (case, learner))) {
         let golden = read(case);
         let sets: Vec<Vec<usize>> = serde_json::from_value(golden.info["sets"].clone()).unwrap();
         let all = vec![(0..sets[0].len() + sets[1].len()).collect()];
         for (name, orders) in [("one", all), ("full", sets)] {
-            let what = format!("{case}, {name}");
-            let session = session(&golden, orders.len() as u64, 1);
+            let what = format!("{case}, {name} by {learner}");
+            let session = session(&golden, orders.len() as u64, learner);
             record(&golden, &session);
             let update = Update::new(&session, algorithm(&session), 0, rollout(&session)).ordered(orders);
             Job::new(&session.runtime, Box::new(update)).run().unwrap();
