@@ -66,7 +66,7 @@ fn compile_shim() {
             .flag("-fopenmp");
         // tools/races instruments the shim too
         println!("cargo:rerun-if-env-changed=KEEL_SHIM_FLAGS");
-        for flags in std::env::var("KEEL_SHIM_FLAGS") {
+        if let Ok(flags) = std::env::var("KEEL_SHIM_FLAGS") {
             build.flag(flags);
         }
         build.flag_if_supported("-Wno-psabi").flag_if_supported("-mprefer-vector-width=512");

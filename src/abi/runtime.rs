@@ -100,7 +100,8 @@ pub unsafe extern "C" fn keel_process_set_allocator(
 ///
 /// runtime: borrowed. source: the handle of the session or job whose events are wanted, 0 for any. buffer: room for
 /// capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL, nullable. error: nullable.
-/// Threads: any. Status: KEEL_EMPTY: there is none; KEEL_E_CAPACITY: it stays the oldest. Since 0.1.
+/// Threads: any; it waits for none. Status: KEEL_EMPTY: there is none, or another thread is at the queues this moment;
+/// KEEL_E_CAPACITY: it stays the oldest. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_runtime_next_event(
     runtime: keel_runtime,

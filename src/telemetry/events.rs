@@ -72,9 +72,10 @@ impl Events {
         self.take(source, keep).ok().and(text)
     }
 
-    /// Hands the same text over; the event leaves its queue unless the reader refuses it. Whether there was one.
+    /// Hands the same text over; the event leaves its queue unless the reader refuses it. Whether there was one; none where
+    /// another thread is at the queues this moment, for which a reader does not wait.
     pub fn take(&self, source: u64, reader: impl FnOnce(&str) -> Result<()>) -> Result<bool> {
-        let mut queues = self.queues.lock();
+        let Some(mut queues) = self.queues.try_lock() else { return Ok(false) };
         let Some(source) = queues.oldest(source) else { return Ok(false) };
         let Some(queue) = queues.sources.get_mut(&source) else { return Ok(false) };
         let Some((sequence, event)) = queue.waiting.front() else { return Ok(false) };

@@ -26,7 +26,8 @@ fn play(actors: &[(Arc<Actor>, Vec<u32>)], steps: std::ops::Range<u32>) -> Vec<V
             let observations: Vec<f32> = awake.iter().flat_map(|slot| seen(*slot, step)).collect();
             let actions = act(actor, &awake, &observations, RECORDED);
             let rewards: Vec<f32> = actions.iter().map(|action| *action as f32).collect();
-            let ends = |slot: &u32| if (step + 3 * slot) % 11 == 0 { Episode::Terminated } else { Episode::Running };
+            let ends =
+                |slot: &u32| if (step + 3 * slot).is_multiple_of(11) { Episode::Terminated } else { Episode::Running };
             actor.observe(&awake, &rewards, &awake.iter().map(ends).collect::<Vec<_>>(), &[]).unwrap();
             taken.extend(awake.into_iter().zip(actions));
         }

@@ -134,8 +134,7 @@ pub fn push_demonstrations(runtime: u64, session: u64, rows: &[Vec<i32>]) -> i32
 fn set_tokens(batch: u64, column: &str, tokens: &[i32], offsets: &[u64]) {
     let ((name, length), count) = (text(column), tokens.len());
     let values = tokens.as_ptr().cast::<c_void>();
-    let status =
-        said!(keel_batch_set(batch, name, length, KEEL_TYPE_I32, values, count, offsets.as_ptr(), null_mut()));
+    let status = said!(keel_batch_set(batch, name, length, KEEL_TYPE_I32, values, count, offsets.as_ptr(), null_mut()));
     assert_eq!(status, 0);
 }
 

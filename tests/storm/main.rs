@@ -126,7 +126,8 @@ fn act_and_observe(world: &World, random: &mut Random) -> i32 {
 }
 
 fn push(world: &World, random: &mut Random) -> i32 {
-    let rows: Vec<Vec<i32>> = (0..3).map(|_| (0..1 + random.below(6)).map(|_| random.below(20) as i32).collect()).collect();
+    let rows: Vec<Vec<i32>> =
+        (0..3).map(|_| (0..1 + random.below(6)).map(|_| random.below(20) as i32).collect()).collect();
     push_demonstrations(world.runtime, world.session(random), &rows)
 }
 

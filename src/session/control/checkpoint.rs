@@ -55,6 +55,7 @@ impl Checkpoint {
     fn of(session: &ControlSession) -> Result<Checkpoint> {
         let mut core = session.core.lock();
         session.check_whole()?;
+        session.collect(&mut core)?;
         let all = session.all_recordings();
         let mut recordings: Vec<Recording> = all.iter().map(|recording| recording.lock().clone()).collect();
         let (updates, optimizer_steps) = (core.updates, core.optimizer_steps);
@@ -160,6 +161,7 @@ impl Checkpoint {
             return Err(Error::new(Status::Format, "checkpoint: its recordings are damaged"));
         }
         course.load(&self.saved)?;
+        session.recount(&mut core)?;
         trained.raise_version(self.state.policy_version);
         (core.updates, core.optimizer_steps) = (self.state.updates, self.state.optimizer_steps);
         let version = session.publish_from(&mut core)?;

@@ -6,7 +6,6 @@ use super::recording::Recording;
 use super::trainee::Trainee;
 use super::{without_core, ControlSession, Core};
 use crate::algorithm::cloning::Config;
-use crate::data::Batch;
 use crate::error::{Error, Result, Status};
 use crate::model::control::{Policy, Statistics};
 use crate::session::plan::{Ending, Output, Plan};
@@ -71,16 +70,18 @@ impl Course for Imitator {
         Ok(self.trainee.policy.publish(self.trainee.arena.weights()?, self.statistics.clone()))
     }
 
-    fn push(&mut self, batch: &Batch) -> Result<u64> {
-        let (spec, before) = (self.trainee.policy.spec().clone(), self.shown.rows());
-        self.shown.push(&spec, batch)?;
+    fn show(&mut self, shown: Demonstrations) {
+        let spec = self.trainee.policy.spec();
         if spec.config.normalize_observations {
-            let added = &self.shown.observations[before * spec.inputs..];
-            self.statistics.merge(added.chunks_exact(spec.inputs));
+            self.statistics.merge(shown.observations.chunks_exact(spec.inputs));
         }
-        self.passes.join(batch.rows());
-        self.next_id += batch.rows();
-        Ok(self.next_id - batch.rows())
+        self.passes.join(shown.rows() as u64);
+        self.next_id += shown.rows() as u64;
+        self.shown.extend(shown);
+    }
+
+    fn shown(&self) -> (usize, u64) {
+        (self.shown.rows(), self.next_id)
     }
 
     fn clear(&mut self, _made: u64) {

@@ -4,8 +4,8 @@
 //! name and the rest as JSON.
 
 use super::arena::Moments;
+use super::demonstrations::Demonstrations;
 use super::recording::Recording;
-use crate::data::Batch;
 use crate::error::{Error, Result, Status};
 use serde::de::DeserializeOwned;
 use serde::Serialize;
@@ -16,11 +16,12 @@ pub(super) trait Course: Send {
     /// Makes what was learned what every reader sees; returns its version.
     fn publish(&mut self) -> Result<u64>;
 
-    /// Takes all rows of the batch or none; returns the id of the first.
-    fn push(&mut self, _batch: &Batch) -> Result<u64> {
-        Err(Error::state(
-            "push: expected a session whose method learns from batches; this one learns from what actors do",
-        ))
+    /// Takes demonstrations that were pushed.
+    fn show(&mut self, _shown: Demonstrations) {}
+
+    /// How many it holds, and how many there ever were.
+    fn shown(&self) -> (usize, u64) {
+        (0, 0)
     }
 
     /// Drops what it remembers of steps and batches, after `made` optimiser steps.

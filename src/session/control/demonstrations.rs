@@ -7,7 +7,7 @@ use crate::model::control::Spec;
 use serde::{Deserialize, Serialize};
 
 /// Demonstrations that a session holds at most.
-const MOST: usize = 1 << 26;
+pub(super) const MOST: usize = 1 << 26;
 
 /// B demonstrations, each column row-major: some that were gathered, or all that a session holds.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,8 +29,8 @@ impl Demonstrations {
         self.weights.len()
     }
 
-    /// Takes all rows of a batch or none.
-    pub fn push(&mut self, spec: &Spec, batch: &Batch) -> Result<()> {
+    /// All rows of a batch; refuses it where one of them is none.
+    pub fn read(spec: &Spec, batch: &Batch) -> Result<Demonstrations> {
         if batch.kind() != Kind::Demonstrations {
             let found = batch.kind().name();
             return Err(Error::state(format!("push: expected a batch of demonstrations, got one of {found}")));
@@ -42,18 +42,19 @@ impl Demonstrations {
         if let Some((name, _)) = batch.columns().find(|(name, _)| !COLUMNS.contains(name)) {
             return Err(Error::data(format!("{name}: no column of demonstrations for a control policy")));
         }
-        if self.rows() as u64 + batch.rows() > MOST as u64 {
-            return Err(Error::state(format!("push: a session holds at most {MOST} demonstrations; clear it first")));
-        }
         let mut added = Demonstrations::default();
         for row in 0..batch.rows() as usize {
             added.take(spec, batch, row).map_err(|error| error.within(format_args!("row {row}")))?;
         }
+        Ok(added)
+    }
+
+    /// Adds rows behind those that are there.
+    pub fn extend(&mut self, added: Demonstrations) {
         self.observations.extend(added.observations);
         self.legal.extend(added.legal);
         self.actions.extend(added.actions);
         self.weights.extend(added.weights);
-        Ok(())
     }
 
     fn take(&mut self, spec: &Spec, batch: &Batch, row: usize) -> Result<()> {

@@ -66,6 +66,9 @@ impl ControlSession {
     pub(super) fn install(&self, trained: Trained, course: AnyCourse, before: Option<Trained>) -> Result<()> {
         let mut core = self.core.lock();
         core.kept = Snapshots::default();
+        if core.course.is_some() {
+            self.collect(&mut core)?;
+        }
         let replaced = core.course.replace(course);
         match (before, replaced) {
             (Some(before), Some(mut replaced)) => {

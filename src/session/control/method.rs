@@ -73,6 +73,19 @@ impl Method {
         }
     }
 
+    /// Refuses demonstrations where the method does not learn from them.
+    pub fn check_shown(&self) -> Result<()> {
+        let from_actors = "this one learns from what actors do";
+        match self {
+            Method::Cloning(_) => Ok(()),
+            Method::Ppo(algorithm) if algorithm.config().cloning.is_some() => Ok(()),
+            Method::Ppo(_) => Err(Error::state(format!(
+                "push: expected a session that has cloning among its settings; {from_actors}"
+            ))),
+            _ => Err(Error::state(format!("push: expected a session whose method learns from batches; {from_actors}"))),
+        }
+    }
+
     /// The role of the model in training.
     pub fn role(&self) -> Role {
         match self {

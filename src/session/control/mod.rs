@@ -10,6 +10,7 @@ mod course;
 mod demonstrations;
 mod desk;
 mod ended;
+mod inbox;
 mod judge;
 mod judging;
 mod live;
@@ -49,6 +50,7 @@ use crate::model::control::{check_allowed, Policy, Spec};
 use crate::model::AnyModel;
 use cloning::Imitator;
 use course::{Course, Saved};
+use inbox::Inbox;
 use judging::Judging;
 use method::Method;
 use pairs::Pairs;
@@ -154,6 +156,7 @@ pub struct ControlSession {
     shell: Shell,
     method: Method,
     core: Mutex<Core>,
+    inbox: Mutex<Inbox>,
     trained: Mutex<Option<Trained>>,
     /// Whether actors draw evenly between the bounds of their actions.
     explores: AtomicBool,
@@ -197,6 +200,7 @@ impl ControlSession {
             swaps: AtomicU64::new(0),
             method,
             core: Mutex::default(),
+            inbox: Mutex::default(),
             trained: Mutex::default(),
             recordings: Mutex::default(),
         }))
@@ -269,7 +273,7 @@ impl Learner for ControlSession {
             let Trained::Reward(model) = self.trained()? else { return Err(no_model()) };
             return pairs.lock().push(batch, model.spec());
         }
-        self.core.lock().course()?.push(batch)
+        self.push_demonstrations(batch)
     }
 
     fn clear(&self) -> Result<()> {
@@ -283,8 +287,10 @@ impl Learner for ControlSession {
             }
             let mut core = self.core.lock();
             let made = core.optimizer_steps;
-            if let Ok(course) = core.course() {
-                course.clear(made);
+            if core.course.is_some() {
+                self.collect(&mut core)?;
+                core.course()?.clear(made);
+                self.recount(&mut core)?;
             }
             Ok(())
         })
@@ -296,6 +302,7 @@ impl Learner for ControlSession {
         check_unfinished(&updating, "update")?;
         let mut core = self.core.lock();
         self.trained()?;
+        self.collect(&mut core)?;
         let Some(plan) = self.method.plan(&self, &mut core)? else { return Ok(None) };
         let job = self.job(plan);
         *updating = Arc::downgrade(&job);

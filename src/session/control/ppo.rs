@@ -9,8 +9,7 @@ use super::trainee::Trainee;
 use super::update::Update;
 use super::{without_core, ControlSession};
 use crate::algorithm::ControlPpo;
-use crate::data::Batch;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::control::{Policy, Statistics};
 use crate::session::plan::Plan;
 use serde::{Deserialize, Serialize};
@@ -115,16 +114,15 @@ impl Course for Ppo {
         Ok(self.trainee.policy.publish(weights, self.statistics.clone()))
     }
 
-    fn push(&mut self, batch: &Batch) -> Result<u64> {
-        let Some(shown) = &mut self.shown else {
-            return Err(Error::state(
-                "push: expected a session that has cloning among its settings; this one learns from what \
-                                     actors do",
-            ));
-        };
-        shown.push(self.trainee.policy.spec(), batch)?;
-        self.pushed += batch.rows();
-        Ok(self.pushed - batch.rows())
+    fn show(&mut self, shown: Demonstrations) {
+        self.pushed += shown.rows() as u64;
+        if let Some(all) = &mut self.shown {
+            all.extend(shown);
+        }
+    }
+
+    fn shown(&self) -> (usize, u64) {
+        (self.shown.as_ref().map_or(0, Demonstrations::rows), self.pushed)
     }
 
     fn clear(&mut self, _made: u64) {
