@@ -416,7 +416,8 @@ KEEL_API keel_status KEEL_CALL keel_process_set_allocator(keel_allocate allocate
 //
 // runtime: borrowed. source: the handle of the session or job whose events are wanted, 0 for any. buffer: room for
 // capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without a NUL, nullable. error: nullable.
-// Threads: any. Status: KEEL_EMPTY: there is none; KEEL_E_CAPACITY: it stays the oldest. Since 0.1.
+// Threads: any; it waits for none. Status: KEEL_EMPTY: there is none, or another thread is at the queues this moment;
+// KEEL_E_CAPACITY: it stays the oldest. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_runtime_next_event(keel_runtime runtime, uint64_t source, char *buffer,
     size_t capacity, size_t *needed, struct keel_error *error);
 

@@ -168,7 +168,7 @@ impl Job {
     /// Where the job stands; settles it if its slices ended on keel's thread. Never waits for a slice of this job.
     pub fn poll(&self) -> Result<Report> {
         #[cfg(feature = "planted-race")]
-        planted_race();
+        super::planted::race();
         self.settle_idle();
         self.result()
     }
@@ -390,15 +390,6 @@ fn conclude(plan: &mut dyn Plan, ended: Result<bool>) -> Result<(bool, Output)> 
         }
         (Err(error), _) | (_, Err(error)) => Err(error),
     }
-}
-
-/// What ThreadSanitizer must find where it is built in: threads that write the same number.
-#[cfg(feature = "planted-race")]
-#[inline(never)]
-fn planted_race() {
-    static mut WRITTEN: u64 = 0;
-    // SAFETY: none; this is the race.
-    unsafe { std::ptr::addr_of_mut!(WRITTEN).write(std::hint::black_box(1)) };
 }
 
 fn microseconds(duration: Duration) -> u64 {

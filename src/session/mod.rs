@@ -23,6 +23,8 @@ mod models;
 mod optimize;
 mod pause;
 mod plan;
+#[cfg(feature = "planted-race")]
+mod planted;
 mod query;
 mod record;
 mod reference;

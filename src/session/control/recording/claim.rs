@@ -1,4 +1,4 @@
-//! Which slots an actor acts for here.
+//! Whose a slot is: claimed by the actor that acts for it, left when that is gone or another one takes it over.
 
 use super::{Episode, Recording};
 
