@@ -876,10 +876,11 @@ KEEL_API keel_status KEEL_CALL keel_job_model(keel_job job, keel_model *model, s
 // job: 0 and what was destroyed before are ignored. Threads: any; never waits. Status: none, cannot fail. Since 0.1.
 KEEL_API void KEEL_CALL keel_job_destroy(keel_job job);
 
-// Makes an actor: one for each host thread that acts. It goes on with the slots of an actor of the session that was
-// destroyed, or was saved in mid-episode, in the order in which they were made; else all its slots are new. With
-// {"recorded": false} it leaves nothing to updates and checkpoints, and its slots are its own: for evaluation, where a
-// recurrent policy remembers the episode.
+// Makes an actor: one for each host thread that acts. Slots are the session's: one that acts for a slot has it until it is
+// destroyed, and what is drawn and learned is the same however they are split among actors. It goes on with the slots of
+// an actor that was destroyed, or was saved in mid-episode, in the order in which they were made; a slot of another one
+// that is gone begins a new episode. With {"recorded": false} it leaves nothing to updates and checkpoints, and its slots
+// are its own: for evaluation, where a recurrent policy remembers the episode.
 //
 // session: kept alive; of a control policy, which is set. json: nullable, UTF-8. actor: out, the caller ends it with
 // keel_actor_destroy. error: nullable. Threads: any. Status: KEEL_E_CONFIG, KEEL_E_STATE: no policy, or no session of a
@@ -897,7 +898,7 @@ KEEL_API keel_status KEEL_CALL keel_actor_create(keel_session session, const cha
 // policy had drawn it: say KEEL_ACT_UNRECORDED with KEEL_ACT_GREEDY. flags: KEEL_ACT_… or 0. decisions: out, nullable, count numbers, those of
 // this actor one by one. error: nullable. Threads: any, one at a time. Status: KEEL_E_SHAPE, KEEL_E_NON_FINITE,
 // KEEL_E_DATA: a mask without a legal choice, an action that is not legal; KEEL_E_STATE: a slot that acted was not
-// observed; KEEL_E_CALLBACK: the network's script threw; KEEL_E_CONCURRENT. No slot has acted then. Since 0.1.
+// observed; KEEL_E_IN_USE: a slot is another actor's; KEEL_E_CALLBACK: the network's script threw; KEEL_E_CONCURRENT. No slot has acted then. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_actor_act(keel_actor actor, const uint32_t *slots, size_t count,
     const void *observations, size_t observation_bytes, void *actions, size_t action_bytes, uint32_t flags,
     uint64_t *decisions, struct keel_error *error);

@@ -20,12 +20,8 @@ fn the_cart_stays_up() {
         let session = session(settings, cart_config(json!({})));
         let actor = Actor::create(&session).unwrap();
         let before = evaluate(&actor, 10);
-        let mut carts = Carts::new(8);
-        for _ in 0..80 {
-            carts.learn(&session, &actor);
-        }
-        let after = evaluate(&actor, 10);
-        assert!(before < 60.0 && after > 150.0, "{learner}: {before} → {after}");
+        let after = Carts::new(8).best(&session, &actor, 160);
+        assert!(before < 60.0 && after > 400.0, "{learner}: {before} → {after}");
     }
 }
 
@@ -35,12 +31,8 @@ fn normalised_observations_and_rewards_learn_too() {
     settings["normalize_rewards"] = json!(true);
     let session = session(settings, cart_config(json!({"normalize_observations": true, "value": "shared"})));
     let actor = Actor::create(&session).unwrap();
-    let mut carts = Carts::new(8);
-    for _ in 0..60 {
-        carts.learn(&session, &actor);
-    }
-    let after = evaluate(&actor, 10);
-    assert!(after > 150.0, "{after}");
+    let after = Carts::new(8).best(&session, &actor, 160);
+    assert!(after > 400.0, "{after}");
 }
 
 #[test]
