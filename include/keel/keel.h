@@ -842,7 +842,7 @@ KEEL_API keel_status KEEL_CALL keel_job_wait(keel_job job, uint64_t timeout_us, 
 
 // How far the job is and what it is at: a share of its slices in [0, 1], and a few words, such as "score reference 3/8".
 //
-// job: borrowed. progress: out, nullable. buffer, capacity: where the words go. needed: out, nullable: their bytes.
+// job: borrowed. progress: out, nullable. buffer, capacity: where the words go. needed: their bytes, nullable.
 // error: nullable. Threads: any; waits for no slice. Status: KEEL_E_CAPACITY: the words are longer. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_job_progress(keel_job job, float *progress, char *buffer, size_t capacity,
     size_t *needed, struct keel_error *error);

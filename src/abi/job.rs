@@ -108,7 +108,7 @@ pub unsafe extern "C" fn keel_job_wait(
 
 /// How far the job is and what it is at: a share of its slices in [0, 1], and a few words, such as "score reference 3/8".
 ///
-/// job: borrowed. progress: out, nullable. buffer, capacity: where the words go. needed: out, nullable: their bytes.
+/// job: borrowed. progress: out, nullable. buffer, capacity: where the words go. needed: their bytes, nullable.
 /// error: nullable. Threads: any; waits for no slice. Status: KEEL_E_CAPACITY: the words are longer. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_job_progress(
