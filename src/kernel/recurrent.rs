@@ -5,7 +5,7 @@
 //!   LSTM:  i, f, g, o of xW + b + hU + c,   c' = σ(f) ⊙ c + σ(i) ⊙ tanh g,   h' = σ(o) ⊙ tanh c'
 //!
 //! A core stands behind the trunk, or behind the hidden layers of the policy or the value model. A row's bits depend on
-//! that row and the weights alone. How a core learns is in [`through_time`].
+//! that row and the weights alone. How a core learns is in `through_time`.
 
 use super::activation::{sigmoid, tanh, Activate};
 use super::buffer::Buffer;
