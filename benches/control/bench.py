@@ -42,7 +42,7 @@ def peers_python():
     if not python.exists():
         venv.create(PLACE / "venv", with_pip=True)
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    if not has(python, "stable_baselines3.common.utils, torch, mujoco"):
+    if not has(python, "stable_baselines3.common.utils, torch.nn, mujoco"):
         subprocess.run([*pip, "--no-deps", "--requirement", HERE / "requirements.txt"], check=True)
         add_torch(python, pip)
     return python
@@ -52,7 +52,7 @@ def add_torch(python, pip):
     """The wheel behind target/libtorch where it is whole, else one of the two indexes."""
     link = next((PLACE / "venv").glob("lib/python*/site-packages")) / "keel_torch.pth"
     link.write_text(f"{(ROOT / 'target' / 'libtorch' / 'torch').resolve().parent}\n")
-    if has(python, "torch"):
+    if has(python, "torch.nn"):
         return
     link.unlink()
     if subprocess.run([*pip, "--no-deps", TORCH, "--index-url", CPU_INDEX]).returncode != 0:
