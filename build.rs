@@ -23,9 +23,12 @@ fn link_arguments() {
         &format!("-Wl,-rpath,{BESIDE_THE_LIBRARY}"),
         "-Wl,--exclude-libs,ALL",
         "-Wl,-z,nodelete",
-        "-Wl,-z,defs",
     ] {
         println!("cargo:rustc-cdylib-link-arg={argument}");
+    }
+    // a sanitizer's functions are the program's
+    if std::env::var_os("KEEL_SHIM_FLAGS").is_none() {
+        println!("cargo:rustc-cdylib-link-arg=-Wl,-z,defs");
     }
     // Not `-tests`: that leaves out the unit tests of the library.
     println!("cargo:rustc-link-arg=-Wl,-rpath,{IN_THE_CHECKOUT}");
