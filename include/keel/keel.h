@@ -911,13 +911,13 @@ KEEL_API keel_status KEEL_CALL keel_actor_act(keel_actor actor, const uint32_t *
 // records lead to, up to rounding. In every other case the tensors are copied to the host and the same numbers lead to the same
 // actions and the same recording. Final observations are records in both.
 //
-// actor: changed. slots: count of them, distinct, below 2^20, borrowed. observations: tensors, groups of them, one for each
+// actor: changed. slots: count of them, distinct, below 2^20, borrowed. observations: tensors, groups of them, taken over, one for each
 // observation group of keel_session_layout, in its order, float32, uint8 or bool for a mask, [count, numbers] (more axes
 // are taken as one). actions: int32 [count, numbers] where all actions are discrete, float32 where all are continuous, or
 // uint8 [count, bytes], action records; not read-only. All tensors are taken over: the deleter of each is called exactly
 // once in every outcome, after the last read or write of its memory. stream: the cudaStream_t behind whose work the
-// tensors are; NULL: the one that libtorch uses on this thread, by default CUDA's. flags, decisions: as keel_actor_act;
-// decisions is nullable. error: nullable. Threads: any, one at a time. Status: as keel_actor_act; KEEL_E_VERSION, KEEL_E_DEVICE,
+// tensors are; NULL: the one that libtorch uses on this thread, by default CUDA's. flags: as keel_actor_act.
+// decisions: out, nullable, as there. error: nullable. Threads: any, one at a time. Status: as keel_actor_act; KEEL_E_VERSION, KEEL_E_DEVICE,
 // KEEL_E_UNSUPPORTED: another type of numbers. No slot has acted then and no action is written. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_actor_act_dlpack(keel_actor actor, const uint32_t *slots, size_t count,
     struct DLManagedTensorVersioned *const *observations, size_t groups, struct DLManagedTensorVersioned *actions,
