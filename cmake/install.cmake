@@ -19,7 +19,7 @@ configure_file(cmake/keel.pc.in keel.pc @ONLY)
 install(FILES "${keel_build_directory}/libkeel.so" DESTINATION "${CMAKE_INSTALL_LIBDIR}"
   RENAME "libkeel.so.${PROJECT_VERSION}"
   PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
-install(DIRECTORY include/keel DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
+install(DIRECTORY include/keel DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp" PATTERN "*.json")
 install(FILES "${PROJECT_BINARY_DIR}/keelConfig.cmake" "${PROJECT_BINARY_DIR}/keelConfigVersion.cmake"
   DESTINATION "${keel_package_directory}")
 install(FILES "${PROJECT_BINARY_DIR}/keel.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
