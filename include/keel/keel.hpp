@@ -143,6 +143,19 @@ class Batch : public detail::Handle<Batch, keel_batch_destroy> {
   }
 #endif
 
+  // As a DLPack tensor of the host's, which is taken over; and a copy as one, whose deleter the caller calls.
+  Result<void> set_dlpack(std::string_view column, DLManagedTensorVersioned *tensor, void *stream = nullptr) {
+    return detail::call([&](keel_error *error) {
+      return keel_batch_set_dlpack(id_, column.data(), column.size(), tensor, stream, error);
+    });
+  }
+  Result<DLManagedTensorVersioned *> get_dlpack(std::string_view column) const {
+    DLManagedTensorVersioned *tensor = nullptr;
+    return detail::call<DLManagedTensorVersioned *>(
+        [&](keel_error *error) { return keel_batch_get_dlpack(id_, column.data(), column.size(), &tensor, error); },
+        [&](keel_status) -> Result<DLManagedTensorVersioned *> { return tensor; });
+  }
+
  private:
   template <class T, class Rows>
   Result<void> set_rows(std::string_view column, const Rows &rows) {
@@ -471,6 +484,16 @@ class Actor : public detail::Handle<Actor, keel_actor_destroy> {
                             flags, nullptr, error);
     });
   }
+  // As act, on arrays of the host's: `count` slots, observation records and action records; of decisions, nullable, too.
+  template <class Observation, class Action>
+  Result<void> act(const uint32_t *slots, size_t count, const Observation *observations, Action *actions,
+                   uint32_t flags = 0, uint64_t *decisions = nullptr) const {
+    static_assert(std::is_trivially_copyable_v<Observation> && std::is_trivially_copyable_v<Action>, "plain structs");
+    return detail::call([&](keel_error *error) {
+      return keel_actor_act(id_, slots, count, observations, count * sizeof(Observation), actions, count * sizeof(Action),
+                            flags, decisions, error);
+    });
+  }
   // As act, on DLPack tensors of the host's, one for each observation group and one of actions; all are taken over. Where the
   // session learns on their device, observations stay there.
   Result<void> act_dlpack(View<uint32_t> slots, const std::vector<DLManagedTensorVersioned *> &observations,
@@ -491,10 +514,21 @@ class Actor : public detail::Handle<Actor, keel_actor_destroy> {
                                 final_observations.data(), final_observations.size() * sizeof(Observation), error);
     });
   }
+  // As observe, on arrays of the host's: `count` slots, rewards (one each) and statuses, `truncated` final observations.
+  template <class Observation>
+  Result<void> observe(const uint32_t *slots, size_t count, const float *rewards, const int32_t *status,
+                       const Observation *final_observations, size_t truncated) const {
+    return detail::call([&](keel_error *error) {
+      return keel_actor_observe(id_, slots, count, rewards, count, status, final_observations,
+                                truncated * sizeof(Observation), error);
+    });
+  }
 };
 
 // The version of the loaded library, e.g. "0.1.0".
 inline std::string_view version() { return keel_version(); }
+// The ABI that it speaks: major << 16 | minor.
+inline uint32_t abi_version() { return keel_abi_version(); }
 inline uint64_t live_handles() { return keel_live_handles(); }
 inline Result<std::string> build_info() {
   return detail::text([](auto... out) { return keel_build_info(out...); });

@@ -29,6 +29,13 @@ std::string acts(const keel::Runtime &runtime) {
                   std::vector<Place>{{-1.0f}});
   }
   if (!session.step().done()) return "expected an update";
+  const Place places[] = {{0.25f}, {0.75f}};
+  uint64_t decisions[2] = {};
+  actor.act(slots.data(), slots.size(), places, ways.data(), 0, decisions);
+  if (decisions[1] != decisions[0] + 1) return "expected decisions one by one";
+  const float rewards[] = {1.0f, 0.0f};
+  const int32_t status[] = {KEEL_EPISODE_TERMINATED, KEEL_EPISODE_TRUNCATED};
+  actor.observe(slots.data(), slots.size(), rewards, status, places, 1);
   actor.act(slots, std::vector<Place>{{0.5f}, {-0.5f}}, ways, KEEL_ACT_GREEDY | KEEL_ACT_UNRECORDED);
   return "";
 }
@@ -48,6 +55,7 @@ std::string hpp_throwing(const std::string &model_json) try {
   keel::Batch rollouts = job.batch();
   if (rollouts.texts("response").to_vector().size() != 2) return "expected two texts";
   if (rollouts.tokens("response").row(0).size() != 4) return "expected four tokens";
+  rollouts.set_dlpack("finish_reason", rollouts.get_dlpack("finish_reason"));
   session.push(rollouts);
   if (!session.step().needs_data()) return "expected a need of rewards";
   int calls = 0;
