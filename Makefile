@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 BUNDLE_TORCH ?= link
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help demo check check-fast setup lib install bench-control bench-frames gpu-bundle clean
+.PHONY: help demo check check-fast setup lib install bench-control bench-frames reliability gpu-bundle clean
 
 help:
 	@echo "make demo        an innkeeper learns manners: the whole loop in one C++ program; writes target/demo/report.html"
@@ -16,6 +16,7 @@ help:
 	@echo "make install     to PREFIX=$(PREFIX), with a link to your libtorch; BUNDLE_TORCH=copy|none: a copy for all users, nothing"
 	@echo "make bench-control   control policies beside Stable-Baselines3 and eager libtorch: docs/benchmarks.md"
 	@echo "make bench-frames    60 frames a second beside a learner, about 10 minutes: docs/benchmarks.md; QUICK=1 tries it out"
+	@echo "make reliability     ThreadSanitizer watches eight threads use keel at random, about 10 minutes: tools/races"
 	@echo "make gpu-bundle  target/gpu-bundle.tar.gz: the GPU tests, to run on a machine with a GPU and python3 with torch"
 	@echo "make clean       removes what was built, keeps libtorch"
 
@@ -55,10 +56,13 @@ bench-frames: setup
 	cmake --build target/cmake-frames --parallel
 	benches/frames/bench.py target/cmake-frames/bin/frames_bench $(if $(QUICK),--quick)
 
+reliability: setup
+	tools/races
+
 gpu-bundle: setup
 	tools/gpu-bundle
 
 clean:
-	rm -rf target/cmake target/cmake-release target/cmake-gpu-release target/cmake-bench target/cmake-frames target/bench target/check target/demo target/gpu-bundle target/gpu-bundle.tar.gz
+	rm -rf target/races target/cmake target/cmake-release target/cmake-gpu-release target/cmake-bench target/cmake-frames target/bench target/check target/demo target/gpu-bundle target/gpu-bundle.tar.gz
 	cargo clean --profile dev
 	cargo clean --profile release

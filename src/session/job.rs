@@ -167,7 +167,7 @@ impl Job {
 
     /// Where the job stands; settles it if its slices ended on keel's thread. Never waits for a slice of this job.
     pub fn poll(&self) -> Result<Report> {
-        #[cfg(feature = "planted-race")]
+        #[cfg(feature = "races")]
         super::planted::race();
         self.settle_idle();
         self.result()

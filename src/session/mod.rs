@@ -23,7 +23,7 @@ mod models;
 mod optimize;
 mod pause;
 mod plan;
-#[cfg(feature = "planted-race")]
+#[cfg(feature = "races")]
 mod planted;
 mod query;
 mod record;

@@ -1,9 +1,13 @@
 //! A race that tools/races must find, in builds that are made for it alone.
 
-/// Threads that write the same number.
+/// Threads that count the same thing, where KEEL_PLANTED_RACE is set.
 #[inline(never)]
 pub(super) fn race() {
-    static mut WRITTEN: u64 = 0;
+    static mut COUNTED: u64 = 0;
+    if std::env::var_os("KEEL_PLANTED_RACE").is_none() {
+        return;
+    }
+    let counted = std::ptr::addr_of_mut!(COUNTED);
     // SAFETY: none; this is the race.
-    unsafe { std::ptr::addr_of_mut!(WRITTEN).write(std::hint::black_box(1)) };
+    unsafe { counted.write_volatile(counted.read_volatile() + 1) };
 }

@@ -3,6 +3,8 @@
 //!
 //! KEEL_STORM_SECONDS: how long. tools/races runs it for a minute under ThreadSanitizer.
 
+#[cfg(feature = "races")]
+mod counts;
 mod host;
 
 use host::*;
@@ -138,15 +140,18 @@ fn eight_threads_at_random_meet_no_harm() {
     let world = World::new();
     let until = Instant::now() + Duration::from_secs(seconds);
     std::thread::scope(|scope| {
-        for thread in 0..THREADS {
-            let world = &world;
-            scope.spawn(move || {
-                let mut random = Random::new(thread + 1);
+        let world = &world;
+        let storm = |thread| {
+            move || {
+                let mut random = Random::new(thread);
                 while Instant::now() < until {
                     world.act(&mut random);
                 }
-            });
-        }
+            }
+        };
+        // ThreadSanitizer sees joins, and not by what a scope waits
+        let threads: Vec<_> = (1..=THREADS).map(|thread| scope.spawn(storm(thread))).collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
     });
     for ((_, name, _), done) in DEEDS.iter().zip(&world.done) {
         let done = done.load(Ordering::Relaxed);
