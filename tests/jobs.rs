@@ -8,6 +8,7 @@ use keel::session::{Job, Role, Session, State};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+use support::drive::{finish, to_step};
 use support::*;
 
 const PPO: &str = r#"{"algorithm": {"type": "ppo", "epochs": 2, "minibatches": 2}, "optimizer": {"learning_rate": 0.01},
@@ -23,10 +24,6 @@ fn planned() -> (Arc<Session>, Arc<Job>) {
 
 fn version(session: &Session) -> u64 {
     session.model(Role::Policy).unwrap().weights().version
-}
-
-fn pump_to_step(job: &Arc<Job>, steps: u64) {
-    while job.pump(Duration::ZERO).unwrap().optimizer_steps < steps {}
 }
 
 #[test]
@@ -51,7 +48,7 @@ fn a_started_job_without_a_handle_is_finished_by_the_hosts_next_calls() {
 fn a_pumped_job_without_a_handle_is_cancelled_and_keeps_its_rows() {
     let (session, job) = planned();
     let before = version(&session);
-    pump_to_step(&job, 1);
+    to_step(&job, 1);
     job.abandon();
     drop(job);
     session.runtime().settle_orphans();
@@ -115,7 +112,7 @@ fn a_failed_job_says_so_to_everybody_at_once() {
 #[test]
 fn a_cancelled_job_is_cancelled_for_every_driver() {
     let (_session, job) = planned();
-    pump_to_step(&job, 1);
+    to_step(&job, 1);
     job.cancel();
     for error in [job.poll(), job.run(), job.pump(Duration::ZERO)].map(Result::unwrap_err) {
         assert_eq!(error.status, Status::Cancelled);
@@ -132,7 +129,7 @@ fn a_restore_that_an_update_overtook_is_refused() {
     session.save(path.clone()).unwrap().run().unwrap();
     let restore = session.restore(path.clone()).unwrap();
     let update = session.update().unwrap().unwrap();
-    pump_to_step(&update, 1);
+    to_step(&update, 1);
     assert_eq!(restore.run().unwrap_err().status, Status::InUse);
     assert_eq!(update.run().unwrap().optimizer_steps, 4);
     assert_eq!(session.restore(path.clone()).unwrap().run().unwrap().state, State::Done);
@@ -153,7 +150,7 @@ fn a_started_restore_changes_the_session_in_the_hosts_call() {
         assert_eq!(session.state_hash().unwrap(), trained);
         std::thread::sleep(Duration::from_millis(1));
     }
-    while restore.wait(Duration::from_millis(5)).unwrap().state == State::Pending {}
+    finish(&restore);
     assert_eq!(session.state_hash().unwrap(), saved);
     std::fs::remove_file(path).unwrap();
 }
@@ -172,7 +169,7 @@ fn every_checkpoint_beside_an_update_stands_between_two_steps() {
         std::thread::yield_now();
     }
     boundaries.insert(session.state_hash().unwrap());
-    while job.wait(Duration::from_millis(5)).unwrap().state == State::Pending {}
+    finish(&job);
     boundaries.insert(session.state_hash().unwrap());
     assert_eq!(boundaries.len(), 6, "the beginning, four steps, the end");
     let other = support::session(PPO, &tiny_model(1));
@@ -219,6 +216,6 @@ fn an_evaluation_reads_published_weights_only() {
         std::thread::sleep(Duration::from_millis(1));
     }
     assert_eq!(evaluated(), before, "what is applied and not published does not count");
-    while update.wait(Duration::from_millis(5)).unwrap().state == State::Pending {}
+    finish(&update);
     assert_ne!(evaluated(), before);
 }

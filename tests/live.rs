@@ -8,6 +8,7 @@ use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use support::drive::{finish, slices, to_step, DRIVERS};
 use support::*;
 
 const PPO: &str = r#"{"algorithm": {"type": "ppo", "epochs": 2, "minibatches": 2}, "optimizer": {"learning_rate": 0.01},
@@ -39,9 +40,9 @@ fn refused<T>(result: Result<T, Error>, status: Status, says: &str) {
 }
 
 /// Pumps to the first slice behind so many steps, and `more` slices further.
-fn pump(job: &Arc<Job>, steps: u64, more: usize) {
-    while job.pump(Duration::ZERO).unwrap().optimizer_steps < steps {}
-    (0..more).for_each(|_| _ = job.pump(Duration::ZERO).unwrap());
+fn pump(job: &Arc<Job>, steps: u64, more: u64) {
+    to_step(job, steps);
+    slices(job, more);
 }
 
 const CHANGES: &str = r#"{"optimizer": {"learning_rate": 0.001},
@@ -49,32 +50,23 @@ const CHANGES: &str = r#"{"optimizer": {"learning_rate": 0.001},
 
 #[test]
 fn a_change_waits_for_the_next_step_and_holds_whoever_drives() {
-    let drivers: [fn(&Arc<Job>); 3] = [
-        |job| _ = job.run().unwrap(),
-        |job| {
-            job.start().unwrap();
-            while job.wait(Duration::from_secs(60)).unwrap().state == State::Pending {}
-        },
-        |job| while job.pump(Duration::ZERO).unwrap().state == State::Pending {},
-    ];
-    let after = |more: usize, changes: &str, drive: fn(&Arc<Job>)| {
+    let after = |more: u64, changes: &str, drive: fn(&Arc<Job>)| {
         let (session, job) = due();
         pump(&job, 1, more);
         configure(&session, changes);
         drive(&job);
         (session.state_hash().unwrap(), metric(&session, "optimizer/learning_rate"))
     };
-    let expected = after(0, CHANGES, drivers[0]);
+    let expected = after(0, CHANGES, DRIVERS[0]);
     assert_eq!(expected.1, 0.001);
-    drivers.iter().skip(1).for_each(|drive| assert_eq!(after(0, CHANGES, *drive), expected));
-    assert_ne!(after(0, "{}", drivers[0]).0, expected.0);
+    DRIVERS.iter().skip(1).for_each(|drive| assert_eq!(after(0, CHANGES, *drive), expected));
+    assert_ne!(after(0, "{}", DRIVERS[0]).0, expected.0);
     let (_, job) = due();
     pump(&job, 1, 0);
     let mut inside = 0;
     while job.pump(Duration::ZERO).unwrap().optimizer_steps < 2 {
         inside += 1;
     }
-    pump(&job, 2, 0);
     let next = {
         let (session, job) = due();
         pump(&job, 2, 0);
@@ -84,7 +76,7 @@ fn a_change_waits_for_the_next_step_and_holds_whoever_drives() {
     };
     assert!(inside > 4, "a step has several slices");
     for more in [1, 2, inside] {
-        assert_eq!(after(more, CHANGES, drivers[0]).0, next, "{more} slices into the step");
+        assert_eq!(after(more, CHANGES, DRIVERS[0]).0, next, "{more} slices into the step");
     }
 }
 
@@ -176,7 +168,7 @@ fn a_paused_session_works_no_slice_and_loses_none() {
     job.start().unwrap();
     assert_eq!(job.wait(Duration::from_millis(30)).unwrap().slices, slices);
     session.resume();
-    while job.wait(Duration::from_secs(60)).unwrap().state == State::Pending {}
+    finish(&job);
     let (twin, whole) = due();
     whole.run().unwrap();
     assert_eq!(weights(&session), weights(&twin));

@@ -1,109 +1,100 @@
-//! One plan, three drivers: the same bits however a job is cut into calls, and the stated state wherever it ends.
+//! One plan, three drivers: the same bits however a job is cut into calls and whatever is pushed beside it, and the stated
+//! state wherever it ends.
 
 mod support;
 
-use keel::data::{Batch, Kind};
-use keel::session::{Job, Role, Session, State};
+use keel::data::{Batch, Column, Kind, Values};
+use keel::session::{Role, Session, State};
 use std::sync::Arc;
 use std::time::Duration;
+use support::drive::{pump, run, start, to_step, Driver, Moments};
 use support::*;
 
 const OPTIMIZER: &str = r#""optimizer": {"learning_rate": 0.01}, "micro_batch_tokens": 20, "threads": 1}"#;
 
-const METHODS: [(&str, &str); 4] = [
+const METHODS: [(&str, &str); 5] = [
     ("sft", r#"{"algorithm": {"type": "sft", "batch_size": 3, "epochs": 0},"#),
     ("dpo", r#"{"algorithm": {"type": "dpo", "batch_size": 2, "epochs": 0},"#),
-    ("ppo", r#"{"algorithm": {"type": "ppo", "epochs": 1, "minibatches": 2},"#),
+    ("reward", r#"{"algorithm": {"type": "reward", "batch_size": 2, "epochs": 0},"#),
+    ("ppo", PPO),
     ("grpo", r#"{"algorithm": {"type": "grpo"},"#),
 ];
+const PPO: &str = r#"{"algorithm": {"type": "ppo", "epochs": 1, "minibatches": 2},"#;
 
-fn learner(algorithm: &str) -> Arc<Session> {
-    session(&format!("{algorithm} {OPTIMIZER}"), &tiny_model(1))
+fn learner(method: &str, algorithm: &str) -> Arc<Session> {
+    let session = Session::create(&runtime(), config(&format!("{algorithm} {OPTIMIZER}"))).unwrap();
+    let role = if method == "reward" { Role::Reward } else { Role::Policy };
+    session.set_model(role, tiny_model(1)).unwrap();
+    session
 }
 
-/// Rows for one update of a method.
-fn rows(session: &Arc<Session>, method: &str, update: u64) -> Batch {
+/// Rows for one update of a method, in pieces of which every one is enough.
+fn rows(session: &Arc<Session>, method: &str, update: u64) -> Vec<Batch> {
     match method {
-        "sft" => batch(Kind::Demonstrations, &[("prompt", prompts(3)), ("response", prompts(3))]),
-        "dpo" => pairs(2),
-        "ppo" => rollouts(session, 4, update),
-        _ => rollouts_in_groups(session, 2, update),
-    }
-}
-
-/// A number below `most`, from a stream of its own.
-fn drawn(state: &mut u64, most: u64) -> u64 {
-    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-    (*state >> 33) % most
-}
-
-fn run(job: &Arc<Job>, _: &mut dyn FnMut()) {
-    job.run().unwrap();
-}
-
-fn start(job: &Arc<Job>, between: &mut dyn FnMut()) {
-    job.start().unwrap();
-    between();
-    while job.wait(Duration::from_millis(50)).unwrap().state == State::Pending {}
-}
-
-fn pump(job: &Arc<Job>, between: &mut dyn FnMut()) {
-    let mut dice = 7;
-    let mut calls = 0;
-    while job.pump(Duration::from_micros(drawn(&mut dice, 400))).unwrap().state == State::Pending {
-        calls += 1;
-        if calls % 5 == 0 {
-            between();
+        "sft" => vec![demonstrations(2), evaluation(demonstrations(1)), demonstrations(1)],
+        "dpo" | "reward" => vec![pairs(1), evaluation(pairs(2)), pairs(1)],
+        "ppo" => {
+            let all = rollouts(session, 4, update);
+            vec![picked(&all, &[0]), picked(&all, &[1, 2]), picked(&all, &[3])]
+        }
+        _ => {
+            let all = rollouts_in_groups(session, 2, update);
+            vec![picked(&all, &[0, 1, 2, 3]), picked(&all, &[4, 5, 6, 7])]
         }
     }
 }
 
-/// The state after 50 updates; what is pushed beside one of them is trained on, in the same order, by later ones.
-fn trained(method: &str, algorithm: &str, drive: fn(&Arc<Job>, &mut dyn FnMut())) -> u64 {
-    let session = learner(algorithm);
-    let mut next = rows(&session, method, 0);
-    for update in 1..=50 {
-        session.push(&next).unwrap();
-        next = rows(&session, method, update);
+fn demonstrations(rows: usize) -> Batch {
+    batch(Kind::Demonstrations, &[("prompt", prompts(rows)), ("response", prompts(rows))])
+}
+
+/// The same rows, which change no update.
+fn evaluation(mut rows: Batch) -> Batch {
+    let split = vec![1; rows.rows() as usize];
+    rows.set("split", Column { values: Values::I32(split), offsets: None }).unwrap();
+    rows
+}
+
+/// The state after each of 50 updates; what is pushed beside one of them is trained on by later ones.
+fn trained(method: &str, algorithm: &str, drive: Driver, moments: &mut Moments) -> Vec<u64> {
+    moments.again();
+    let session = learner(method, algorithm);
+    let push = |rows: Option<Batch>| rows.map(|rows| session.push(&rows).unwrap());
+    rows(&session, method, 0).into_iter().for_each(|rows| _ = push(Some(rows)));
+    let after = |update| {
+        let mut next = rows(&session, method, update).into_iter();
         let job = session.update().unwrap().unwrap();
-        // an evaluation row changes no update
-        let beside = Kind::Demonstrations;
-        let mut pushed = false;
-        drive(&job, &mut || {
-            if method == "sft" && !pushed {
-                session.push(&batch(beside, &[("prompt", prompts(1)), ("response", prompts(1))])).unwrap();
-                pushed = true;
-            }
-        });
-        if method == "sft" && !pushed {
-            session.push(&batch(beside, &[("prompt", prompts(1)), ("response", prompts(1))])).unwrap();
-        }
-    }
-    session.state_hash().unwrap()
+        drive(&job, moments, &mut || _ = push(next.next()));
+        let hash = session.state_hash().unwrap();
+        next.for_each(|rows| _ = push(Some(rows)));
+        hash
+    };
+    (1..=50).map(after).collect()
 }
 
 #[test]
 fn run_start_and_pump_give_the_same_bits() {
     for (method, algorithm) in METHODS {
-        let whole = trained(method, algorithm, run);
-        assert_eq!(trained(method, algorithm, start), whole, "{method}: start");
-        assert_eq!(trained(method, algorithm, pump), whole, "{method}: pump");
+        let mut moments = Moments::default();
+        let pumped = trained(method, algorithm, pump, &mut moments);
+        assert!(moments.total() > 10, "{method}: {moments:?}");
+        for (name, drive) in [("run", run as Driver), ("start", start)] {
+            assert_eq!(trained(method, algorithm, drive, &mut moments), pumped, "{method}: {name}: {moments:?}");
+        }
     }
 }
 
 #[test]
 fn cancelled_at_any_slice_an_update_leaves_whole_steps_and_its_rows() {
-    let session = learner(METHODS[2].1);
-    session.push(&rows(&session, "ppo", 0)).unwrap();
+    let session = learner("ppo", PPO);
+    session.push(&rollouts(&session, 4, 0)).unwrap();
     let start = session.export().unwrap();
     let slices = session.update().unwrap().unwrap().run().unwrap().slices;
     // what a session is in that made exactly so many steps
     let stated = [0, 1].map(|steps| {
         session.import(&start).unwrap();
         let job = session.update().unwrap().unwrap();
-        while job.report().optimizer_steps < steps {
-            job.pump(Duration::ZERO).unwrap();
-        }
+        to_step(&job, steps);
         job.cancel();
         session.state_hash().unwrap()
     });
@@ -111,7 +102,7 @@ fn cancelled_at_any_slice_an_update_leaves_whole_steps_and_its_rows() {
     for index in 0..slices {
         session.import(&start).unwrap();
         let job = session.update().unwrap().unwrap();
-        (0..index).for_each(|_| assert_eq!(job.pump(Duration::ZERO).unwrap().state, State::Pending));
+        drive::slices(&job, index);
         job.cancel();
         let steps = job.report().optimizer_steps as usize;
         if steps < 2 {
@@ -127,8 +118,8 @@ fn cancelled_at_any_slice_an_update_leaves_whole_steps_and_its_rows() {
 
 #[test]
 fn a_job_says_what_it_is_at() {
-    let session = learner(METHODS[2].1);
-    session.push(&rows(&session, "ppo", 0)).unwrap();
+    let session = learner("ppo", PPO);
+    session.push(&rollouts(&session, 4, 0)).unwrap();
     let job = session.update().unwrap().unwrap();
     let (mut stages, mut progress) = (vec![job.stage().to_string()], 0.0);
     while job.pump(Duration::ZERO).unwrap().state == State::Pending {
@@ -147,8 +138,8 @@ fn a_job_says_what_it_is_at() {
 
 #[test]
 fn a_kind_that_was_never_measured_begins_a_call() {
-    let session = learner(METHODS[2].1);
-    session.push(&rows(&session, "ppo", 0)).unwrap();
+    let session = learner("ppo", PPO);
+    session.push(&rollouts(&session, 4, 0)).unwrap();
     let job = session.update().unwrap().unwrap();
     let whole = Duration::from_secs(3600);
     let mut calls = vec![];

@@ -1,6 +1,7 @@
 // The life of a reward callback: it is not called any more, and not being called, once it was replaced.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <future>
@@ -114,6 +115,18 @@ TEST(Callback, DoesNotGoWithAHandleThatIsGivenAway) {
   EXPECT_TRUE(watch.expired());
   EXPECT_EQ(keel_session_step(given, nullptr, nullptr), KEEL_NEED_DATA);
   keel_session_destroy(given);
+}
+
+TEST(Wrapper, AJobSaysWhatItIsAt) {
+  Asking asking;
+  const std::vector<std::string> prompts{"a b"};
+  const keel::Job job = asking.session.generate(prompts, R"({"max_new_tokens": 3, "ignore_eos": true})");
+  std::vector<std::string> stages{job.stage()};
+  while (job.pump(keel::Microseconds(0)).pending()) stages.push_back(job.stage());
+  EXPECT_GT(stages.size(), 3u);
+  EXPECT_EQ(std::count(stages.begin(), stages.end(), ""), 0);
+  EXPECT_EQ(stages.front(), "read prompts");
+  EXPECT_EQ(stages.back(), "sample");
 }
 
 TEST(Wrapper, ATimeThatHasPassedIsNone) {

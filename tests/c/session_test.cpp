@@ -86,6 +86,33 @@ TEST(Session, TheThreeDriversMakeTheSameNumbers) {
   EXPECT_EQ(hashes[0], hashes[2]);
 }
 
+TEST(Session, AnUpdateSaysHowFarItIsAndWhatItIsAt) {
+  World world;
+  push(world);
+  const keel_job job = update(world.session);
+  Caught caught;
+  char words[64];
+  float before = 0.0f;
+  std::string last;
+  for (keel_status status = KEEL_PENDING; status == KEEL_PENDING; status = keel_job_pump(job, 0, nullptr, caught)) {
+    float progress = -1.0f;
+    size_t needed = 0;
+    EXPECT_EQ(keel_job_progress(job, &progress, words, 1, &needed, caught), KEEL_E_CAPACITY);
+    EXPECT_EQ(progress, -1.0f) << "nothing is written where the words have no room";
+    ASSERT_EQ(keel_job_progress(job, &progress, words, sizeof words, &needed, caught), KEEL_OK) << caught.message();
+    EXPECT_TRUE(progress >= before && progress < 1.0f) << before << " to " << progress;
+    last = std::string(words, needed);
+    before = progress;
+  }
+  EXPECT_EQ(last, "optimiser step 1/1");
+  EXPECT_GT(before, 0.5f);
+  ASSERT_EQ(keel_job_progress(job, &before, words, sizeof words, nullptr, nullptr), KEEL_OK);
+  EXPECT_EQ(before, 1.0f);
+  EXPECT_EQ(keel_job_progress(job, nullptr, words, sizeof words, nullptr, nullptr), KEEL_OK);
+  keel_job_destroy(job);
+  EXPECT_EQ(keel_job_progress(job, &before, words, sizeof words, nullptr, nullptr), KEEL_E_INVALID_HANDLE);
+}
+
 TEST(Session, LearnsAndSaysItsNumbers) {
   World world(R"({"algorithm": {"type": "sft", "batch_size": 8, "epochs": 0}, "optimizer": {"learning_rate": 0.01}})");
   push(world);

@@ -40,12 +40,12 @@ fn batch(observations: Vec<f32>, actions: Vec<f32>) -> Batch {
     batch
 }
 
-fn demonstrations(steps: usize) -> Batch {
+pub fn demonstrations(steps: usize) -> Batch {
     let (observations, actions) = shown(steps);
     batch(observations, actions)
 }
 
-fn cloning(more: Value, network: Value) -> Arc<ControlSession> {
+pub fn cloning(more: Value, network: Value) -> Arc<ControlSession> {
     let mut settings = json!({"type": "cloning", "optimizer": {"learning_rate": 3e-3}});
     more.as_object().unwrap().iter().for_each(|(key, value)| settings[key] = value.clone());
     session(settings, network)

@@ -143,3 +143,9 @@ pub fn metric(session: &ControlSession, name: &str) -> f64 {
     let metrics: Value = serde_json::from_str(&session.metrics_json()).unwrap();
     metrics["values"][name].as_f64().unwrap_or_else(|| panic!("no metric {name} in {metrics}"))
 }
+
+/// What actors act by.
+pub fn weights(session: &ControlSession) -> Vec<f32> {
+    let Some(AnyModel::Control(policy)) = session.model(Role::Policy) else { panic!("a policy") };
+    policy.published().weights.clone()
+}

@@ -1,5 +1,6 @@
 //! A session that is changed while it lives: settings, publications, versions to go back to, pauses, another policy.
 
+use crate::drive::{finish, to_step, DRIVERS};
 use crate::hosts::*;
 use keel::error::{Error, Status};
 use keel::model::AnyModel;
@@ -53,30 +54,10 @@ fn version(session: &ControlSession) -> u64 {
     serde_json::from_str::<Value>(&session.metrics_json()).unwrap()["policy_version"].as_u64().unwrap()
 }
 
-fn weights(session: &ControlSession) -> Vec<f32> {
-    let Some(AnyModel::Control(policy)) = session.model(Role::Policy) else { panic!("a policy") };
-    policy.published().weights.clone()
-}
-
 fn refused<T>(result: Result<T, Error>, status: Status, says: &str) {
     let error = result.err().expect("a refusal");
     assert!(error.status == status && error.message.contains(says), "{:?}: {error}", error.status);
 }
-
-fn to_step(job: &Arc<Job>, steps: u64) {
-    while job.pump(Duration::ZERO).unwrap().optimizer_steps < steps {}
-}
-
-type Driver = fn(&Arc<Job>);
-
-const DRIVERS: [Driver; 3] = [
-    |job| _ = job.run().unwrap(),
-    |job| {
-        job.start().unwrap();
-        while job.wait(Duration::from_secs(60)).unwrap().state == State::Pending {}
-    },
-    |job| while job.pump(Duration::ZERO).unwrap().state == State::Pending {},
-];
 
 fn changes() -> Value {
     json!({"optimizer": {"learning_rate": 0.01, "max_grad_norm": 0.1}, "algorithm": {"clip_range": 0.05, "entropy_coef": 0.1}})
@@ -84,7 +65,7 @@ fn changes() -> Value {
 
 #[test]
 fn a_change_holds_from_the_next_step_whoever_drives() {
-    let after = |changed: Option<Value>, drive: Driver| {
+    let after = |changed: Option<Value>, drive: fn(&Arc<Job>)| {
         let (session, _, _, job) = due(0, json!({}));
         to_step(&job, 3);
         changed.into_iter().for_each(|changes| configure(&session, changes));
@@ -247,7 +228,7 @@ fn a_paused_session_works_no_slice_and_loses_none() {
     assert_eq!(publish(&session), 2, "what was learned before the pause");
     carts.clone().turn(&actor);
     session.resume();
-    while job.wait(Duration::from_secs(60)).unwrap().state == State::Pending {}
+    finish(&job);
     let (twin, _, mut others, again) = due(0, json!({}));
     again.run().unwrap();
     assert_eq!(twin.state_hash().unwrap(), untouched);

@@ -5,6 +5,9 @@ mod bad_input;
 mod cartpole;
 mod cloning;
 mod distributions;
+#[path = "../support/drive.rs"]
+mod drive;
+mod drivers;
 mod hosts;
 mod learning;
 mod live;

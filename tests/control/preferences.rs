@@ -18,7 +18,7 @@ fn network(more: Value) -> Value {
     config
 }
 
-fn judging(more: Value) -> Arc<ControlSession> {
+pub fn judging(more: Value) -> Arc<ControlSession> {
     let mut algorithm =
         json!({"type": "control_reward", "batch_size": 8, "epochs": 20, "optimizer": {"learning_rate": 3e-3}});
     more.as_object().unwrap().iter().for_each(|(key, value)| algorithm[key] = value.clone());
@@ -28,7 +28,7 @@ fn judging(more: Value) -> Arc<ControlSession> {
 }
 
 /// Pairs of segments of one to four steps; the one with more pushes to the right is preferred.
-fn pairs(count: usize, first: usize) -> Batch {
+pub fn pairs(count: usize, first: usize) -> Batch {
     let number = |pair: usize, place: usize| ((pair * 37 + place * 11) % 19) as f32 / 9.0 - 1.0;
     let mut columns: [Vec<Vec<f32>>; 4] = Default::default();
     for pair in first..first + count {

@@ -1,6 +1,8 @@
 //! What the integration tests share: golden files, tiny models, sessions, batches.
 #![allow(dead_code)]
 
+pub mod drive;
+
 use keel::config as settings;
 use keel::data::{Batch, Column, Kind, Values};
 use keel::model::Model;

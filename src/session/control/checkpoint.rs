@@ -55,6 +55,7 @@ impl Checkpoint {
     fn of(session: &ControlSession) -> Result<Checkpoint> {
         let mut core = session.core.lock();
         session.check_whole()?;
+        core.settle(session.writing())?;
         session.collect(&mut core)?;
         let all = session.all_recordings();
         let mut recordings: Vec<Recording> = all.iter().map(|recording| recording.lock().clone()).collect();

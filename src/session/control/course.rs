@@ -11,8 +11,14 @@ use serde::de::DeserializeOwned;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 
 pub(super) trait Course: Send {
+    /// Completes an optimiser step that has begun to write; whether there was one.
+    fn settle(&mut self, _writing: &AtomicBool) -> Result<bool> {
+        Ok(false)
+    }
+
     /// Makes what was learned what every reader sees; returns its version.
     fn publish(&mut self) -> Result<u64>;
 

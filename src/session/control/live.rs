@@ -9,7 +9,7 @@ use crate::error::{Error, Result, Status};
 use crate::session::plan::Output;
 use crate::session::snapshot::Snapshots;
 use crate::session::{Config, Job};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
 impl ControlSession {
@@ -86,6 +86,7 @@ impl ControlSession {
 
     /// Makes what was learned what every reader sees, and keeps it where versions are kept; returns its version.
     pub(super) fn publish_from(&self, core: &mut Core) -> Result<u64> {
+        core.settle(self.writing())?;
         let version = core.course()?.publish()?;
         core.published = core.optimizer_steps;
         self.keep(core, version)?;
@@ -110,6 +111,14 @@ impl ControlSession {
 }
 
 impl Core {
+    /// Leaves the state of an optimiser-step boundary: completes a step that has begun to write.
+    pub(super) fn settle(&mut self, writing: &AtomicBool) -> Result<()> {
+        if self.course()?.settle(writing)? {
+            self.optimizer_steps += 1;
+        }
+        Ok(())
+    }
+
     /// A learning rate that follows the policy begins at the configured one, where that has changed.
     fn begin_rate(&mut self, before: &Optimizer, after: &Optimizer) {
         if let (Some(AnyCourse::Ppo(ppo)), true) = (&mut self.course, before.learning_rate != after.learning_rate) {

@@ -262,6 +262,7 @@ impl Update {
         if let Some(pace) = &mut self.pace {
             ppo.rate = Some(pace.after(rate, &self.orders[self.done]));
         }
+        self.keep_scale(ppo);
         core.optimizer_steps += 1;
         self.done += 1;
         self.measured.note("gradient/norm", stepped.gradient_norm);
@@ -295,7 +296,6 @@ impl Update {
     }
 
     fn complete(&mut self, core: &mut Core) -> Result<()> {
-        self.keep_scale(core.ppo()?);
         if let Some(prepared) = self.prepared.take() {
             let ppo = core.ppo()?;
             (ppo.statistics, ppo.reward_statistics) = (prepared.statistics, prepared.reward_statistics);
@@ -358,7 +358,6 @@ impl Plan for Update {
         match ending {
             Ending::Complete => self.complete(&mut core)?,
             Ending::Cancelled | Ending::Failed if self.done > 0 && session.check_poisoned().is_ok() => {
-                self.keep_scale(core.ppo()?);
                 session.publish_from(&mut core)?;
             }
             Ending::Cancelled | Ending::Failed => {}

@@ -5,6 +5,7 @@
 
 mod networks;
 mod replay;
+mod stepping;
 #[cfg(test)]
 mod tests;
 mod update;
@@ -20,12 +21,14 @@ use crate::config::{Deviation, Distribution};
 use crate::error::{Error, Result};
 use crate::model::control::{Branch, Policy, Statistics};
 use crate::session::plan::Plan;
-use networks::Networks;
+use networks::{Measured, Networks};
 pub(super) use replay::drawn;
-use replay::{Replay, Transition};
+use replay::{Batch, Replay, Transition};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
+use stepping::Stepping;
 use update::Update;
 
 pub(super) struct ActorCritic {
@@ -36,6 +39,13 @@ pub(super) struct ActorCritic {
     /// Of observations, those in the replay among them.
     statistics: Statistics,
     tally: Tally,
+    /// What the last optimiser step was drawn on, as the networks read it, and the noise of its actions.
+    batch: Batch,
+    noise: Vec<f32>,
+    /// The optimiser step whose critics were stepped on `batch`; the policy follows.
+    stepping: Option<Stepping>,
+    /// What the last one measured that is complete.
+    stepped: Option<Measured>,
 }
 
 /// How far it has come.
@@ -90,6 +100,10 @@ impl ActorCritic {
             replay: Replay::new(spec.inputs, spec.actions, capacity, config.replay_bytes),
             statistics: policy.published().statistics.clone(),
             tally: Tally::default(),
+            batch: Batch::default(),
+            noise: Vec::new(),
+            stepping: None,
+            stepped: None,
             policy: policy.clone(),
             algorithm: algorithm.clone(),
         })
@@ -174,6 +188,10 @@ impl ActorCritic {
 }
 
 impl Course for ActorCritic {
+    fn settle(&mut self, writing: &AtomicBool) -> Result<bool> {
+        self.step_policy(writing)
+    }
+
     fn publish(&mut self) -> Result<u64> {
         Ok(self.policy.publish(self.networks.weights()?, self.statistics.clone()))
     }

@@ -1,39 +1,22 @@
 //! An update of soft actor-critic as a plan: each optimiser step is a slice for the critics and one for the policy.
 
-use super::networks::{Measured, Step};
-use super::replay::{drawn, Batch};
-use super::ActorCritic;
-use crate::error::{Error, Result};
-use crate::kernel::Key;
+use super::networks::Measured;
+use super::stepping::Stepping;
+use crate::error::Result;
 use crate::model::control::Normalizer;
 use crate::session::control::{ControlSession, Core};
 use crate::session::plan::{Ending, Output, Plan};
 use crate::session::record::Measurements;
-use crate::session::Config;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
-/// Apart from the streams of all actors.
-const NOISE: u64 = 1 << 62;
-
-/// Whose noise is drawn.
-#[derive(Clone, Copy)]
-enum Drawn {
-    Next = 0,
-    Own = 1,
-}
-
 pub(super) struct Update {
     session: Arc<ControlSession>,
-    /// What holds for the optimiser step in progress.
-    config: Arc<Config>,
     /// Optimiser steps to make, and those that were made.
     due: u64,
     done: u64,
     normalizer: Option<Normalizer>,
-    batch: Batch,
-    noise: Vec<f32>,
-    /// Whether the critics were stepped on `batch`, which the policy then follows.
+    /// Whether the critics' half of an optimiser step was made, which the policy's then follows.
     judged: bool,
     measured: Measurements,
 }
@@ -43,63 +26,55 @@ impl Update {
     pub fn new(session: &Arc<ControlSession>, due: u64) -> Update {
         Update {
             session: session.clone(),
-            config: session.config(),
             due,
             done: 0,
             normalizer: None,
-            batch: Batch::default(),
-            noise: Vec::new(),
             judged: false,
             measured: Measurements::default(),
         }
     }
 
-    /// Draws the batch of an optimiser step, as the networks read it.
-    fn gather(&mut self, course: &ActorCritic, step: u64) {
-        let (count, seed) = (course.algorithm.config().batch_size as usize, self.session.seed);
-        course.replay.gather(&drawn(seed, step, count, course.replay.len()), &mut self.batch);
-        let normalizer = self.normalizer.get_or_insert_with(|| course.policy.normalizer(&course.statistics));
-        let width = course.policy.spec().inputs;
-        normalizer.apply(&mut self.batch.observations, width);
-        normalizer.apply(&mut self.batch.nexts, width);
-    }
-
-    /// Standard normal numbers [B, A], a function of the session's seed and the optimiser step.
-    fn draw(&mut self, actions: usize, step: u64, whose: Drawn) {
-        self.noise.resize(self.batch.rewards.len() * actions, 0.0);
-        let (seed, whose) = (self.session.seed, (whose as u64) << 61);
-        for (row, numbers) in self.noise.chunks_exact_mut(actions).enumerate() {
-            Key { seed, stream: NOISE | whose | row as u64, counter: step }.normals(numbers);
-        }
-    }
-
     fn step(&mut self, core: &mut Core) -> Result<()> {
         let session = self.session.clone();
-        let (steps, updates) = (core.optimizer_steps, core.updates);
-        let course = core.sac()?;
-        if !self.judged {
-            self.config = session.config();
-            course.configure(&self.config.algorithm);
-        }
-        let config = self.config.clone();
-        let optimizer = &config.optimizer;
-        let actions = course.policy.spec().actions;
-        let step = Step { optimizer, rate: optimizer.rate(steps, updates), writing: session.writing() };
-        let within = |error: Error| error.within(format_args!("optimiser step {steps}"));
         if self.judged {
-            self.draw(actions, steps, Drawn::Own);
-            let measured = course.networks.step_policy(&self.batch, &self.noise, &step).map_err(within)?;
-            self.note(measured);
-            core.optimizer_steps += 1;
-            self.done += 1;
+            core.settle(session.writing())?;
+            self.stepped(core)?;
         } else {
-            self.gather(course, steps);
-            self.draw(actions, steps, Drawn::Next);
-            let measured = course.networks.step_critics(&self.batch, &self.noise, &step).map_err(within)?;
+            let (number, config) = (core.optimizer_steps, session.config());
+            let rate = config.optimizer.rate(number, core.updates);
+            let course = core.sac()?;
+            let normalizer = self.normalizer.get_or_insert_with(|| course.policy.normalizer(&course.statistics));
+            let stepping = Stepping { number, rate, seed: session.seed, config };
+            let measured = course.step_critics(stepping, normalizer, session.writing())?;
             self.note(measured);
         }
         self.judged = !self.judged;
         Ok(())
+    }
+
+    /// Notes the optimiser step that is complete, if there is one.
+    fn stepped(&mut self, core: &mut Core) -> Result<()> {
+        if let Some(measured) = core.sac()?.stepped.take() {
+            self.done += 1;
+            self.note(measured);
+        }
+        Ok(())
+    }
+
+    /// Leaves the state of an optimiser-step boundary, and publishes what was stepped.
+    fn break_off(&mut self, core: &mut Core, ending: Ending) -> Result<()> {
+        let session = self.session.clone();
+        let settled = match ending {
+            // it is the policy's half that was refused
+            Ending::Failed => Ok(()),
+            _ => core.settle(session.writing()),
+        };
+        core.sac()?.stepping = None;
+        self.stepped(core)?;
+        if self.done > 0 && session.check_whole().is_ok() {
+            session.publish_from(core)?;
+        }
+        settled
     }
 
     fn note(&mut self, measured: Measured) {
@@ -155,8 +130,8 @@ impl Plan for Update {
         let mut core = session.core.lock();
         match ending {
             Ending::Complete => self.complete(&mut core)?,
-            Ending::Cancelled | Ending::Failed if self.done > 0 && session.check_poisoned().is_ok() => {
-                session.publish_from(&mut core)?;
+            Ending::Cancelled | Ending::Failed if session.check_poisoned().is_ok() => {
+                self.break_off(&mut core, ending)?;
             }
             Ending::Cancelled | Ending::Failed => {}
         }
