@@ -561,7 +561,7 @@ KEEL_API keel_status KEEL_CALL keel_batch_get_dlpack(keel_batch batch, const cha
 
 // How many rows the batch has.
 //
-// batch: borrowed. rows: out. error: nullable. Threads: any. Status: KEEL_E_CONCURRENT. Since 0.1.
+// batch: borrowed. rows: out. error: nullable. Threads: any. Status: no others. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_batch_rows(keel_batch batch, uint64_t *rows, struct keel_error *error);
 
 // Ends the handle and its views. What was pushed was copied.

@@ -87,7 +87,7 @@ pub unsafe extern "C" fn keel_actor_act(
     decisions: *mut u64,
     error: *mut keel_error,
 ) -> keel_status {
-    guard!(error, {
+    guard!(plain error, {
         let actor = handle::get::<Actor>("actor", actor)?;
         let slots = text::slice("slots", slots, count)?;
         let observations = text::slice("observations", observations.cast::<u8>(), observation_bytes)?;
@@ -163,7 +163,7 @@ pub unsafe extern "C" fn keel_actor_observe(
     final_bytes: usize,
     error: *mut keel_error,
 ) -> keel_status {
-    guard!(error, {
+    guard!(plain error, {
         let actor = handle::get::<Actor>("actor", actor)?;
         let slots = text::slice("slots", slots, count)?;
         let rewards = text::slice("rewards", rewards, rewards_count)?;

@@ -46,6 +46,8 @@ pub const KEEL_SPLIT_EVALUATION: i32 = 1;
 
 /// A batch, what decodes its tokens, and the texts decoded so far (views of them are with the host).
 pub(super) struct Batch {
+    /// How many rows there are, for ever.
+    count: u64,
     rows: RwLock<data::Batch>,
     tokenizer: Option<Arc<Tokenizer>>,
     decoded: Mutex<HashMap<String, Arc<Column>>>,
@@ -57,7 +59,7 @@ impl Noun for Batch {
 
 impl Batch {
     pub fn new(rows: data::Batch, tokenizer: Option<Arc<Tokenizer>>) -> Batch {
-        Batch { rows: RwLock::new(rows), tokenizer, decoded: Mutex::default() }
+        Batch { count: rows.rows(), rows: RwLock::new(rows), tokenizer, decoded: Mutex::default() }
     }
 
     /// The rows, for reading; while another thread changes them, this is a bug of the host.
@@ -138,10 +140,10 @@ pub unsafe extern "C" fn keel_batch_set(
     offsets: *const u64,
     error: *mut keel_error,
 ) -> keel_status {
-    guard!(error, {
+    guard!(plain error, {
         let batch = handle::get::<Batch>("batch", batch)?;
         let name = text::utf8("column", column, column_length)?;
-        let rows = batch.read()?.rows();
+        let rows = batch.count;
         batch.set(name, super::view::column(name, r#type, values, count, offsets, rows)?)
     })
 }
@@ -165,7 +167,7 @@ pub unsafe extern "C" fn keel_batch_get(
     offsets: *mut *const u64,
     error: *mut keel_error,
 ) -> keel_status {
-    guard!(error, {
+    guard!(plain error, {
         let outs = (Out::required("type", r#type)?, Out::required("values", values)?, Out::required("count", count)?);
         let batch = handle::get::<Batch>("batch", batch)?;
         let view = batch.view(text::utf8("column", column, column_length)?, r#type.read_unaligned())?;
@@ -196,7 +198,7 @@ pub unsafe extern "C" fn keel_batch_set_dlpack(
         let tensor = tensor::take(tensor, stream);
         let batch = handle::get::<Batch>("batch", batch)?;
         let name = text::utf8("column", column, column_length)?;
-        let rows = batch.read()?.rows();
+        let rows = batch.count;
         batch.set(name, tensor::column(name, &tensor?, rows)?)
     })
 }
@@ -226,12 +228,12 @@ pub unsafe extern "C" fn keel_batch_get_dlpack(
 
 /// How many rows the batch has.
 ///
-/// batch: borrowed. rows: out. error: nullable. Threads: any. Status: KEEL_E_CONCURRENT. Since 0.1.
+/// batch: borrowed. rows: out. error: nullable. Threads: any. Status: no others. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_batch_rows(batch: keel_batch, rows: *mut u64, error: *mut keel_error) -> keel_status {
-    guard!(error, {
+    guard!(plain error, {
         let rows = Out::required("rows", rows)?;
-        rows.write(handle::get::<Batch>("batch", batch)?.read()?.rows());
+        rows.write(handle::get::<Batch>("batch", batch)?.count);
         Ok(())
     })
 }

@@ -6,7 +6,6 @@
 
 use super::status::{self, keel_error, keel_status, KEEL_OK};
 use crate::error::{Error, Result, Status};
-use crate::torch::Silence;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::panic::{catch_unwind, AssertUnwindSafe, PanicHookInfo};
@@ -14,9 +13,10 @@ use std::sync::Once;
 
 /// `guard!(error, { … })` is the whole body of a function that returns `keel_status`: the block gives a `Result` of
 /// `()` or of a status that is no error. `guard!(or value, { … })` is that of a function that cannot fail: `value` is
-/// what a panic turns into.
+/// what a panic turns into. `plain` before either says that the block calls no operator of libtorch, so that there are no
+/// warnings to drop: a call that a host may make many times a frame.
 macro_rules! guard {
-    (or $fallback:expr, $body:block) => {
+    (plain or $fallback:expr, $body:block) => {
         $crate::abi::guard::infallible($fallback, || {
             #[allow(unused_unsafe)]
             // SAFETY: the exported function is unsafe itself; its C doc says what the host promises of each argument.
@@ -24,7 +24,13 @@ macro_rules! guard {
             value
         })
     };
-    ($error:expr, $body:block) => {
+    (or $fallback:expr, $body:block) => {
+        guard!(plain or $fallback, {
+            let _silence = $crate::torch::Silence::new();
+            $body
+        })
+    };
+    (plain $error:expr, $body:block) => {
         // SAFETY: the C doc of every function asks that `error` be NULL or point to a writable keel_error.
         unsafe {
             $crate::abi::guard::fallible($error, || {
@@ -35,6 +41,12 @@ macro_rules! guard {
                 value
             })
         }
+    };
+    ($error:expr, $body:block) => {
+        guard!(plain $error, {
+            let _silence = $crate::torch::Silence::new();
+            $body
+        })
     };
 }
 
@@ -59,31 +71,33 @@ impl Outcome for keel_status {
 ///
 /// # Safety
 /// `error` is NULL or points to a writable `keel_error` whose `struct_size` is set.
+#[inline]
 pub(super) unsafe fn fallible<T: Outcome>(error: *mut keel_error, body: impl FnOnce() -> Result<T>) -> keel_status {
-    let ended = contain(body).unwrap_or_else(Err);
     // SAFETY: the caller's promise on `error` is passed on.
-    unsafe {
-        match ended {
-            Ok(outcome) => status::write(error, outcome.status(), ""),
-            Err(failure) => status::write(error, failure.status as keel_status, &failure.message),
-        }
-    }
+    let fail = |failure: Error| unsafe { status::write(error, failure.status as keel_status, &failure.message) };
+    let ended = contain(|| match body() {
+        // SAFETY: as above.
+        Ok(outcome) => unsafe { status::write(error, outcome.status(), "") },
+        Err(failure) => fail(failure),
+    });
+    ended.unwrap_or_else(fail)
 }
 
 /// Runs the body of an export that cannot fail.
+#[inline]
 pub(super) fn infallible<T>(fallback: T, body: impl FnOnce() -> T) -> T {
     contain(body).unwrap_or(fallback)
 }
 
 /// The body's value, or its panic as an error.
+#[inline]
 fn contain<T>(body: impl FnOnce() -> T) -> std::result::Result<T, Error> {
     static HOOK: Once = Once::new();
     HOOK.call_once(keep_panics_quiet);
     GUARDED.set(GUARDED.get() + 1);
-    let _silence = Silence::new();
     let ended = catch_unwind(AssertUnwindSafe(body));
     GUARDED.set(GUARDED.get() - 1);
-    ended.map_err(|payload| from_panic(payload.as_ref()))
+    ended.map_err(from_panic)
 }
 
 thread_local! {
@@ -104,8 +118,9 @@ fn keep_panics_quiet() {
     }));
 }
 
-fn from_panic(payload: &(dyn Any + Send)) -> Error {
-    match Error::from_panic(payload) {
+#[cold]
+fn from_panic(payload: Box<dyn Any + Send>) -> Error {
+    match Error::from_panic(payload.as_ref()) {
         error if error.status == Status::Panic => error.within(format!("keel panicked at {}", PLACE.take())),
         error => error,
     }

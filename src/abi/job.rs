@@ -80,7 +80,7 @@ pub unsafe extern "C" fn keel_job_pump(
 /// Status: KEEL_PENDING, KEEL_E_CANCELLED, or the job's own error. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_job_poll(job: keel_job, report: *mut keel_report, error: *mut keel_error) -> keel_status {
-    guard!(error, {
+    guard!(plain error, {
         let report = ReportOut::new(report)?;
         let job = handle::get::<Job>("job", job)?;
         report.write(job.poll(), &job)
@@ -119,7 +119,7 @@ pub unsafe extern "C" fn keel_job_progress(
     needed: *mut usize,
     error: *mut keel_error,
 ) -> keel_status {
-    guard!(error, {
+    guard!(plain error, {
         let job = handle::get::<Job>("job", job)?;
         text::write(&job.stage().to_string(), buffer, capacity, needed)?;
         Out::optional(progress).write(job.report().progress);

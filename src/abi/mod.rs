@@ -1,9 +1,9 @@
 //! The boundary: the only `extern "C"` and the only raw pointers of hosts.
 //!
 //! One file per C noun (`runtime`, `model`, `batch`, `session`, `job`, `actor`, `blob`) over a small kit: `guard` contains every
-//! call, `handle` turns ids into objects, `text` moves strings and arrays, `view` columns, `status` and `report` fill
-//! structs, `tensor` speaks DLPack, `callback` reaches the host, `version` says what was loaded. A function here checks
-//! its arguments once, calls one room and hands the result back: no arithmetic, no default, no unwrap.
+//! call, `handle` turns ids into objects, `slots` keeps them, `text` moves strings and arrays, `view` columns, `status` and
+//! `report` fill structs, `tensor` speaks DLPack, `callback` reaches the host, `version` says what was loaded. A function
+//! here checks its arguments once, calls one room and hands the result back: no arithmetic, no default, no unwrap.
 //! `include/keel/keel.h` is generated from these files.
 
 #![deny(unsafe_op_in_unsafe_fn)]
@@ -17,6 +17,7 @@
 #[macro_use]
 mod guard;
 mod handle;
+mod slots;
 mod text;
 
 pub mod actor;

@@ -39,7 +39,7 @@ impl Noun for RewardModel {
 /// The model of any kind behind its handle.
 pub(super) fn find(model: keel_model) -> Result<AnyModel> {
     if let Ok(reward) = handle::get::<RewardModel>("model", model) {
-        return Ok(AnyModel::Reward(reward));
+        return Ok(AnyModel::Reward(reward.clone()));
     }
     Ok(match handle::either::<Model, Policy>("model", model)? {
         Either::First(model) => AnyModel::Language(model),

@@ -111,7 +111,7 @@ pub unsafe extern "C" fn keel_runtime_next_event(
     needed: *mut usize,
     error: *mut keel_error,
 ) -> keel_status {
-    guard!(error, {
+    guard!(plain error, {
         let runtime = handle::get::<Runtime>("runtime", runtime)?;
         let taken = runtime.events().take(source, |event| text::write(event, buffer, capacity, needed))?;
         Ok(if taken { KEEL_OK } else { KEEL_EMPTY })
@@ -171,7 +171,7 @@ pub unsafe extern "C" fn keel_runtime_destroy(runtime: keel_runtime) {
 /// Threads: any. Status: none, cannot fail. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_live_handles() -> u64 {
-    guard!(or 0, { handle::live() })
+    guard!(plain or 0, { handle::live() })
 }
 
 /// The JSON Schema of a configuration: names, types, ranges, defaults, meanings.

@@ -351,6 +351,7 @@ impl Job {
     fn settle(&self, slot: &mut Option<Work>) {
         let Some(ended) = slot.as_mut().and_then(|work| work.ended.take()) else { return };
         let Some(mut work) = slot.take() else { return };
+        let _silence = torch::Silence::new();
         let caught = catch_unwind(AssertUnwindSafe(|| conclude(work.plan.as_mut(), ended)));
         let settled = caught.unwrap_or_else(|panic| Err(Error::from_panic(panic.as_ref())));
         let (state, outcome) = match settled {

@@ -72,7 +72,7 @@ fn find(session: keel_session) -> Result<Arc<dyn Learner>> {
 /// The same of one kind.
 pub(super) fn find_one<T: Noun>(session: keel_session) -> Result<Arc<T>> {
     find(session)?;
-    handle::get::<T>("session", session)
+    handle::get::<T>("session", session).map(|found| found.clone())
 }
 
 /// A new handle for a session of either kind.
