@@ -98,6 +98,8 @@ fn settings_that_cannot_be_had_are_refused_when_the_runtime_is_made() {
     assert!(refused(r#"{"affinity": [1024]}"#).starts_with("/learner_threads/affinity/0: "));
     assert!(refused(r#"{"affinity": [-1]}"#).starts_with("/learner_threads/affinity/0: "));
     assert!(refused(r#"{"count": 0}"#).starts_with("/learner_threads/count: "));
+    assert!(refused(r#"{"share": 0}"#).starts_with("/learner_threads/share: "));
+    assert!(refused(r#"{"share": 1.5}"#).starts_with("/learner_threads/share: "));
     assert!(refused(r#"{"priority": "high"}"#).starts_with("/learner_threads/priority: "));
     assert!(refused(r#"{"nice": 3}"#).starts_with("/learner_threads/nice: unknown key"));
     assert_eq!(
@@ -120,6 +122,24 @@ fn jobs_beyond_the_count_wait_and_begin_in_their_order() {
         }
     }
     assert!(jobs.iter().all(|job| job.poll().unwrap().state == State::Done));
+}
+
+#[test]
+fn a_job_that_rests_does_the_same_and_ends_at_once_when_told() {
+    let ((twin, job), resting) = (planned(&runtime("{}").unwrap()), runtime(r#"{"share": 0.5}"#).unwrap());
+    finish(&job);
+    let (session, job) = planned(&resting);
+    job.start().unwrap();
+    while job.wait(Duration::from_secs(1)).unwrap().state == State::Pending {}
+    assert_eq!(session.state_hash().unwrap(), twin.state_hash().unwrap());
+    let sleepy = runtime(r#"{"share": 0.01}"#).unwrap();
+    let (session, job) = planned(&sleepy);
+    job.start().unwrap();
+    while job.report().slices == 0 {}
+    job.cancel();
+    sleepy.shutdown(Duration::from_secs(60)).unwrap();
+    assert!(matches!(job.poll(), Err(error) if error.status == Status::Cancelled));
+    assert!(session.update().unwrap().is_some(), "it can be planned again");
 }
 
 #[test]

@@ -34,7 +34,8 @@ impl Default for Runtime {
     }
 }
 
-/// keel's own threads: made when a job is started, gone when none waits. Not those of a host's thread starter, but for `count`.
+/// keel's own threads: made when a job is started, gone when none waits. Not those of a host's thread starter, but for
+/// `count` and `share`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LearnerThreads {
@@ -49,11 +50,21 @@ pub struct LearnerThreads {
     /// The CPUs they may use, by number; empty: those of the thread that creates the runtime.
     #[schemars(inner(range(min = 0, max = 1023)))]
     pub affinity: Vec<u32>,
+    /// The part of its time that a started job works: it rests after every half millisecond, or longer slice, in proportion.
+    /// Less leaves more of a core to the host, where both of its hardware threads are busy.
+    #[schemars(range(min = 0.01, max = 1.0))]
+    pub share: f64,
 }
 
 impl Default for LearnerThreads {
     fn default() -> Self {
-        LearnerThreads { count: 4, name: "keel-job".to_string(), priority: Priority::default(), affinity: Vec::new() }
+        LearnerThreads {
+            count: 4,
+            name: "keel-job".to_string(),
+            priority: Priority::default(),
+            affinity: Vec::new(),
+            share: 1.0,
+        }
     }
 }
 

@@ -148,18 +148,20 @@ impl Job {
     /// `wait`.
     pub fn start(self: &Arc<Self>) -> Result<()> {
         if self.calls_host {
-            let message =
-                "start: this job calls the host back, which only the host's own thread may do; use run or pump";
-            return Err(Error::state(message));
+            return Err(Error::state("start: this job calls the host back, on whose own thread only run and pump are"));
         }
         let wheel = self.take_wheel()?;
         torch::warm_up()?;
+        let share = self.runtime.threads().share();
         self.runtime.threads().start(self.key(), move || {
             if let Some(work) = wheel.0.work.lock().as_mut() {
                 let stopping = || wheel.0.runtime.threads().stopping();
+                let over = || wheel.0.cancelled.load(Ordering::SeqCst) || stopping();
                 while work.ended.is_none() {
-                    wheel.0.pause.sleep(|| wheel.0.cancelled.load(Ordering::SeqCst) || stopping());
-                    wheel.0.slices(work, Instant::now(), None, &stopping);
+                    wheel.0.pause.sleep(over);
+                    let began = Instant::now();
+                    wheel.0.slices(work, began, share.burst(), &stopping);
+                    pause::rest(share.rest(began.elapsed()), || work.ended.is_some() || over());
                 }
             }
         })

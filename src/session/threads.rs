@@ -39,6 +39,9 @@ pub(super) fn exiting() -> bool {
     PROCESS.exiting.load(Ordering::SeqCst)
 }
 
+/// What a job that rests works at a time, if its slices are shorter: a small part of a frame.
+const BURST: Duration = Duration::from_micros(500);
+
 type Work = Box<dyn FnOnce() + Send>;
 
 /// The host's way to have work done on a thread of its own.
@@ -50,6 +53,22 @@ pub(super) struct Threads {
     state: Mutex<State>,
     ended: Condvar,
     stopping: AtomicBool,
+}
+
+/// How much of its time a started job works.
+#[derive(Clone, Copy)]
+pub(super) struct Share(f64);
+
+impl Share {
+    /// How long it works at a time; without limit where it never rests.
+    pub fn burst(self) -> Option<Duration> {
+        (self.0 < 1.0).then_some(BURST)
+    }
+
+    /// How long it rests after having worked for this long.
+    pub fn rest(self, worked: Duration) -> Duration {
+        worked.mul_f64(1.0 / self.0 - 1.0)
+    }
 }
 
 #[derive(Default)]
@@ -83,6 +102,10 @@ impl Threads {
     /// Whether jobs on these threads should end at the next slice.
     pub fn stopping(&self) -> bool {
         self.stopping.load(Ordering::SeqCst) || exiting()
+    }
+
+    pub fn share(&self) -> Share {
+        Share(self.settings.share)
     }
 
     /// Sets, or removes, what provides the threads that are needed from now on.
