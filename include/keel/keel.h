@@ -551,7 +551,8 @@ KEEL_API keel_status KEEL_CALL keel_batch_get(keel_batch batch, const char *colu
 KEEL_API keel_status KEEL_CALL keel_batch_set_dlpack(keel_batch batch, const char *column, size_t column_length,
     struct DLManagedTensorVersioned *tensor, void *stream, struct keel_error *error);
 
-// A copy of a column as a DLPack tensor in host memory: [rows], or [count] if it is ragged.
+// A copy of a column as a DLPack tensor in host memory: [rows], or [count] if it is ragged, of logits
+// [response tokens, vocabulary].
 //
 // batch: borrowed. column: its name, UTF-8. tensor: out, the caller calls its deleter. error: nullable.
 // Threads: any. Status: KEEL_E_DATA: no such column; KEEL_E_UNSUPPORTED: it holds text or uint64; KEEL_E_CONCURRENT.
@@ -768,11 +769,13 @@ KEEL_API keel_status KEEL_CALL keel_session_state_hash(keel_session session, uin
 KEEL_API keel_status KEEL_CALL keel_session_update(keel_session session, keel_job *job, struct keel_error *error);
 
 // Makes a job that samples responses; the finished job has the rollouts, keel_job_batch, ready to be rewarded and
-// pushed.
+// pushed. With {"logits": true} they also have the column logits: for each response token the model's logits over
+// the vocabulary, before the temperature and any filter.
 //
 // session: borrowed. prompts: a batch of kind KEEL_BATCH_PROMPTS, copied. json: the configuration "generate", copied;
 // NULL with length 0 for the defaults. job: out, the caller ends it with keel_job_destroy. error: nullable.
-// Threads: any. Status: KEEL_E_CONFIG, KEEL_E_DATA, KEEL_E_STATE, KEEL_E_CONCURRENT: the batch is being changed. Since 0.1.
+// Threads: any. Status: KEEL_E_CONFIG, KEEL_E_DATA, KEEL_E_STATE, KEEL_E_CONCURRENT: the batch is being changed;
+// KEEL_E_OUT_OF_MEMORY: the logits would not fit. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_session_generate(keel_session session, keel_batch prompts, const char *json,
     size_t json_length, keel_job *job, struct keel_error *error);
 
