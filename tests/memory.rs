@@ -1,5 +1,12 @@
 //! The cap on tensors in host memory, which is the process's: one test at a time.
 
+#[path = "control/cartpole.rs"]
+mod cartpole;
+#[path = "memory/control.rs"]
+mod control;
+#[path = "control/hosts.rs"]
+#[allow(dead_code)]
+mod hosts;
 mod support;
 
 use keel::config as settings;

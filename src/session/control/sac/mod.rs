@@ -22,7 +22,7 @@ use crate::model::control::{Branch, Policy, Statistics};
 use crate::session::plan::Plan;
 use networks::Networks;
 pub(super) use replay::drawn;
-use replay::{Replay, Transition};
+use replay::{Batch, Replay, Transition};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -36,6 +36,11 @@ pub(super) struct ActorCritic {
     /// Of observations, those in the replay among them.
     statistics: Statistics,
     tally: Tally,
+    /// What the optimiser step in progress learns from.
+    batch: Batch,
+    /// Whether its critics were stepped, so that the policy follows on that batch: in this update, or where it breaks off there, in
+    /// the next.
+    judged: bool,
 }
 
 /// How far it has come.
@@ -90,6 +95,8 @@ impl ActorCritic {
             replay: Replay::new(spec.inputs, spec.actions, capacity, config.replay_bytes),
             statistics: policy.published().statistics.clone(),
             tally: Tally::default(),
+            batch: Batch::default(),
+            judged: false,
             policy: policy.clone(),
             algorithm: algorithm.clone(),
         })
@@ -180,6 +187,7 @@ impl Course for ActorCritic {
 
     fn clear(&mut self, made: u64) {
         self.replay.clear();
+        self.judged = false;
         self.tally.settled = self.tally.taken;
         self.tally.forgiven = self.algorithm.worth(self.tally.taken).saturating_sub(made);
     }
@@ -202,7 +210,7 @@ impl Course for ActorCritic {
         let state: State = saved.told()?;
         self.networks.load(saved, state.steps)?;
         self.replay.load(saved.tensor(REPLAY)?);
-        (self.statistics, self.tally) = (state.statistics, state.tally);
+        (self.statistics, self.tally, self.judged) = (state.statistics, state.tally, false);
         Ok(())
     }
 
@@ -214,7 +222,7 @@ impl Course for ActorCritic {
     }
 
     fn go_back(&mut self, kept: &Saved) -> Result<()> {
-        self.statistics = kept.told()?;
+        (self.statistics, self.judged) = (kept.told()?, false);
         self.networks.load(kept, [0; 3])
     }
 

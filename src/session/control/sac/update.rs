@@ -1,7 +1,7 @@
 //! An update of soft actor-critic as a plan: each optimiser step is a slice for the critics and one for the policy.
 
 use super::networks::{Measured, Step};
-use super::replay::{drawn, Batch};
+use super::replay::drawn;
 use super::ActorCritic;
 use crate::error::{Error, Result};
 use crate::kernel::Key;
@@ -31,9 +31,8 @@ pub(super) struct Update {
     due: u64,
     done: u64,
     normalizer: Option<Normalizer>,
-    batch: Batch,
     noise: Vec<f32>,
-    /// Whether the critics were stepped on `batch`, which the policy then follows.
+    /// Whether the policy's slice is next.
     judged: bool,
     measured: Measurements,
 }
@@ -47,7 +46,6 @@ impl Update {
             due,
             done: 0,
             normalizer: None,
-            batch: Batch::default(),
             noise: Vec::new(),
             judged: false,
             measured: Measurements::default(),
@@ -55,18 +53,19 @@ impl Update {
     }
 
     /// Draws the batch of an optimiser step, as the networks read it.
-    fn gather(&mut self, course: &ActorCritic, step: u64) {
+    fn gather(&mut self, course: &mut ActorCritic, step: u64) {
         let (count, seed) = (course.algorithm.config().batch_size as usize, self.session.seed);
-        course.replay.gather(&drawn(seed, step, count, course.replay.len()), &mut self.batch);
+        course.replay.gather(&drawn(seed, step, count, course.replay.len()), &mut course.batch);
         let normalizer = self.normalizer.get_or_insert_with(|| course.policy.normalizer(&course.statistics));
         let width = course.policy.spec().inputs;
-        normalizer.apply(&mut self.batch.observations, width);
-        normalizer.apply(&mut self.batch.nexts, width);
+        normalizer.apply(&mut course.batch.observations, width);
+        normalizer.apply(&mut course.batch.nexts, width);
     }
 
     /// Standard normal numbers [B, A], a function of the session's seed and the optimiser step.
-    fn draw(&mut self, actions: usize, step: u64, whose: Drawn) {
-        self.noise.resize(self.batch.rewards.len() * actions, 0.0);
+    fn draw(&mut self, course: &ActorCritic, step: u64, whose: Drawn) {
+        let actions = course.policy.spec().actions;
+        self.noise.resize(course.batch.rewards.len() * actions, 0.0);
         let (seed, whose) = (self.session.seed, (whose as u64) << 61);
         for (row, numbers) in self.noise.chunks_exact_mut(actions).enumerate() {
             Key { seed, stream: NOISE | whose | row as u64, counter: step }.normals(numbers);
@@ -77,28 +76,27 @@ impl Update {
         let session = self.session.clone();
         let (steps, updates) = (core.optimizer_steps, core.updates);
         let course = core.sac()?;
-        if !self.judged {
+        if !course.judged {
             self.config = session.config();
             course.configure(&self.config.algorithm);
         }
         let config = self.config.clone();
         let optimizer = &config.optimizer;
-        let actions = course.policy.spec().actions;
         let step = Step { optimizer, rate: optimizer.rate(steps, updates), writing: session.writing() };
         let within = |error: Error| error.within(format_args!("optimiser step {steps}"));
-        if self.judged {
-            self.draw(actions, steps, Drawn::Own);
-            let measured = course.networks.step_policy(&self.batch, &self.noise, &step).map_err(within)?;
-            self.note(measured);
-            core.optimizer_steps += 1;
-            self.done += 1;
+        let judged = course.judged;
+        if judged {
+            self.draw(course, steps, Drawn::Own);
+            self.note(course.networks.step_policy(&course.batch, &self.noise, &step).map_err(within)?);
         } else {
             self.gather(course, steps);
-            self.draw(actions, steps, Drawn::Next);
-            let measured = course.networks.step_critics(&self.batch, &self.noise, &step).map_err(within)?;
-            self.note(measured);
+            self.draw(course, steps, Drawn::Next);
+            self.note(course.networks.step_critics(&course.batch, &self.noise, &step).map_err(within)?);
         }
-        self.judged = !self.judged;
+        course.judged = !judged;
+        core.optimizer_steps += u64::from(judged);
+        self.done += u64::from(judged);
+        self.judged = !judged;
         Ok(())
     }
 
