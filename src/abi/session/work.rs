@@ -103,6 +103,7 @@ pub unsafe extern "C" fn keel_session_step(
 }
 
 /// The numbers of the last finished update and evaluation, as JSON; names, units and meanings: docs/metrics.md.
+/// "refused" counts the "rows" and "steps" that keel_session_push and keel_actor_act ever refused with KEEL_FULL.
 ///
 /// session: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without
 /// a NUL, nullable. error: nullable. Threads: any, also while a job runs. Status: KEEL_E_CAPACITY. Since 0.1.
