@@ -11,6 +11,8 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(i32)]
 pub enum Status {
+    /// No error but a state: a bounded queue is full, and what came was counted and refused.
+    Full = 4,
     InvalidArgument = -100,
     InvalidHandle = -101,
     NullPointer = -102,
@@ -38,7 +40,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// Every status, for tables and tests.
+    /// Every error, for tables and tests.
     pub const ALL: [Status; 24] = [
         Status::InvalidArgument,
         Status::InvalidHandle,

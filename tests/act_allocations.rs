@@ -53,6 +53,27 @@ fn rounds(network: serde_json::Value) -> Vec<usize> {
 }
 
 #[test]
+fn however_many_episodes_are_cut_off_at_once_observing_allocates_nothing() {
+    let session = session(json!({"rollout_steps": 600, "epochs": 1, "minibatches": 4}), cart_config(json!({})));
+    let actor = Actor::create(&session).unwrap();
+    let slots: Vec<u32> = (0..64).collect();
+    let (observations, rewards, mut actions) = (bytes(&[0.5; 256]), vec![1.0; 64], vec![0u8; 256]);
+    let mut counted = Vec::new();
+    for cut in [0, 0, 1, 64] {
+        let mut episodes = [Episode::Running; 64];
+        episodes[..cut].fill(Episode::Truncated);
+        let before = allocations();
+        for _ in 0..11 {
+            actor.act(&slots, &observations, &mut actions, RECORDED, None).unwrap();
+            actor.observe(&slots, &rewards, &episodes, &observations[..16 * cut]).unwrap();
+        }
+        counted.push(allocations() - before);
+        session.clone().update().unwrap().expect("600 steps are finished").run().unwrap();
+    }
+    assert!(counted[0] > 0 && counted[1..] == [0, 0, 0], "{counted:?}");
+}
+
+#[test]
 fn acting_and_observing_wait_for_no_lock_and_allocate_nothing_while_an_update_runs() {
     let session = session(json!({"rollout_steps": 256, "epochs": 1000, "minibatches": 16}), cart_config(json!({})));
     let actor = Actor::create(&session).unwrap();

@@ -1,5 +1,12 @@
 //! The cap on tensors in host memory, which is the process's: one test at a time.
 
+#[path = "control/cartpole.rs"]
+mod cartpole;
+#[path = "memory/control.rs"]
+mod control;
+#[path = "control/hosts.rs"]
+#[allow(dead_code)]
+mod hosts;
 mod support;
 
 use keel::config as settings;
@@ -139,6 +146,30 @@ fn a_generation_and_a_load_beyond_the_cap_are_refused_and_succeed_later() {
     generate().unwrap();
     drop(loaded);
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn logits_that_would_not_fit_are_refused_before_the_first_token() {
+    let _alone = alone();
+    let session = sft();
+    let generate = |logits: bool| {
+        let prompts = batch(keel::data::Kind::Prompts, &[("prompt", prompts(4))]);
+        session.generate(&prompts, settings::Generate { max_new_tokens: 50, samples: 90, logits, ..Default::default() })
+    };
+    cap_host_memory(allocated() + (1 << 20)).unwrap();
+    let refused = generate(true).err().unwrap();
+    assert_eq!(refused.status, Status::OutOfMemory);
+    let needed = 360 * 50 * 24 * 4;
+    assert!(refused.message.starts_with("logits: 24 for each of 360 × 50 tokens: out of memory: the cap"), "{refused}");
+    assert!(refused.message.ends_with(&format!("and {needed} more were needed")), "{refused}");
+    cap_host_memory(allocated() + (64 << 20)).unwrap();
+    let before = allocated();
+    let job = generate(true).unwrap();
+    assert!(allocated() >= before + needed, "taken at the beginning");
+    job.run().unwrap();
+    assert!(job.batch().unwrap().column("logits").is_some());
+    drop(job);
+    assert_eq!(allocated(), before);
 }
 
 #[test]

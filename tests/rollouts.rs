@@ -281,6 +281,47 @@ fn settings_out_of_their_ranges_are_refused_where_they_stand() {
 }
 
 #[test]
+fn rollouts_with_logits_are_learned_from_like_those_without() {
+    let learned = |logits: bool| {
+        let session = session(&settings(r#""type": "reinforce""#), &tiny_model(1));
+        let generate = keel::config::Generate { max_new_tokens: 8, samples: 2, logits, ..Default::default() };
+        let asked = batch(keel::data::Kind::Prompts, &[("prompt", prompts(3))]);
+        let job = session.generate(&asked, generate).unwrap();
+        job.run().unwrap();
+        let mut sampled = job.batch().unwrap();
+        assert_eq!(sampled.column("logits").is_some(), logits);
+        if let Some(column) = sampled.column("logits") {
+            let ends = sampled.column("response").unwrap().offsets.as_ref().unwrap();
+            assert_eq!(column.offsets, Some(ends.iter().map(|end| end * 24).collect()));
+            assert_eq!(sampled.shape("logits"), [ends[6] as i64, 24]);
+        }
+        sampled.set("reward", numbers(even_tokens(&sampled))).unwrap();
+        session.push(&sampled).unwrap();
+        step(&session).unwrap();
+        session.state_hash().unwrap()
+    };
+    assert_eq!(learned(true), learned(false));
+}
+
+#[test]
+fn rollouts_beyond_the_queue_are_refused_whole_and_counted() {
+    let text = r#"{"algorithm": {"type": "reinforce"}, "threads": 1, "queue_capacity": 6}"#;
+    let session = session(text, &tiny_model(1));
+    let refused = || {
+        let metrics: serde_json::Value = serde_json::from_str(&session.metrics_json()).unwrap();
+        metrics["refused"]["rows"].as_u64().unwrap()
+    };
+    session.push(&rollouts(&session, 4, 0)).unwrap();
+    let before = session.state_hash().unwrap();
+    let error = session.push(&rollouts(&session, 3, 1)).unwrap_err();
+    let message = "rows: expected 6 at most, got 3 on top of 4; update or clear first";
+    assert_eq!((error.status, error.message.as_str()), (Status::Full, message));
+    assert_eq!((session.state_hash().unwrap(), refused()), (before, 3));
+    step(&session).unwrap();
+    assert_eq!(session.push(&rollouts(&session, 6, 1)).unwrap(), 4, "no id was lost");
+}
+
+#[test]
 fn rollouts_that_waited_through_a_restore_are_not_stale() {
     let text = settings(r#""type": "reinforce", "max_staleness": 0"#);
     let session = session(&text, &tiny_model(1));

@@ -48,12 +48,12 @@ struct Caught : keel_error {
   Error error(keel_status returned) const { return Error{returned, message}; }
 };
 
-// Calls with room for an error; the result of `value()` when the status is no error.
+// Calls with room for an error; the result of `value()` when the status is no error, nor that of a full queue.
 template <class T, class Call, class Value>
 inline Result<T> call(Call &&function, Value &&value) {
   Caught caught;
   const keel_status status = function(&caught);
-  if (status < 0) return fail<T>(caught.error(status));
+  if (status < 0 || status == KEEL_FULL) return fail<T>(caught.error(status));
   return value(status);
 }
 

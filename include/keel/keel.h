@@ -72,7 +72,8 @@ struct DLManagedTensorVersioned;
 // There is nothing to take.
 #define KEEL_EMPTY 3
 
-// A bounded queue is full; the newest entry was counted and dropped.
+// A bounded queue is full: what came was counted (keel_session_metrics, refused) and nothing was done. The message says which and
+// what helps.
 #define KEEL_FULL 4
 
 // An argument has a value that the function does not take.
@@ -274,7 +275,7 @@ typedef struct keel_error {
   uint32_t struct_size;
   // The status that the call returned.
   int32_t status;
-  // The sentence: UTF-8, ends with a NUL, empty unless the call failed.
+  // The sentence: UTF-8, ends with a NUL, empty unless the call failed or its queue is full.
   char message[1016];
 } keel_error;
 
@@ -551,7 +552,8 @@ KEEL_API keel_status KEEL_CALL keel_batch_get(keel_batch batch, const char *colu
 KEEL_API keel_status KEEL_CALL keel_batch_set_dlpack(keel_batch batch, const char *column, size_t column_length,
     struct DLManagedTensorVersioned *tensor, void *stream, struct keel_error *error);
 
-// A copy of a column as a DLPack tensor in host memory: [rows], or [count] if it is ragged.
+// A copy of a column as a DLPack tensor in host memory: [rows], or [count] if it is ragged, of logits
+// [response tokens, vocabulary].
 //
 // batch: borrowed. column: its name, UTF-8. tensor: out, the caller calls its deleter. error: nullable.
 // Threads: any. Status: KEEL_E_DATA: no such column; KEEL_E_UNSUPPORTED: it holds text or uint64; KEEL_E_CONCURRENT.
@@ -644,7 +646,8 @@ KEEL_API void KEEL_CALL keel_session_destroy(keel_session session);
 //
 // session: changed. batch: borrowed; its rows are copied. first_id: out, nullable; the id of the first row, the others
 // follow one by one. error: nullable. Threads: any, also while a job runs. Status: KEEL_E_DATA, KEEL_E_SHAPE,
-// KEEL_E_STATE, KEEL_E_CONCURRENT: the batch is being changed. Since 0.1.
+// KEEL_E_STATE, KEEL_E_CONCURRENT: the batch is being changed; KEEL_FULL: the session would hold more rows than queue_capacity,
+// and took none. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_session_push(keel_session session, keel_batch batch, uint64_t *first_id,
     struct keel_error *error);
 
@@ -768,11 +771,13 @@ KEEL_API keel_status KEEL_CALL keel_session_state_hash(keel_session session, uin
 KEEL_API keel_status KEEL_CALL keel_session_update(keel_session session, keel_job *job, struct keel_error *error);
 
 // Makes a job that samples responses; the finished job has the rollouts, keel_job_batch, ready to be rewarded and
-// pushed.
+// pushed. With {"logits": true} they also have the column logits: for each response token the model's logits over
+// the vocabulary, before the temperature and any filter.
 //
 // session: borrowed. prompts: a batch of kind KEEL_BATCH_PROMPTS, copied. json: the configuration "generate", copied;
 // NULL with length 0 for the defaults. job: out, the caller ends it with keel_job_destroy. error: nullable.
-// Threads: any. Status: KEEL_E_CONFIG, KEEL_E_DATA, KEEL_E_STATE, KEEL_E_CONCURRENT: the batch is being changed. Since 0.1.
+// Threads: any. Status: KEEL_E_CONFIG, KEEL_E_DATA, KEEL_E_STATE, KEEL_E_CONCURRENT: the batch is being changed;
+// KEEL_E_OUT_OF_MEMORY: the logits would not fit. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_session_generate(keel_session session, keel_batch prompts, const char *json,
     size_t json_length, keel_job *job, struct keel_error *error);
 
@@ -794,6 +799,7 @@ KEEL_API keel_status KEEL_CALL keel_session_step(keel_session session, struct ke
     struct keel_error *error);
 
 // The numbers of the last finished update and evaluation, as JSON; names, units and meanings: docs/metrics.md.
+// "refused" counts the "rows" and "steps" that keel_session_push and keel_actor_act ever refused with KEEL_FULL.
 //
 // session: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without
 // a NUL, nullable. error: nullable. Threads: any, also while a job runs. Status: KEEL_E_CAPACITY. Since 0.1.
@@ -898,7 +904,8 @@ KEEL_API keel_status KEEL_CALL keel_actor_create(keel_session session, const cha
 // policy had drawn it: say KEEL_ACT_UNRECORDED with KEEL_ACT_GREEDY. flags: KEEL_ACT_… or 0. decisions: out, nullable, count numbers, those of
 // this actor one by one. error: nullable. Threads: any, one at a time. Status: KEEL_E_SHAPE, KEEL_E_NON_FINITE,
 // KEEL_E_DATA: a mask without a legal choice, an action that is not legal; KEEL_E_STATE: a slot that acted was not
-// observed; KEEL_E_IN_USE: a slot is another actor's; KEEL_E_CALLBACK: the network's script threw; KEEL_E_CONCURRENT. No slot has acted then. Since 0.1.
+// observed; KEEL_E_IN_USE: a slot is another actor's; KEEL_E_CALLBACK: the network's script threw; KEEL_E_CONCURRENT; KEEL_FULL: more of this
+// actor's steps than queue_capacity would wait for an update. No slot has acted then. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_actor_act(keel_actor actor, const uint32_t *slots, size_t count,
     const void *observations, size_t observation_bytes, void *actions, size_t action_bytes, uint32_t flags,
     uint64_t *decisions, struct keel_error *error);

@@ -15,7 +15,7 @@
 
 namespace keel {
 
-// A failed call: its status (KEEL_E_…) and the sentence that explains it.
+// A failed call: its status (KEEL_E_…, or KEEL_FULL) and the sentence that explains it.
 struct Error {
   keel_status status = KEEL_OK;
   std::string message;
@@ -90,7 +90,7 @@ class [[nodiscard]] Result<void> {
  public:
   Result() = default;
   Result(Error error) : error_(std::move(error)) {}
-  bool has_value() const noexcept { return error_.status >= 0; }
+  bool has_value() const noexcept { return error_.status == KEEL_OK; }
   explicit operator bool() const noexcept { return has_value(); }
   const Error &error() const { return error_; }
   keel_status status() const noexcept { return error_.status; }

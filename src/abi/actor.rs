@@ -73,7 +73,8 @@ pub unsafe extern "C" fn keel_actor_create(
 /// policy had drawn it: say KEEL_ACT_UNRECORDED with KEEL_ACT_GREEDY. flags: KEEL_ACT_… or 0. decisions: out, nullable, count numbers, those of
 /// this actor one by one. error: nullable. Threads: any, one at a time. Status: KEEL_E_SHAPE, KEEL_E_NON_FINITE,
 /// KEEL_E_DATA: a mask without a legal choice, an action that is not legal; KEEL_E_STATE: a slot that acted was not
-/// observed; KEEL_E_IN_USE: a slot is another actor's; KEEL_E_CALLBACK: the network's script threw; KEEL_E_CONCURRENT. No slot has acted then. Since 0.1.
+/// observed; KEEL_E_IN_USE: a slot is another actor's; KEEL_E_CALLBACK: the network's script threw; KEEL_E_CONCURRENT; KEEL_FULL: more of this
+/// actor's steps than queue_capacity would wait for an update. No slot has acted then. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_actor_act(
     actor: keel_actor,

@@ -203,7 +203,8 @@ pub unsafe extern "C" fn keel_batch_set_dlpack(
     })
 }
 
-/// A copy of a column as a DLPack tensor in host memory: [rows], or [count] if it is ragged.
+/// A copy of a column as a DLPack tensor in host memory: [rows], or [count] if it is ragged, of logits
+/// [response tokens, vocabulary].
 ///
 /// batch: borrowed. column: its name, UTF-8. tensor: out, the caller calls its deleter. error: nullable.
 /// Threads: any. Status: KEEL_E_DATA: no such column; KEEL_E_UNSUPPORTED: it holds text or uint64; KEEL_E_CONCURRENT.
@@ -221,7 +222,7 @@ pub unsafe extern "C" fn keel_batch_get_dlpack(
         let batch = handle::get::<Batch>("batch", batch)?;
         let name = text::utf8("column", column, column_length)?;
         let rows = batch.read()?;
-        tensor.write(tensor::export(name, self::column(&rows, name)?)?);
+        tensor.write(tensor::export(name, self::column(&rows, name)?, &rows.shape(name))?);
         Ok(())
     })
 }

@@ -15,7 +15,8 @@ pub const KEEL_PENDING: i32 = 1;
 pub const KEEL_NEED_DATA: i32 = 2;
 /// There is nothing to take.
 pub const KEEL_EMPTY: i32 = 3;
-/// A bounded queue is full; the newest entry was counted and dropped.
+/// A bounded queue is full: what came was counted (keel_session_metrics, refused) and nothing was done. The message says which and
+/// what helps.
 pub const KEEL_FULL: i32 = 4;
 
 /// An argument has a value that the function does not take.
@@ -75,7 +76,7 @@ pub struct keel_error {
     pub struct_size: u32,
     /// The status that the call returned.
     pub status: i32,
-    /// The sentence: UTF-8, ends with a NUL, empty unless the call failed.
+    /// The sentence: UTF-8, ends with a NUL, empty unless the call failed or its queue is full.
     pub message: [c_char; 1016],
 }
 
@@ -172,6 +173,7 @@ mod tests {
             let spelled = row.1.to_str().unwrap().trim_start_matches("KEEL_E_").replace('_', "").to_lowercase();
             assert_eq!(spelled, format!("{status:?}").to_lowercase());
         }
+        assert_eq!(Status::Full as i32, KEEL_FULL);
         assert_eq!(name(-101), c"KEEL_E_INVALID_HANDLE");
         assert_eq!(name(1), c"KEEL_PENDING");
         assert_eq!(name(-7), c"KEEL_E_UNKNOWN");

@@ -81,8 +81,8 @@ pub(super) fn column(name: &str, tensor: &Tensor, rows: u64) -> Result<Column> {
     Ok(Column { values, offsets: None })
 }
 
-/// A copy of a column's values as a DLPack tensor of the receiver's own.
-pub(super) fn export(name: &str, column: &Column) -> Result<*mut DLManagedTensorVersioned> {
+/// A copy of a column's values as a DLPack tensor of this shape, the receiver's own.
+pub(super) fn export(name: &str, column: &Column, shape: &[i64]) -> Result<*mut DLManagedTensorVersioned> {
     let copy = match &column.values {
         Values::I32(values) => Tensor::f_from_slice(values)?,
         Values::I64(values) => Tensor::f_from_slice(values)?,
@@ -93,5 +93,5 @@ pub(super) fn export(name: &str, column: &Column) -> Result<*mut DLManagedTensor
             return Err(Error::new(Status::Unsupported, message));
         }
     };
-    dlpack::export(&copy)
+    dlpack::export(&copy.f_view(shape)?)
 }

@@ -34,6 +34,10 @@ pub struct Generate {
     pub stop: Vec<String>,
     /// Whether the model's own end tokens are treated as ordinary tokens.
     pub ignore_eos: bool,
+    /// Whether the rollouts carry the column `logits`: of each response token the model's logits over the vocabulary,
+    /// before the temperature and any filter. 4 bytes each, for `max_new_tokens` of every response, are taken when
+    /// the generation is made, and again for the column.
+    pub logits: bool,
     /// Whether each row's tokens are told as they come, as `tokens` events of the job.
     pub stream: bool,
 }
@@ -51,6 +55,7 @@ impl Default for Generate {
             stop_tokens: Vec::new(),
             stop: Vec::new(),
             ignore_eos: false,
+            logits: false,
             stream: false,
         }
     }

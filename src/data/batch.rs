@@ -75,11 +75,26 @@ impl Batch {
         self.check_required(Need::Language)?;
         self.unmixed()?;
         let Some(response) = self.column("response") else { return Ok(()) };
-        let followers = Spec::all(self.kind).filter(|spec| spec.layout == Layout::Response);
-        for (spec, column) in followers.filter_map(|spec| Some((spec, self.column(spec.name)?))) {
-            self.follows(column, response).map_err(|error| error.within(spec.name))?;
+        for (spec, column) in Spec::all(self.kind).filter_map(|spec| Some((spec, self.column(spec.name)?))) {
+            let each = match spec.layout {
+                Layout::Response => 1,
+                Layout::Vectors => column.values.len() / response.values.len().max(1),
+                Layout::Row | Layout::Numbers | Layout::Ragged => continue,
+            };
+            self.follows(column, response, each).map_err(|error| error.within(spec.name))?;
         }
         Ok(())
+    }
+
+    /// How a column that is set lies in a tensor: [response tokens, width] where it has values for each of them, else
+    /// [values].
+    pub fn shape(&self, name: &str) -> Vec<i64> {
+        let length = |name| self.column(name).map_or(0, |column| column.values.len() as i64);
+        let (values, tokens) = (length(name), length("response"));
+        match Spec::of(self.kind, name).map(|spec| spec.layout) {
+            Some(Layout::Vectors) if tokens > 0 && values % tokens == 0 => vec![tokens, values / tokens],
+            _ => vec![values],
+        }
     }
 
     fn has(&self, spec: &Spec) -> bool {
@@ -109,14 +124,16 @@ impl Batch {
         }
     }
 
-    fn follows(&self, column: &Column, response: &Column) -> Result<()> {
+    fn follows(&self, column: &Column, response: &Column, each: usize) -> Result<()> {
         if response.is_text() {
             return Err(Error::data("needs a response of tokens, and the response is text"));
         }
         for row in 0..self.rows as usize {
-            let (expected, found) = (response.span(row).len(), column.span(row).len());
+            let (expected, found) = (response.span(row).len() * each, column.span(row).len());
             if expected != found {
-                let message = format!("expected {expected} values in row {row}, one per response token, got {found}");
+                let each = if each == 1 { "one".into() } else { each.to_string() };
+                let message =
+                    format!("expected {expected} values in row {row}, {each} per response token, got {found}");
                 return Err(Error::shape(message));
             }
         }
@@ -218,7 +235,7 @@ mod tests {
         let (status, message) = refusal(&mut batch, "rewrad", Column::flat(Values::F32(vec![0.0, 0.0])));
         assert_eq!(status, Status::InvalidArgument);
         let expected = "rewrad: a batch of rollouts has no such column; it has prompt, response, response_mask, \
-                        rollout_log_probs, token_reward, reward, baseline, finish_reason, policy_version, id, group";
+                        rollout_log_probs, logits, token_reward, reward, baseline, finish_reason, policy_version, id, group";
         assert_eq!(message, expected);
         assert_eq!(refusal(&mut batch, "split", Column::flat(Values::I32(vec![0, 0]))).0, Status::InvalidArgument);
         let refused = refusal(&mut batch, "reward", Column::flat(Values::I32(vec![0, 0])));
@@ -332,6 +349,24 @@ mod tests {
         batch.set("prompt", Column::ragged_i32(&[[1]])).unwrap();
         let message = "response: expected type i32, which prompt has, got utf8";
         assert_eq!(batch.check().unwrap_err(), Error::data(message));
+    }
+
+    #[test]
+    fn logits_have_the_same_width_for_each_response_token() {
+        let mut batch = rollouts();
+        let logits = |rows: &[Vec<f32>]| Column::ragged_f32(rows);
+        batch.set("logits", logits(&[vec![0.5; 6], vec![-1.0; 2]])).unwrap();
+        batch.check().unwrap();
+        assert_eq!((batch.shape("logits"), batch.shape("rollout_log_probs")), (vec![4, 2], vec![4]));
+        assert_eq!((batch.shape("reward"), batch.shape("group")), (vec![2], vec![0]));
+        batch.set("logits", logits(&[vec![0.5; 4], vec![-1.0; 4]])).unwrap();
+        let message = "logits: expected 6 values in row 0, 2 per response token, got 4";
+        assert_eq!(batch.check().unwrap_err(), Error::shape(message));
+        batch.set("logits", logits(&[vec![0.5; 6], vec![-1.0; 3]])).unwrap();
+        let message = "logits: expected 2 values in row 1, 2 per response token, got 3";
+        assert_eq!((batch.check().unwrap_err(), batch.shape("logits")), (Error::shape(message), vec![9]));
+        batch.set("logits", logits(&[vec![], vec![]])).unwrap();
+        batch.check().unwrap();
     }
 
     #[test]

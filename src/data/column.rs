@@ -157,7 +157,7 @@ impl Column {
         self.offsets = match spec.layout {
             Layout::Row => self.one_per_row(rows)?,
             Layout::Numbers => self.as_many_per_row(rows)?,
-            Layout::Ragged | Layout::Response => Some(self.boundaries(rows)?),
+            Layout::Ragged | Layout::Response | Layout::Vectors => Some(self.boundaries(rows)?),
         };
         if let Values::F32(values) = &self.values {
             if let Some(position) = values.iter().position(|value| !value.is_finite()) {

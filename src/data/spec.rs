@@ -37,6 +37,8 @@ pub enum Layout {
     Ragged,
     /// Ragged, with as many values in each row as `response` has tokens.
     Response,
+    /// Ragged, with as many values for each token of `response`.
+    Vectors,
 }
 
 /// What may stand in a column; floating-point values are finite and text is UTF-8 in any case.

@@ -129,6 +129,14 @@ pub const COLUMNS: &[Spec] = &[
         meaning: "log-probability of each response token when it was sampled, before any top-k or top-p, in nats",
     },
     Spec {
+        name: "logits",
+        kinds: &[(Kind::Rollouts, Need::Nobody)],
+        types: &[Type::F32],
+        layout: Layout::Vectors,
+        rule: Rule::Any,
+        meaning: "of each response token the logits over the vocabulary that it was sampled by, before the temperature and any filter; a push does not read it",
+    },
+    Spec {
         name: "token_reward",
         kinds: &[(Kind::Rollouts, Need::Nobody)],
         types: &[Type::F32],
@@ -263,6 +271,9 @@ fn describe(spec: &Spec, kind: Kind) -> Value {
         Layout::Numbers => "one value per row, or several, as many in each row",
         Layout::Ragged => "values and rows + 1 offsets",
         Layout::Response => "values and rows + 1 offsets, in each row as many values as the response has tokens",
+        Layout::Vectors => {
+            "values and rows + 1 offsets, in each row the same number of values for each token of the response"
+        }
     };
     json!({
         "name": spec.name,
@@ -308,7 +319,7 @@ mod tests {
         assert_eq!(schema["types"]["utf8"], 6);
         assert_eq!(schema["batches"]["rollouts"]["kind"], 4);
         let columns = schema["batches"]["rollouts"]["columns"].as_array().unwrap();
-        assert_eq!(columns.len(), 11);
+        assert_eq!(columns.len(), 12);
         assert_eq!(columns[0]["name"], "prompt");
         assert_eq!(columns[0]["types"], json!(["i32"]));
         assert_eq!(schema["batches"]["prompts"]["columns"][0]["types"], json!(["utf8", "i32"]));

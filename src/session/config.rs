@@ -29,6 +29,10 @@ pub struct Config {
     /// normalises, in host memory. 0 = none.
     #[schemars(range(min = 0, max = 1024))]
     pub kept_versions: u32,
+    /// Most rows that the session holds, and by itself most recorded steps that wait of each actor: beyond it keel_session_push and
+    /// keel_actor_act say KEEL_FULL. null: 67 108 864 rows and 4 194 304 steps.
+    #[schemars(range(min = 1, max = 67_108_864))]
+    pub queue_capacity: Option<u32>,
     /// Bytes of logits that may exist at once. Lowering it saves memory.
     #[schemars(range(min = 65_536, max = 1_099_511_627_776_u64))]
     pub logit_bytes: u64,
@@ -44,6 +48,7 @@ impl Default for Config {
             threads: 0,
             micro_batch_tokens: 0,
             kept_versions: 0,
+            queue_capacity: None,
             logit_bytes: 64 << 20,
         }
     }

@@ -26,6 +26,7 @@ mod plan;
 #[cfg(feature = "races")]
 mod planted;
 mod query;
+mod queue;
 mod record;
 mod reference;
 mod runtime;
@@ -130,7 +131,9 @@ impl Session {
         let end = model.end_tokens().first().copied().filter(|_| mixed || self.config().append_eos());
         let needs = if mixed { Needs::default() } else { self.needs };
         let rows = Intake { model: &model, batch, end, needs: &needs, mixed }.rows()?;
-        Ok(self.buffer.lock().push(rows))
+        let mut buffer = self.buffer.lock();
+        self.rows.check(buffer.rows.len(), rows.len(), "rows", "update or clear first")?;
+        Ok(buffer.push(rows))
     }
 
     /// Sets the rewards of pushed rollouts, one a row; all or none.

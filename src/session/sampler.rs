@@ -51,7 +51,7 @@ impl Sampler {
         })
     }
 
-    fn batch(&self, rollouts: &[Rollout]) -> Result<Batch> {
+    fn batch(&self, rollouts: &[Rollout], logits: Option<Vec<f32>>) -> Result<Batch> {
         let sequences: Vec<Sequence> = rollouts
             .iter()
             .map(|rollout| Sequence {
@@ -64,6 +64,12 @@ impl Sampler {
         if self.faithful {
             let log_probs = ragged(rollouts.iter().map(|rollout| rollout.log_probs.as_slice()));
             batch.set("rollout_log_probs", Column { values: Values::F32(log_probs.0), offsets: Some(log_probs.1) })?;
+        }
+        if let Some(logits) = logits {
+            let width = self.model.architecture().vocabulary as u64;
+            let ends = ragged(rollouts.iter().map(|rollout| rollout.response.as_slice())).1;
+            let offsets = ends.into_iter().map(|end| end * width).collect();
+            batch.set("logits", Column { values: Values::F32(logits), offsets: Some(offsets) })?;
         }
         let reasons = rollouts.iter().map(|rollout| rollout.finish as i32).collect();
         batch.set("finish_reason", Column { values: Values::I32(reasons), offsets: None })?;
@@ -109,11 +115,11 @@ impl Plan for Sampler {
     }
 
     fn finish(&mut self, ending: Ending) -> Result<Output> {
-        let rollouts = match (ending, self.generation.take()) {
-            (Ending::Complete, Some(generation)) => generation.finish(),
+        let (logits, rollouts) = match (ending, self.generation.take()) {
+            (Ending::Complete, Some(generation)) => (generation.logits()?, generation.finish()),
             _ => return Ok(Output::default()),
         };
-        let batch = Some(self.batch(&rollouts)?);
+        let batch = Some(self.batch(&rollouts, logits)?);
         Ok(Output { batch, tokenizer: self.model.tokenizer().cloned(), ..Output::default() })
     }
 

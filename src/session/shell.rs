@@ -2,6 +2,7 @@
 
 use super::pause::Pause;
 use super::plan::{Output, Plan, Whole};
+use super::queue::Queue;
 use super::record::{Record, Values};
 use super::{Config, Job, Runtime};
 use crate::config as settings;
@@ -13,6 +14,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use tch::Device;
 
+/// Rows that a session holds at most, and steps of an actor, where the host says nothing: memory does not end before it is told.
+const MOST_ROWS: u64 = 1 << 26;
+const MOST_STEPS: u64 = 1 << 22;
+
 pub struct Shell {
     source: AtomicU64,
     pub(super) runtime: Arc<Runtime>,
@@ -21,6 +26,9 @@ pub struct Shell {
     pub(super) seed: u64,
     pub(super) device: Device,
     pause: Arc<Pause>,
+    /// Bounds on the rows that the session holds, and on the recorded steps of an actor.
+    pub(super) rows: Queue,
+    pub(super) steps: Queue,
     pub(super) record: Mutex<Record>,
     pub(super) updating: Mutex<Weak<Job>>,
     writing: AtomicBool,
@@ -37,6 +45,8 @@ impl Shell {
             source: AtomicU64::new(0),
             runtime: runtime.clone(),
             seed: config.seed,
+            rows: Queue::new(config.queue_capacity.map_or(MOST_ROWS, u64::from)),
+            steps: Queue::new(config.queue_capacity.map_or(MOST_STEPS, u64::from)),
             config: Mutex::new(Arc::new(config)),
             device,
             pause: Arc::default(),
@@ -111,13 +121,14 @@ impl Shell {
         serde_json::to_string_pretty(self.config().as_ref()).unwrap_or_default()
     }
 
-    /// What was measured last, beside the version of the policy.
+    /// What was measured last, beside the version of the policy and what full queues refused.
     pub(super) fn measured_json(&self, version: u64) -> String {
         let record = self.record.lock();
         json!({
             "updates": record.updates,
             "optimizer_steps": record.optimizer_steps,
             "policy_version": version,
+            "refused": {"rows": self.rows.refused(), "steps": self.steps.refused()},
             "values": record.values,
         })
         .to_string()

@@ -1,6 +1,7 @@
 // DLPack: a tensor in is keel's in every outcome and its deleter is called once; a tensor out is the host's.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <memory>
 #include <numeric>
 
@@ -159,6 +160,51 @@ TEST(Tensor, IsActedOnAndTakenInEveryOutcome) {
   keel_actor_destroy(other);
   keel_session_destroy(session);
   keel_session_destroy(plain);
+}
+
+TEST(Tensor, HoldsTheLogitsOfEachResponseToken) {
+  World world;
+  const keel_batch prompts = make_prompts(world.runtime, {"a b", "c", "d e f"});
+  const std::string json = R"({"logits": true, "max_new_tokens": 6, "samples": 2, "seed": 1})";
+  keel_job job = 0;
+  keel_batch rollouts = 0;
+  Caught caught;
+  ASSERT_EQ(keel_session_generate(world.session, prompts, json.data(), json.size(), &job, caught), KEEL_OK)
+      << caught.message();
+  ASSERT_EQ(keel_job_run(job, nullptr, caught), KEEL_OK) << caught.message();
+  ASSERT_EQ(keel_job_batch(job, &rollouts, caught), KEEL_OK) << caught.message();
+  keel_job_destroy(job);
+  const auto view = [&](const std::string &column, int32_t type, size_t *count, const uint64_t **offsets) {
+    const void *values = nullptr;
+    EXPECT_EQ(keel_batch_get(rollouts, column.data(), column.size(), &type, &values, count, offsets, caught), KEEL_OK)
+        << caught.message();
+    return values;
+  };
+  const uint64_t *ends = nullptr, *offsets = nullptr;
+  size_t tokens = 0, count = 0;
+  const auto *responses = static_cast<const int32_t *>(view("response", KEEL_TYPE_I32, &tokens, &ends));
+  const auto *said = static_cast<const float *>(view("rollout_log_probs", KEEL_TYPE_F32, &count, nullptr));
+  const auto *logits = static_cast<const float *>(view("logits", KEEL_TYPE_F32, &count, &offsets));
+  ASSERT_EQ(count, tokens * 16);
+  for (size_t row = 0; row <= 6; ++row) EXPECT_EQ(offsets[row], ends[row] * 16);
+  DLManagedTensorVersioned *tensor = nullptr;
+  ASSERT_EQ(keel_batch_get_dlpack(rollouts, "logits", 6, &tensor, caught), KEEL_OK) << caught.message();
+  const DLTensor &table = tensor->dl_tensor;
+  ASSERT_EQ(table.ndim, 2);
+  EXPECT_EQ(table.shape[0], static_cast<int64_t>(tokens));
+  EXPECT_EQ(table.shape[1], 16);
+  EXPECT_EQ(std::vector<int>({table.device_type, table.code, table.bits, table.lanes}), std::vector<int>({1, 2, 32, 1}));
+  EXPECT_TRUE(table.strides == nullptr || (table.strides[0] == 16 && table.strides[1] == 1));
+  const auto *numbers = reinterpret_cast<const float *>(static_cast<const char *>(table.data) + table.byte_offset);
+  EXPECT_EQ(std::vector<float>(numbers, numbers + count), std::vector<float>(logits, logits + count));
+  for (size_t token = 0; token < tokens; ++token) {
+    double sum = 0;
+    for (size_t word = 0; word < 16; ++word) sum += std::exp(static_cast<double>(logits[token * 16 + word]));
+    EXPECT_NEAR(logits[token * 16 + static_cast<size_t>(responses[token])] - std::log(sum), said[token], 1e-5) << token;
+  }
+  keel_batch_destroy(rollouts);
+  tensor->deleter(tensor);
+  keel_batch_destroy(prompts);
 }
 
 TEST(Tensor, GoesOutAndOutlivesItsBatch) {

@@ -33,7 +33,7 @@ pub fn policy(config: Value, seed: u64) -> AnyModel {
 pub fn bare(algorithm: Value) -> Arc<ControlSession> {
     let mut text = json!({"algorithm": {"type": "control_ppo"}});
     algorithm.as_object().unwrap().iter().for_each(|(key, value)| match key.as_str() {
-        "optimizer" | "seed" => text[key] = value.clone(),
+        "optimizer" | "seed" | "queue_capacity" => text[key] = value.clone(),
         _ => text["algorithm"][key] = value.clone(),
     });
     let config = Config::parse(Some(text.to_string().as_bytes())).unwrap();

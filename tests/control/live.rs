@@ -265,6 +265,22 @@ fn copy(session: &ControlSession) -> AnyModel {
 }
 
 #[test]
+fn an_actor_that_has_acted_turns_to_the_policy_that_takes_over() {
+    let network = cart_config(json!({"hidden": [8], "policy_gain": 2.0}));
+    let said = |actor: &Actor| {
+        let observations: Vec<f32> = (0..64).map(|place| (place as f32).sin()).collect();
+        act(actor, &(0..16).collect::<Vec<_>>(), &observations, GREEDY)
+    };
+    let session = session(small(json!({})), network.clone());
+    let actor = Actor::create(&session).unwrap();
+    let before = said(&actor);
+    session.set_model(Role::Policy, policy(network.clone(), 9)).unwrap();
+    let other = crate::hosts::session(small(json!({"seed": 9})), network);
+    assert_eq!(said(&actor), said(&Actor::create(&other).unwrap()));
+    assert_ne!(said(&actor), before);
+}
+
+#[test]
 fn another_policy_takes_over_in_mid_episode_with_what_slots_remember() {
     let recurrent =
         json!({"hidden": [8], "core": {"type": "gru", "size": 6}, "normalize_observations": true, "policy_gain": 2.0});

@@ -15,6 +15,7 @@ mod observations;
 mod pendulum;
 mod preferences;
 mod presets;
+mod queues;
 mod recall;
 mod recurrent;
 mod sac;

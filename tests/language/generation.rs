@@ -4,8 +4,9 @@
 use crate::golden::*;
 use keel::config::Generate;
 use keel::error::Status;
-use keel::model::{score, FinishReason, Generation, Model, Rollout, ScoreOptions, Sequence};
+use keel::model::{score, FinishReason, Generation, Model, Packed, Rollout, ScoreOptions, Sequence};
 use keel::torch::ThreadScope;
+use std::collections::HashSet;
 
 fn generate(model: &Model, prompts: &[Vec<i32>], config: &Generate) -> Vec<Rollout> {
     let mut generation = Generation::new(model, prompts.to_vec(), config).unwrap();
@@ -90,6 +91,78 @@ fn the_sampler_and_the_trainer_agree() {
             }
         }
     }
+}
+
+/// Generates with and without logits; the rollouts must be the same to the bit.
+fn generate_with_logits(model: &Model, prompts: &[Vec<i32>], config: &Generate) -> (Vec<Rollout>, Vec<f32>) {
+    let config = Generate { logits: true, ..config.clone() };
+    let mut generation = Generation::new(model, prompts.to_vec(), &config).unwrap();
+    while !generation.step().unwrap() {}
+    let logits = generation.logits().unwrap().unwrap();
+    let rollouts = generation.finish();
+    let bits = |rollouts: &[Rollout]| -> Vec<u32> {
+        rollouts.iter().flat_map(|rollout| &rollout.log_probs).map(|number| number.to_bits()).collect()
+    };
+    let bare = generate(model, prompts, &Generate { logits: false, ..config });
+    assert_eq!((&rollouts, bits(&rollouts)), (&bare, bits(&bare)));
+    (rollouts, logits)
+}
+
+#[test]
+fn recorded_logits_are_those_that_the_trainer_computes() {
+    for model in MODELS.map(|name| load(&format!("models/{name}"))) {
+        let transformer = reader(&model);
+        let width = model.architecture().vocabulary;
+        let prompts = sequences(5, 20, width as i32).into_iter().map(|sequence| sequence.tokens).collect::<Vec<_>>();
+        for (temperature, samples, min_new_tokens) in [(1.0, 1, 0), (0.6, 3, 0), (1.4, 2, 30), (0.0, 1, 0)] {
+            let stop_tokens = (0..width as i32 / 20).collect();
+            let config = Generate {
+                temperature,
+                samples,
+                min_new_tokens,
+                stop_tokens,
+                top_k: samples - 1,
+                seed: 5,
+                max_new_tokens: 40,
+                ..Generate::default()
+            };
+            let (rollouts, logits) = generate_with_logits(&model, &prompts, &config);
+            let mut rest = tch::Tensor::from_slice(&logits).view([-1, width]);
+            let lengths: HashSet<usize> = rollouts.iter().map(|rollout| rollout.response.len()).collect();
+            assert!(temperature == 0.0 || min_new_tokens > 0 || lengths.len() > 1, "responses of several lengths");
+            for rollout in &rollouts {
+                let tokens = sequence(rollout).tokens;
+                let (first, length) = (rollout.prompt.len() as i64 - 1, rollout.response.len() as i64);
+                let packed = Packed::from_tokens(&[&tokens], tch::Device::Cpu).unwrap();
+                let expected = transformer.logits(&packed).unwrap().narrow(0, first, length);
+                let own = rest.narrow(0, 0, length);
+                rest = rest.narrow(0, length, rest.size()[0] - length);
+                let difference = largest_difference(&own, &expected);
+                assert!(difference <= 1e-4, "τ {temperature}: {difference}");
+                let scaled = if temperature == 0.0 { own } else { own / temperature };
+                let said = tch::Tensor::from_slice(&rollout.response).to_kind(tch::Kind::Int64).unsqueeze(1);
+                let log_probs = scaled.log_softmax(-1, None).gather(1, &said, false).squeeze_dim(1);
+                let difference = largest_difference(&log_probs, &tch::Tensor::from_slice(&rollout.log_probs));
+                assert!(difference <= 1e-5, "τ {temperature}: {difference}");
+            }
+            assert_eq!(rest.size()[0], 0);
+        }
+    }
+}
+
+#[test]
+fn logits_are_there_while_a_generation_runs_and_only_if_wanted() {
+    let model = odd_llama(1);
+    let prompts = vec![vec![5, 6, 7], vec![9]];
+    let mut generation = Generation::new(&model, prompts.clone(), &Generate { logits: true, ..greedy() }).unwrap();
+    assert_eq!(generation.logits().unwrap(), Some(Vec::new()));
+    read_prompts(&mut generation);
+    let first = generation.logits().unwrap().unwrap();
+    assert_eq!(first.len(), 2 * 211);
+    assert!(!generation.step().unwrap());
+    let second = generation.logits().unwrap().unwrap();
+    assert_eq!((second.len(), &second[..211], &second[422..633]), (4 * 211, &first[..211], &first[211..]));
+    assert_eq!(Generation::new(&model, prompts, &greedy()).unwrap().logits().unwrap(), None);
 }
 
 fn sequence(rollout: &Rollout) -> Sequence {

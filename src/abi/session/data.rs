@@ -12,7 +12,8 @@ use std::sync::Arc;
 ///
 /// session: changed. batch: borrowed; its rows are copied. first_id: out, nullable; the id of the first row, the others
 /// follow one by one. error: nullable. Threads: any, also while a job runs. Status: KEEL_E_DATA, KEEL_E_SHAPE,
-/// KEEL_E_STATE, KEEL_E_CONCURRENT: the batch is being changed. Since 0.1.
+/// KEEL_E_STATE, KEEL_E_CONCURRENT: the batch is being changed; KEEL_FULL: the session would hold more rows than queue_capacity,
+/// and took none. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_session_push(
     session: keel_session,

@@ -31,11 +31,13 @@ pub unsafe extern "C" fn keel_session_update(
 }
 
 /// Makes a job that samples responses; the finished job has the rollouts, keel_job_batch, ready to be rewarded and
-/// pushed.
+/// pushed. With {"logits": true} they also have the column logits: for each response token the model's logits over
+/// the vocabulary, before the temperature and any filter.
 ///
 /// session: borrowed. prompts: a batch of kind KEEL_BATCH_PROMPTS, copied. json: the configuration "generate", copied;
 /// NULL with length 0 for the defaults. job: out, the caller ends it with keel_job_destroy. error: nullable.
-/// Threads: any. Status: KEEL_E_CONFIG, KEEL_E_DATA, KEEL_E_STATE, KEEL_E_CONCURRENT: the batch is being changed. Since 0.1.
+/// Threads: any. Status: KEEL_E_CONFIG, KEEL_E_DATA, KEEL_E_STATE, KEEL_E_CONCURRENT: the batch is being changed;
+/// KEEL_E_OUT_OF_MEMORY: the logits would not fit. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_session_generate(
     session: keel_session,
@@ -101,6 +103,7 @@ pub unsafe extern "C" fn keel_session_step(
 }
 
 /// The numbers of the last finished update and evaluation, as JSON; names, units and meanings: docs/metrics.md.
+/// "refused" counts the "rows" and "steps" that keel_session_push and keel_actor_act ever refused with KEEL_FULL.
 ///
 /// session: borrowed. buffer: room for capacity bytes, NULL with capacity 0 to ask for the size. needed: bytes without
 /// a NUL, nullable. error: nullable. Threads: any, also while a job runs. Status: KEEL_E_CAPACITY. Since 0.1.

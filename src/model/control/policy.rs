@@ -314,7 +314,7 @@ pub(super) fn orthogonal(matrix: &Tensor, gain: f64, generator: &mut torch::Gene
     let drawn = Tensor::f_zeros([long, short], (Kind::Float, Device::Cpu))?;
     generator.normal(&drawn, 0.0, 1.0)?;
     let (q, r) = Tensor::f_linalg_qr(&drawn, "reduced")?;
-    let signed = q * r.f_diagonal(0, 0, 1)?.f_sign()? * gain;
+    let signed = q.f_mul(&r.f_diagonal(0, 0, 1)?.f_sign()?)?.f_mul_scalar(gain)?;
     let fitting = if rows >= columns { signed } else { signed.f_transpose(0, 1)? };
     matrix.shallow_clone().f_copy_(&fitting)?;
     Ok(())

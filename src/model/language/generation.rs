@@ -7,7 +7,9 @@
 use crate::config;
 use crate::error::{Error, Result, Status};
 use crate::model::language::cache::{Cache, Decode, Prefill};
+use crate::model::language::logits::Logits;
 use crate::model::language::packed::{Packed, Rows, ROW_MULTIPLE};
+use crate::model::language::request::{check_config, check_prompts};
 use crate::model::language::sampling::{choose, likeliest, Filter, Stream};
 use crate::model::language::transformer::Flow;
 use crate::model::language::{Tokenizer, Transformer};
@@ -70,6 +72,8 @@ pub struct Generation {
     rows: Vec<Row>,
     cache: Cache,
     filling: Option<Filling>,
+    /// Where the configuration wants them.
+    logits: Option<Logits>,
 }
 
 /// Prompts on their way through the blocks.
@@ -85,7 +89,7 @@ impl Generation {
     /// Prepares `config.samples` responses to each prompt on the snapshot that is published now.
     ///
     /// `Data` names an empty prompt, an unknown token, a prompt too long for the model with `max_new_tokens` after it;
-    /// `Config` a setting that this model cannot follow.
+    /// `Config` a setting that this model cannot follow; `OutOfMemory` what does not fit.
     pub fn new(model: &Model, prompts: Vec<Vec<i32>>, config: &config::Generate) -> Result<Generation> {
         check_config(model, config)?;
         check_prompts(model, &prompts, config)?;
@@ -95,6 +99,9 @@ impl Generation {
         let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);
         // the last token is never fed back
         let positions = (longest + config.max_new_tokens as usize - 1).max(1);
+        let most = config.max_new_tokens as usize;
+        let recorded = |_| Logits::new(rows.len(), most, model.architecture().vocabulary);
+        let logits = config.logits.then_some(()).map(recorded).transpose()?;
         let cache = Cache::new(model.architecture(), rows.len(), positions, model.kind(), model.device())?;
         Ok(Generation {
             transformer,
@@ -108,6 +115,7 @@ impl Generation {
             rows,
             cache,
             filling: None,
+            logits,
         })
     }
 
@@ -168,6 +176,13 @@ impl Generation {
             finish: row.finish.unwrap_or(FinishReason::Host),
         };
         self.rows.into_iter().map(rollout).collect()
+    }
+
+    /// The logits of every response token so far, row after row, [Σ T, V]: before the temperature and any filter. None
+    /// unless the configuration wants them.
+    pub fn logits(&self) -> Result<Option<Vec<f32>>> {
+        let lengths: Vec<usize> = self.rows.iter().map(|row| row.response.len()).collect();
+        self.logits.as_ref().map(|logits| logits.read(&lengths)).transpose()
     }
 
     fn prefill(&mut self) -> Result<()> {
@@ -237,6 +252,9 @@ impl Generation {
     fn sample(&mut self, hidden: &Tensor, pairs: &[(usize, usize)]) -> Result<()> {
         let greedy = self.config.temperature == 0.0;
         let logits = self.transformer.project(hidden)?; // [R, V]
+        if let Some(kept) = &mut self.logits {
+            kept.keep(&logits, pairs.iter().map(|&(source, row)| (source, row, self.rows[row].response.len())))?;
+        }
         let scaled = if greedy { logits } else { logits.f_div_scalar(self.config.temperature)? };
         let forbidden = self.forbidden(pairs);
         let probabilities = scaled.f_softmax(-1, None)?;
@@ -340,52 +358,6 @@ fn rows(prompts: &[Vec<i32>], config: &config::Generate) -> Result<Vec<Row>> {
         }
     }
     Ok(rows)
-}
-
-fn check_config(model: &Model, config: &config::Generate) -> Result<()> {
-    let refuse = |sentence: String| Err(Error::config(sentence));
-    if !config.temperature.is_finite() || config.temperature < 0.0 {
-        return refuse(format!("/temperature: expected 0 or a positive number, got {}", config.temperature));
-    }
-    if config.top_p.is_nan() || config.top_p <= 0.0 {
-        return refuse(format!("/top_p: expected a number in (0, 1], got {}", config.top_p));
-    }
-    if config.max_new_tokens == 0 {
-        return refuse("/max_new_tokens: expected at least 1, got 0".into());
-    }
-    if config.samples == 0 {
-        return refuse("/samples: expected at least 1, got 0".into());
-    }
-    if !config.stop.is_empty() && model.tokenizer().is_none() {
-        return refuse("/stop: stop strings need a tokenizer, and the model has none".into());
-    }
-    Ok(())
-}
-
-fn check_prompts(model: &Model, prompts: &[Vec<i32>], config: &config::Generate) -> Result<()> {
-    let (vocabulary, positions) = (model.architecture().vocabulary, model.architecture().positions);
-    for (index, prompt) in prompts.iter().enumerate() {
-        if prompt.is_empty() {
-            return Err(Error::data(format!("prompt {index}: expected at least one token, got none")));
-        }
-        if let Some(token) = prompt.iter().find(|token| **token < 0 || i64::from(**token) >= vocabulary) {
-            return Err(Error::data(format!(
-                "prompt {index}: expected tokens from 0 to {}, got {token}",
-                vocabulary - 1
-            )));
-        }
-        if prompt.len() as i64 + i64::from(config.max_new_tokens) > positions {
-            return Err(Error::new(
-                Status::Data,
-                format!(
-                    "prompt {index}: its {} tokens and max_new_tokens {} exceed the model's {positions} positions",
-                    prompt.len(),
-                    config.max_new_tokens
-                ),
-            ));
-        }
-    }
-    Ok(())
 }
 
 /// A float tensor's elements, row after row.

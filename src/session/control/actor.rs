@@ -6,7 +6,7 @@
 //! same but for who computes the outputs.
 
 use super::desk::Desk;
-use super::recording::{Episode, Recording, MOST_STEPS};
+use super::recording::{Episode, Recording};
 use super::seat::Seat;
 use super::ControlSession;
 use crate::algorithm::control_ppo::Truncation;
@@ -168,12 +168,11 @@ impl Actor {
             let message = format!("slots: slot {slot} has acted and was not observed since; observe it first");
             return Err(Error::state(message));
         }
-        if recording.len() + slots.len() > MOST_STEPS {
-            let message =
-                format!("act: {MOST_STEPS} steps of this actor wait for an update; update, clear, or act unrecorded");
-            return Err(Error::state(message));
+        if self.seat.is_apart() {
+            return Ok(());
         }
-        Ok(())
+        let remedy = "update, clear, or act unrecorded";
+        self.session.steps.check(recording.len(), slots.len(), "steps that wait for an update", remedy)
     }
 
     /// What `slots` saw since they acted: one reward each, how their episodes stand, and for those that were truncated, in

@@ -7,7 +7,7 @@ use crate::model::control::Spec;
 use serde::{Deserialize, Serialize};
 
 /// Demonstrations that a session holds at most.
-pub(super) const MOST: usize = 1 << 26;
+const MOST: usize = 1 << 26;
 
 /// B demonstrations, each column row-major: some that were gathered, or all that a session holds.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -1,10 +1,11 @@
 //! Demonstrations that were pushed and that the learner has not taken yet: pushing never waits for its slices.
 
-use super::demonstrations::{Demonstrations, MOST};
+use super::demonstrations::Demonstrations;
 use super::{ControlSession, Core};
 use crate::data::Batch;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::control::Spec;
+use crate::session::queue::Queue;
 
 /// What was pushed since the learner looked last, push by push.
 #[derive(Default)]
@@ -17,10 +18,8 @@ pub(super) struct Inbox {
 
 impl Inbox {
     /// Takes all rows of the batch or none; returns the id of the first.
-    fn push(&mut self, spec: &Spec, batch: &Batch) -> Result<u64> {
-        if self.held as u64 + batch.rows() > MOST as u64 {
-            return Err(Error::state(format!("push: a session holds at most {MOST} demonstrations; clear it first")));
-        }
+    fn push(&mut self, spec: &Spec, batch: &Batch, most: &Queue) -> Result<u64> {
+        most.check(self.held, batch.rows() as usize, "demonstrations", "clear first")?;
         let pushed = Demonstrations::read(spec, batch)?;
         self.held += pushed.rows();
         self.next_id += batch.rows();
@@ -33,7 +32,7 @@ impl ControlSession {
     pub(super) fn push_demonstrations(&self, batch: &Batch) -> Result<u64> {
         let policy = self.policy()?;
         self.method.check_shown()?;
-        self.inbox.lock().push(policy.spec(), batch)
+        self.inbox.lock().push(policy.spec(), batch, &self.rows)
     }
 
     /// Hands the learner what was pushed.

@@ -271,7 +271,7 @@ impl Learner for ControlSession {
     fn push(&self, batch: &Batch) -> Result<u64> {
         if let Some(pairs) = self.pairs() {
             let Trained::Reward(model) = self.trained()? else { return Err(no_model()) };
-            return pairs.lock().push(batch, model.spec());
+            return pairs.lock().push(batch, model.spec(), &self.rows);
         }
         self.push_demonstrations(batch)
     }

@@ -9,6 +9,7 @@ use crate::data::{Batch, Column, Kind};
 use crate::error::{Error, Result, Status};
 use crate::model::control::RewardSpec;
 use crate::session::buffer::{shuffle, Cursor};
+use crate::session::queue::Queue;
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -59,8 +60,9 @@ const NUMBERS: &str = "pairs.numbers";
 
 impl Pairs {
     /// Takes all pairs of a batch or none; returns the id of the first.
-    pub fn push(&mut self, batch: &Batch, spec: &RewardSpec) -> Result<u64> {
+    pub fn push(&mut self, batch: &Batch, spec: &RewardSpec, most: &Queue) -> Result<u64> {
         let rows = read(batch, spec)?;
+        most.check(self.rows.len(), rows.len(), "pairs", "update or clear first")?;
         let first = self.next_id;
         self.next_id += rows.len() as u64;
         self.rows.extend((first..).zip(rows).map(|(id, row)| Arc::new(Pair { id, ..row })));

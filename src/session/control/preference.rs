@@ -85,7 +85,7 @@ impl Plan for PreferenceUpdate {
     }
 
     fn finish(&mut self, _ending: Ending) -> Result<Output> {
-        let Some(statistics) = self.statistics.take() else { return Ok(Output::default()) };
+        let Some(statistics) = self.statistics.clone() else { return Ok(Output::default()) };
         let session = self.session.clone();
         let mut core = session.core.lock();
         core.judging()?.statistics = statistics;

@@ -18,8 +18,6 @@ use serde::{Deserialize, Serialize};
 const NONE: u32 = u32::MAX;
 /// A step that was not recorded.
 const PASSED: u32 = u32::MAX - 1;
-/// Steps that one recording holds at most: a host that never updates is told so, before memory ends.
-pub(super) const MOST_STEPS: usize = 1 << 22;
 /// Slots are numbered below this.
 pub(super) const MOST_SLOTS: u32 = 1 << 20;
 /// Counters of a file are below this.
@@ -157,6 +155,7 @@ impl Recording {
         self.discounted.push(0.0);
         self.episodes.push(Episode::Running);
         self.next.push(NONE);
+        self.make_room();
         let state = &mut self.slots[slot];
         if let Some(before) = state.step() {
             self.next[before] = step;
@@ -165,6 +164,16 @@ impl Recording {
         state.open = step;
         state.observed = false;
         step as usize
+    }
+
+    /// Room for a final observation of each step that there is room for: however many are cut off at once, no memory is taken for
+    /// them.
+    fn make_room(&mut self) {
+        let (most, told) = (self.rewards.capacity(), self.final_of.len());
+        if self.final_of.capacity() < most {
+            self.final_of.reserve_exact(most - told);
+            self.finals.reserve_exact((most - told) * self.inputs);
+        }
     }
 
     /// Refuses a reward of a slot that has not acted, and one with which its sums are no numbers any more.

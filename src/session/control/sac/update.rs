@@ -2,7 +2,7 @@
 
 use super::networks::Measured;
 use super::stepping::Stepping;
-use crate::error::Result;
+use crate::error::{Result, Status};
 use crate::model::control::Normalizer;
 use crate::session::control::{ControlSession, Core};
 use crate::session::plan::{Ending, Output, Plan};
@@ -36,7 +36,7 @@ impl Update {
 
     fn step(&mut self, core: &mut Core) -> Result<()> {
         let session = self.session.clone();
-        if self.judged {
+        if core.sac()?.stepping.is_some() {
             core.settle(session.writing())?;
             self.stepped(core)?;
         } else {
@@ -48,7 +48,7 @@ impl Update {
             let measured = course.step_critics(stepping, normalizer, session.writing())?;
             self.note(measured);
         }
-        self.judged = !self.judged;
+        self.judged = core.sac()?.stepping.is_some();
         Ok(())
     }
 
@@ -61,15 +61,14 @@ impl Update {
         Ok(())
     }
 
-    /// Leaves the state of an optimiser-step boundary, and publishes what was stepped.
+    /// Leaves the state of an optimiser-step boundary, and publishes what was stepped. A policy's half for which memory was
+    /// missing is what the next update begins with.
     fn break_off(&mut self, core: &mut Core, ending: Ending) -> Result<()> {
         let session = self.session.clone();
         let settled = match ending {
-            // it is the policy's half that was refused
             Ending::Failed => Ok(()),
             _ => core.settle(session.writing()),
         };
-        core.sac()?.stepping = None;
         self.stepped(core)?;
         if self.done > 0 && session.check_whole().is_ok() {
             session.publish_from(core)?;
@@ -102,8 +101,13 @@ impl Plan for Update {
         session.check_poisoned()?;
         let mut core = session.core.lock();
         let stepped = self.step(&mut core);
-        if stepped.is_err() && session.writing().load(Ordering::SeqCst) {
-            session.poison();
+        if let Err(error) = &stepped {
+            if session.writing().load(Ordering::SeqCst) {
+                session.poison();
+            } else if error.status != Status::OutOfMemory {
+                // trying again would give the same
+                core.sac()?.stepping = None;
+            }
         }
         stepped?;
         Ok(self.done >= self.due)
