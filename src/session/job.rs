@@ -4,7 +4,7 @@
 //! publishes, it publishes in `settle`, which runs only inside a call that the host makes.
 
 use super::forecast::Forecast;
-use super::pause::{wake, Pause};
+use super::pause::{rest, wake, Pause};
 use super::plan::{Ending, Output, Plan, Stage, Whole};
 use super::Runtime;
 use crate::config;
@@ -161,7 +161,7 @@ impl Job {
                     wheel.0.pause.sleep(over);
                     let began = Instant::now();
                     wheel.0.slices(work, began, share.burst(), &stopping);
-                    pause::rest(share.rest(began.elapsed()), || work.ended.is_some() || over());
+                    rest(share.rest(began.elapsed()), || work.ended.is_some() || over());
                 }
             }
         })

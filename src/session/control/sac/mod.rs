@@ -198,6 +198,7 @@ impl Course for ActorCritic {
 
     fn clear(&mut self, made: u64) {
         self.replay.clear();
+        self.stepping = None;
         self.tally.settled = self.tally.taken;
         self.tally.forgiven = self.algorithm.worth(self.tally.taken).saturating_sub(made);
     }
@@ -220,7 +221,7 @@ impl Course for ActorCritic {
         let state: State = saved.told()?;
         self.networks.load(saved, state.steps)?;
         self.replay.load(saved.tensor(REPLAY)?);
-        (self.statistics, self.tally) = (state.statistics, state.tally);
+        (self.statistics, self.tally, self.stepping) = (state.statistics, state.tally, None);
         Ok(())
     }
 
@@ -232,7 +233,7 @@ impl Course for ActorCritic {
     }
 
     fn go_back(&mut self, kept: &Saved) -> Result<()> {
-        self.statistics = kept.told()?;
+        (self.statistics, self.stepping) = (kept.told()?, None);
         self.networks.load(kept, [0; 3])
     }
 
