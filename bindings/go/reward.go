@@ -6,12 +6,12 @@ import "C"
 import (
 	"runtime"
 	"runtime/cgo"
-	"runtime/debug"
 	"sync/atomic"
 )
 
 // Reward scores rollouts: it writes one reward for each row, in place of NaN. The batch and the slice end when it returns. An error or a panic
-// ends the update with [ErrCallback], in which it is found again. It must not end its goroutine (runtime.Goexit).
+// ends the update with [ErrCallback], in which it is found again. It must not end its goroutine
+// (runtime.Goexit, testing.T.FailNow): keel's frames lie on its stack, and the process could only stop.
 type Reward func(rollouts *Batch, rewards []float32) error
 
 // SetReward has an update that is driven by Run, Pump or Step call a function, on the goroutine that drives it, for rows that
@@ -73,14 +73,16 @@ func (j *judge) dismiss(session uint64) {
 }
 
 // score calls the host's function; what it returns or panics with is kept for whoever drives the job.
-func (j *judge) score(rollouts *Batch, rewards []float32) (err error) {
-	defer func() {
-		if value := recover(); value != nil {
-			err = &Panic{value, debug.Stack()}
-		}
-		if err != nil {
-			j.cause.Store(&err)
-		}
-	}()
-	return (*j.reward.Load())(rollouts, rewards)
+func (j *judge) score(rollouts *Batch, rewards []float32) error {
+	err := contained(func() error { return (*j.reward.Load())(rollouts, rewards) })
+	if err != nil {
+		j.cause.Store(&err)
+	}
+	return err
+}
+
+// judgeOf is nil where a session was closed in this very moment, and its number stands for no judge any more.
+func judgeOf(number C.uintptr_t) (found *judge) {
+	defer func() { _ = recover() }()
+	return cgo.Handle(number).Value().(*judge)
 }

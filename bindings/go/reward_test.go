@@ -3,7 +3,11 @@ package keel_test
 import (
 	"context"
 	"errors"
+	"os"
+	"os/exec"
+	"runtime"
 	"slices"
+	"strings"
 	"testing"
 
 	"keel"
@@ -81,6 +85,24 @@ func TestAPanicOfARewardIsAnError(t *testing.T) {
 			t.Fatal(err)
 		}
 		equal(t, "the panic's error", errors.Is(err, mine), value == any(mine))
+	}
+}
+
+// A goroutine cannot end below keel's frames: the process says so, in place of waiting for ever.
+func TestARewardThatEndsItsGoroutineStopsTheProcess(t *testing.T) {
+	if os.Getenv("KEEL_TEST_GOEXIT") != "" {
+		session := unrewarded(t)
+		check(t, session.SetReward(func(*keel.Batch, []float32) error {
+			runtime.Goexit()
+			return nil
+		}))
+		must(session.Step())(t)
+	}
+	again := exec.Command(os.Args[0], "-test.run", "^"+t.Name()+"$")
+	again.Env = append(os.Environ(), "KEEL_TEST_GOEXIT=1")
+	told, err := again.CombinedOutput()
+	if err == nil || !strings.Contains(string(told), "ended its goroutine") {
+		t.Fatalf("%v: %s", err, told)
 	}
 }
 

@@ -23,20 +23,11 @@ func (r *Runtime) SetThreadStarter(starter func(work func()) error) error {
 	return err
 }
 
-// start asks a starter for a thread; 1 where it refuses.
-func start(number uintptr, work C.keel_thread_work, argument C.uintptr_t) (status C.int32_t) {
-	defer func() {
-		if recover() != nil {
-			status = 1
-		}
-	}()
-	err := cgo.Handle(number).Value().(func(func()) error)(func() {
+// start asks a starter for a thread that does keel's work.
+func start(number uintptr, work C.keel_thread_work, argument C.uintptr_t) error {
+	return cgo.Handle(number).Value().(func(func()) error)(func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		C.go_work(work, argument)
 	})
-	if err != nil {
-		return 1
-	}
-	return 0
 }
