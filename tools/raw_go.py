@@ -70,11 +70,13 @@ def type_of(constant):
 
 
 def told(doc, nouns):
-    """A doc of the header in the words of Go: KEEL_E_CONFIG is ErrConfig, keel_job_error is Job.Error."""
-    text = re.sub(r"\bKEEL_[A-Z0-9_]+\b", lambda found: name_of(found.group()), " ".join(doc))
+    """A doc of the header in the words of Go: KEEL_E_CONFIG is ErrConfig, keel_session_model is Session.Model. That a constant is
+    for one function or member, its type says."""
+    text = re.sub(r"^keel_[\w.]+: ", "", " ".join(doc))
+    text = re.sub(r"\bKEEL_[A-Z0-9_]+\b", lambda found: name_of(found.group()), text)
     method = rf"\bkeel_({'|'.join(nouns)})_(\w+)"
     text = re.sub(method, lambda found: f"{camel(found.group(1))}.{camel(found.group(2))}", text)
-    return text.replace("keel_report.state", "Report.State")
+    return text.replace("Job.Error", "Job.Err")
 
 
 def constants(abi):

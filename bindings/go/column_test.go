@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"keel"
@@ -38,6 +39,19 @@ func TestColumnsComeBackAsTheyWereSet(t *testing.T) {
 	equal(t, "the largest id", groups.Row(2)[0], uint64(math.MaxUint64))
 	masks := must(keel.Get[uint8](batch, "response_mask"))(t)
 	equal(t, "a mask", sprint(masks.Row(0), masks.Row(1)), "[1 0] [1]")
+}
+
+func TestEachTypeIsToldToKeel(t *testing.T) {
+	batch := newBatch(t, keel.BatchRollouts, 1)
+	for name, err := range map[string]error{
+		"i32": keel.Set(batch, "reward", []int32{1}), "i64": keel.Set(batch, "reward", []int64{1}),
+		"u64": keel.Set(batch, "reward", []uint64{1}), "u8": keel.Set(batch, "reward", []uint8{1}),
+		"f32": keel.Set(batch, "group", []float32{1}), "utf8": batch.SetText("reward", []string{"1"}),
+	} {
+		if message := refused(t, err, keel.ErrInvalidArgument); !strings.HasSuffix(message, "got "+name) {
+			t.Error(message)
+		}
+	}
 }
 
 func TestTextComesBackAsItWasSet(t *testing.T) {

@@ -99,12 +99,12 @@ const (
 )
 
 const (
-	// EncodeSpecial: Model.Encode: put the tokenizer's special tokens (begin of text …) where it would put them itself.
+	// EncodeSpecial: put the tokenizer's special tokens (begin of text …) where it would put them itself.
 	EncodeSpecial EncodeFlags = 1
 )
 
 const (
-	// DecodeSkipSpecial: Model.Decode: leave special tokens out of the text.
+	// DecodeSkipSpecial: leave special tokens out of the text.
 	DecodeSkipSpecial DecodeFlags = 1
 )
 
@@ -185,48 +185,48 @@ const (
 )
 
 const (
-	// callbackReward: Session.SetCallback: a keel_reward_callback.
+	// callbackReward: a keel_reward_callback.
 	callbackReward int32 = 1
 )
 
 const (
-	// JobPending: Report.State: the job has more to do.
+	// JobPending: the job has more to do.
 	JobPending JobState = 1
 
-	// JobNeedData: Report.State: there is nothing to do until more rows, rewards or answers are there; make another job then.
+	// JobNeedData: there is nothing to do until more rows, rewards or answers are there; make another job then.
 	JobNeedData JobState = 2
 
-	// JobDone: Report.State: the job is complete.
+	// JobDone: the job is complete.
 	JobDone JobState = 3
 
-	// JobCancelled: Report.State: the job was cancelled.
+	// JobCancelled: the job was cancelled.
 	JobCancelled JobState = 4
 
-	// JobFailed: Report.State: the job failed; Job.Error says why.
+	// JobFailed: the job failed; Job.Err says why.
 	JobFailed JobState = 5
 )
 
 const (
-	// ActGreedy: Actor.Act: the likeliest choice and the mean, rather than a draw.
+	// ActGreedy: the likeliest choice and the mean, rather than a draw.
 	ActGreedy ActFlags = 1
 
-	// ActUnrecorded: Actor.Act: nothing is learned from it; the slots stay where they stand: a recurrent policy acts from what it remembers of them, and remembers no more.
+	// ActUnrecorded: nothing is learned from it; the slots stay where they stand: a recurrent policy acts from what it remembers of them, and remembers no more.
 	ActUnrecorded ActFlags = 2
 
-	// ActGiven: Actor.Act: the host or a person chose; the action records are read.
+	// ActGiven: the host or a person chose; the action records are read.
 	ActGiven ActFlags = 4
 )
 
 const (
-	// EpisodeRunning: Actor.Observe: the episode goes on.
+	// EpisodeRunning: the episode goes on.
 	EpisodeRunning EpisodeStatus = 0
 
-	// EpisodeTerminated: Actor.Observe: it ended; nothing follows.
+	// EpisodeTerminated: it ended; nothing follows.
 	EpisodeTerminated EpisodeStatus = 1
 
-	// EpisodeTruncated: Actor.Observe: it was cut off, and would have gone on from the final observation.
+	// EpisodeTruncated: it was cut off, and would have gone on from the final observation.
 	EpisodeTruncated EpisodeStatus = 2
 
-	// EpisodeAbandoned: Actor.Observe: nobody knows how it would have gone on; its last step is not learned from.
+	// EpisodeAbandoned: nobody knows how it would have gone on; its last step is not learned from.
 	EpisodeAbandoned EpisodeStatus = 3
 )

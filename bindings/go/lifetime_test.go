@@ -2,7 +2,9 @@ package keel_test
 
 import (
 	"context"
+	"errors"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -205,3 +207,49 @@ func forgotten(host *keel.Runtime, number int) error {
 		return nil
 	})
 }
+
+// Goroutines call and close the same objects at once: each call is done, or says why not.
+func TestAStormOnSharedObjects(t *testing.T) {
+	host := newRuntime(t)
+	for range 20 {
+		session, job := longJob(t, host)
+		acting := newSession(t, host, control, ppo)
+		actor := must(acting.NewActor(`{"recorded": false}`))(t)
+		batch := newPrompts(t, host, 4)
+		calls := []func() error{
+			func() error { return second(batch.Rows()) },
+			func() error { return keel.Set(batch, "prompt", []int32{1, 1, 2, 2}) },
+			func() error { return second(keel.Get[int32](batch, "prompt")) },
+			func() error { return second(session.Push(batch)) },
+			func() error { return second(session.Metrics()) },
+			func() error { return second(job.Pump(0)) },
+			func() error { return second(job.Poll()) },
+			func() error { return second(job.Stage()) },
+			func() error {
+				return keel.Act(actor, []uint32{0}, [][2]float32{{}}, []int32{0}, keel.ActUnrecorded)
+			},
+			func() error { return session.SetReward(func(*keel.Batch, []float32) error { return nil }) },
+		}
+		var group sync.WaitGroup
+		for worker := range 8 {
+			group.Add(1)
+			go func() {
+				defer group.Done()
+				for round := range objects / 20 {
+					err := calls[(worker+round)%len(calls)]()
+					if err != nil && !slices.ContainsFunc(expected, func(status keel.Status) bool { return errors.Is(err, status) }) {
+						t.Error(err)
+					}
+				}
+			}()
+		}
+		for _, one := range []interface{ Close() }{batch, job, actor, session, acting} {
+			time.Sleep(time.Millisecond)
+			one.Close()
+		}
+		group.Wait()
+	}
+}
+
+// What a call may be told where others close, change or drive the same object; the rows of prompts are none to push.
+var expected = []keel.Status{keel.ErrInvalidHandle, keel.ErrConcurrent, keel.ErrData, keel.ErrState}

@@ -4,6 +4,8 @@ package main
 #cgo pkg-config: keel
 #cgo noescape keel_batch_rows
 #cgo nocallback keel_batch_rows
+#cgo noescape keel_batch_set
+#cgo nocallback keel_batch_set
 #cgo noescape keel_job_poll
 #cgo nocallback keel_job_poll
 #cgo noescape keel_actor_act
@@ -23,6 +25,13 @@ func bareRows(batch uint64) (int, C.keel_status) {
 	var rows C.uint64_t
 	status := C.keel_batch_rows(C.keel_batch(batch), &rows, &failure)
 	return int(rows), status
+}
+
+var prompt = C.CString("prompt")
+
+func bareSet(batch uint64, tokens []int32) C.keel_status {
+	return C.keel_batch_set(C.keel_batch(batch), prompt, 6, C.KEEL_TYPE_I32, unsafe.Pointer(&tokens[0]), C.size_t(len(tokens)),
+		nil, &failure)
 }
 
 func barePoll(job uint64) (C.keel_report, C.keel_status) {

@@ -1,4 +1,5 @@
 // Bench asks what the Go binding costs above bare cgo: the same functions of keel, idiomatic and bare, in turn in one run.
+//
 // The last line is JSON: go_ratio, the largest ratio of their times (the median of the rounds' ratios), and how many
 // allocations an idiomatic call makes.
 package main
@@ -52,12 +53,12 @@ func measured(one call) (idiomatic, bare, ratio float64) {
 	}
 	var all [3][]float64
 	for round := range rounds {
-		var took2 [2]float64
+		var both [2]float64
 		for turn := range 2 {
 			which := (round + turn) % 2
-			took2[which] = float64(took([]func(int){one.idiomatic, one.bare}[which], times)) / float64(times)
+			both[which] = float64(took([]func(int){one.idiomatic, one.bare}[which], times)) / float64(times)
 		}
-		all[0], all[1], all[2] = append(all[0], took2[0]), append(all[1], took2[1]), append(all[2], took2[0]/took2[1])
+		all[0], all[1], all[2] = append(all[0], both[0]), append(all[1], both[1]), append(all[2], both[0]/both[1])
 	}
 	return median(all[0]), median(all[1]), median(all[2])
 }
@@ -81,6 +82,7 @@ func calls(host *keel.Runtime) []call {
 		"actions": [{"type": "discrete", "name": "way", "choices": 2}]}}`))))
 	job := must(session.Publish())
 	actor := must(session.NewActor(""))
+	tokens := make([]int32, 16)
 	found := []call{
 		{"Batch.Rows",
 			func(times int) {
@@ -92,6 +94,17 @@ func calls(host *keel.Runtime) []call {
 				for range times {
 					_, status := bareRows(batch.ID())
 					sound(status)
+				}
+			}},
+		{"Set",
+			func(times int) {
+				for range times {
+					check(keel.Set(batch, "prompt", tokens))
+				}
+			},
+			func(times int) {
+				for range times {
+					sound(bareSet(batch.ID(), tokens))
 				}
 			}},
 		{"Job.Poll",
