@@ -1,0 +1,7 @@
+module quickstart
+
+go 1.24
+
+require keel v0.0.0
+
+replace keel => ../../../bindings/go
