@@ -15,7 +15,7 @@ const (
 	// statusEmpty: There is nothing to take.
 	statusEmpty Status = 3
 
-	// statusFull: A bounded queue is full; the newest entry was counted and dropped.
+	// statusFull: A bounded queue is full: what came was counted (Session.Metrics, refused) and nothing was done. The message says which and what helps.
 	statusFull Status = 4
 )
 
