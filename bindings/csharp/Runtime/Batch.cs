@@ -1,5 +1,6 @@
 // Rows of named columns, set from arrays and read as copies.
 using System;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace Keel
@@ -36,8 +37,7 @@ namespace Keel
             get
             {
                 ulong rows;
-                Raw.keel_error* error = Failure.Here;
-                Failure.Check(Raw.keel_batch_rows(Id, &rows, error), error);
+                if (Raw.keel_batch_rows(Id, &rows, null) < 0) rows = AskAgain();
                 GC.KeepAlive(this);
                 return (long)rows;
             }
@@ -232,6 +232,16 @@ namespace Keel
             {
                 if (held) DangerousRelease();
             }
+        }
+
+        // A look at a handle takes a sentence only when it fails: asking changes nothing, so it may be asked twice.
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        ulong AskAgain()
+        {
+            ulong rows;
+            Raw.keel_error* error = Failure.Here;
+            Failure.Check(Raw.keel_batch_rows(Id, &rows, error), error);
+            return rows;
         }
 
         static T[] Copy<T>(void* values, int count) where T : struct

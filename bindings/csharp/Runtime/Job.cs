@@ -1,5 +1,6 @@
 // Long work as slices, with its three drivers.
 using System;
+using System.Runtime.CompilerServices;
 
 namespace Keel
 {
@@ -22,11 +23,11 @@ namespace Keel
         /// <returns>Done, pending where the session is paused, or in need of data.</returns>
         public Report Run()
         {
-            Raw.keel_report report = Blank;
+            Report report = Report.Blank;
             Raw.keel_error* error = Failure.Here;
-            Failure.Check(Raw.keel_job_run(Id, &report, error), error);
+            Failure.Check(Raw.keel_job_run(Id, &report.Told, error), error);
             GC.KeepAlive(this);
-            return new Report(report);
+            return report;
         }
 
         /// <summary>Hands it to a thread of keel's; look with <see cref="Poll"/>, or await <see cref="WaitAsync"/>.</summary>
@@ -54,22 +55,21 @@ namespace Keel
         /// <returns>Pending while there is more to do: call again.</returns>
         public Report Pump(long microseconds)
         {
-            Raw.keel_report report = Blank;
+            Report report = Report.Blank;
             Raw.keel_error* error = Failure.Here;
-            Failure.Check(Raw.keel_job_pump(Id, Report.Microseconds(microseconds), &report, error), error);
+            Failure.Check(Raw.keel_job_pump(Id, Report.Microseconds(microseconds), &report.Told, error), error);
             GC.KeepAlive(this);
-            return new Report(report);
+            return report;
         }
 
         /// <summary>Where it stands. Does no slice and waits for none.</summary>
         /// <returns>How far it is.</returns>
         public Report Poll()
         {
-            Raw.keel_report report = Blank;
-            Raw.keel_error* error = Failure.Here;
-            Failure.Check(Raw.keel_job_poll(Id, &report, error), error);
+            Report report = Report.Blank;
+            if (Raw.keel_job_poll(Id, &report.Told, null) < 0) AskAgain(&report.Told);
             GC.KeepAlive(this);
-            return new Report(report);
+            return report;
         }
 
         /// <summary>Blocks until a started job has ended.</summary>
@@ -77,11 +77,11 @@ namespace Keel
         /// <returns>Pending where the time was not enough, or nobody drives it.</returns>
         public Report Wait(TimeSpan timeout)
         {
-            Raw.keel_report report = Blank;
+            Report report = Report.Blank;
             Raw.keel_error* error = Failure.Here;
-            Failure.Check(Raw.keel_job_wait(Id, Report.Microseconds(timeout), &report, error), error);
+            Failure.Check(Raw.keel_job_wait(Id, Report.Microseconds(timeout), &report.Told, error), error);
             GC.KeepAlive(this);
-            return new Report(report);
+            return report;
         }
 
         /// <summary>What it is at, in a few words, such as "score reference 3/8"; how far it is stands in its
@@ -143,9 +143,12 @@ namespace Keel
             return true;
         }
 
-        static Raw.keel_report Blank
+        // A look at a job takes a sentence only when it fails: asking changes nothing, so it may be asked twice.
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        void AskAgain(Raw.keel_report* report)
         {
-            get { return new Raw.keel_report { struct_size = (uint)sizeof(Raw.keel_report) }; }
+            Raw.keel_error* error = Failure.Here;
+            Failure.Check(Raw.keel_job_poll(Id, report, error), error);
         }
     }
 }

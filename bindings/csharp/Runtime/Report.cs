@@ -4,49 +4,50 @@ using System;
 namespace Keel
 {
     /// <summary>How far a job is, as a driver of it or a look at it found.</summary>
-    public readonly unsafe struct Report
+    public unsafe struct Report
     {
-        readonly Raw.keel_report told;
+        // What keel writes.
+        internal Raw.keel_report Told;
 
-        internal Report(Raw.keel_report told)
+        internal static Report Blank
         {
-            this.told = told;
+            get { return new Report { Told = { struct_size = (uint)sizeof(Raw.keel_report) } }; }
         }
 
         /// <summary>Pending, in need of data, done, cancelled or failed.</summary>
         public JobState State
         {
-            get { return (JobState)told.state; }
+            get { return (JobState)Told.state; }
         }
 
         /// <summary>Slices that the job has run.</summary>
         public ulong Slices
         {
-            get { return told.slices; }
+            get { return Told.slices; }
         }
 
         /// <summary>How long this call worked.</summary>
         public TimeSpan Elapsed
         {
-            get { return Time(told.elapsed_us); }
+            get { return Time(Told.elapsed_us); }
         }
 
         /// <summary>The longest slice of this call.</summary>
         public TimeSpan LongestSlice
         {
-            get { return Time(told.longest_slice_us); }
+            get { return Time(Told.longest_slice_us); }
         }
 
         /// <summary>Optimiser steps that the job has applied.</summary>
         public ulong OptimizerSteps
         {
-            get { return told.optimizer_steps; }
+            get { return Told.optimizer_steps; }
         }
 
         /// <summary>Share of the job that is done, from 0 to 1.</summary>
         public float Progress
         {
-            get { return told.progress; }
+            get { return Told.progress; }
         }
 
         static TimeSpan Time(ulong microseconds)

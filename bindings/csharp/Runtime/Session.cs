@@ -111,11 +111,11 @@ namespace Keel
         /// <returns>Done, or in need of data.</returns>
         public Report Step()
         {
-            Raw.keel_report report = new Raw.keel_report { struct_size = (uint)sizeof(Raw.keel_report) };
+            Report report = Report.Blank;
             Raw.keel_error* error = Failure.Here;
-            Failure.Check(Raw.keel_session_step(Id, &report, error), error);
+            Failure.Check(Raw.keel_session_step(Id, &report.Told, error), error);
             GC.KeepAlive(this);
-            return new Report(report);
+            return report;
         }
 
         /// <summary>Makes a job that samples responses; the finished job has the rollouts, <see cref="Job.Batch"/>, ready
