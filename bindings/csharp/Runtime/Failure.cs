@@ -53,6 +53,7 @@ namespace Keel
 
         static void Throw(int status, Raw.keel_error* error)
         {
+            if (status == Raw.KEEL_E_CANCELLED) Unload.HoldThread();
             throw Of(status, error);
         }
 

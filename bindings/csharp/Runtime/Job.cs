@@ -17,6 +17,7 @@ namespace Keel
         {
             Session = session;
             Become(id);
+            Unload.Add(this);
         }
 
         /// <summary>Drives it to its end on the calling thread, or to where its session is paused.</summary>
@@ -139,6 +140,7 @@ namespace Keel
         /// <returns>True.</returns>
         protected override bool ReleaseHandle()
         {
+            Unload.Remove(this);
             Raw.keel_job_destroy(Ending);
             return true;
         }

@@ -1,6 +1,5 @@
-// The runtime: devices, keel's own threads, events; and what becomes of it when the application domain ends.
+// The runtime: devices, keel's own threads, events.
 using System;
-using System.Collections.Generic;
 
 namespace Keel
 {
@@ -8,17 +7,6 @@ namespace Keel
     /// it.</summary>
     public sealed unsafe class Runtime : Handle
     {
-        // How long an application domain that ends waits for slices that run on keel's threads.
-        const ulong UnloadMicroseconds = 10000000;
-
-        // All that may have threads, by number: an editor ends the domain without a word to its objects.
-        static readonly HashSet<ulong> Alive = new HashSet<ulong>();
-
-        static Runtime()
-        {
-            AppDomain.CurrentDomain.DomainUnload += (sender, arguments) => Quiesce();
-        }
-
         /// <summary>Makes a runtime. The first one of a process decides whether CUDA is loaded.</summary>
         /// <param name="json">The configuration "runtime"; null for the defaults.</param>
         /// <exception cref="PlatformNotSupportedException">The process has 32 bits.</exception>
@@ -35,12 +23,12 @@ namespace Keel
                     Raw.keel_runtime_create(Raw.KEEL_ABI_VERSION, bytes, (UIntPtr)(uint)text.Length, &id, error), error);
             }
             Become(id);
-            lock (Alive) Alive.Add(id);
+            Unload.Add(this);
         }
 
         /// <summary>Stops the jobs that run on keel's threads at their next slice and waits for the threads; afterwards none
         /// runs, and no job can be started on a thread again. When an application domain ends (an editor reloads its
-        /// scripts), this happens by itself.</summary>
+        /// scripts), all jobs are cancelled and this happens by itself.</summary>
         /// <param name="timeout">How long to wait at most.</param>
         /// <exception cref="KeelException"><see cref="Status.Timeout"/>: a slice still runs, call again.</exception>
         public void Shutdown(TimeSpan timeout)
@@ -91,20 +79,9 @@ namespace Keel
         /// <returns>True.</returns>
         protected override bool ReleaseHandle()
         {
-            lock (Alive) Alive.Remove(Ending);
+            Unload.Remove(this);
             Raw.keel_runtime_destroy(Ending);
             return true;
-        }
-
-        static void Quiesce()
-        {
-            ulong[] alive;
-            lock (Alive)
-            {
-                alive = new ulong[Alive.Count];
-                Alive.CopyTo(alive);
-            }
-            foreach (ulong id in alive) Raw.keel_runtime_shutdown(id, UnloadMicroseconds, null);
         }
     }
 }
