@@ -32,7 +32,12 @@ static unsafe class RawTests
 
         internal struct Mixed
         {
-            internal bool Flag;
+            internal readonly bool Flag;
+
+            internal Mixed(bool flag)
+            {
+                Flag = flag;
+            }
         }
 
         [DllImport("keel")]
