@@ -1,6 +1,8 @@
 // Batches: what is set is read, and wrong use is an exception.
 using System;
+using System.Diagnostics;
 using System.Linq;
+using System.Threading;
 using System.Threading.Tasks;
 using Keel;
 
@@ -79,34 +81,54 @@ static unsafe class BatchTests
         }
     }
 
-    // What is read is a view into keel's memory: whoever sets or disposes meanwhile must wait or fail, not free it.
-    [Test]
-    static void ReadersSettersAndDisposersMayMeet()
+    // What is read is a view into keel's memory: whoever sets or disposes meanwhile must wait or fail, not free it. So much
+    // memory goes back to the system at once, and whoever reads it then is killed.
+    static readonly float[] Much = new float[9000000];
+
+    static Batch Large()
     {
-        for (int round = 0; round < 50; ++round)
+        Batch batch = new Batch(World.Runtime, BatchKind.Rollouts, 1);
+        batch.Set("rollout_log_probs", Much, new ulong[] { 0, (ulong)Much.Length });
+        return batch;
+    }
+
+    [Test]
+    static void ReadersAndSettersMayMeet()
+    {
+        using (Batch batch = Large())
         {
-            Batch batch = new Batch(World.Runtime, BatchKind.Rollouts, 1000);
-            batch.Set("reward", new float[1000]);
-            Task[] tasks = Enumerable.Range(0, 4).Select(index => Task.Run(() =>
+            Task reader = Task.Run(() =>
+            {
+                for (int i = 0; i < 8; ++i) Expect.Equal(Much.Length, batch.Numbers("rollout_log_probs").Values.Length);
+            });
+            while (!reader.IsCompleted) batch.Set("rollout_log_probs", Much, new ulong[] { 0, (ulong)Much.Length });
+            reader.Wait();
+        }
+    }
+
+    [Test]
+    static void ReadersAndDisposersMayMeet()
+    {
+        const int rounds = 24;
+        Stopwatch watch = Stopwatch.StartNew();
+        using (Batch batch = Large()) batch.Numbers("rollout_log_probs");
+        double once = watch.Elapsed.TotalMilliseconds / 2;
+        for (int round = 0; round < rounds; ++round)
+        {
+            Batch batch = Large();
+            Task reader = Task.Run(() =>
             {
                 try
                 {
-                    for (int i = 0; i < 100; ++i)
-                    {
-                        if (index == 0) batch.Set("reward", new float[1000]);
-                        else Expect.True(batch.Numbers("reward").Values.All(value => value == 0), "zeros");
-                        if (index == 3 && i == 50) batch.Dispose();
-                    }
+                    for (int i = 0; i < 2; ++i) Expect.Equal(Much.Length, batch.Numbers("rollout_log_probs").Values.Length);
                 }
                 catch (ObjectDisposedException)
                 {
                 }
-                catch (KeelException thrown)
-                {
-                    Expect.True(thrown.Status == Status.InvalidHandle || thrown.Status == Status.Concurrent, thrown.Message);
-                }
-            })).ToArray();
-            Task.WaitAll(tasks);
+            });
+            Thread.Sleep((int)(once * round / rounds));
+            batch.Dispose();
+            reader.Wait();
         }
     }
 }

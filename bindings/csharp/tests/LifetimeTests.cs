@@ -84,7 +84,7 @@ static class LifetimeTests
                 {
                     // each object is garbage as soon as its last call has begun
                     Expect.Equal((long)i, new Batch(World.Runtime, BatchKind.Prompts, i).Rows);
-                    Expect.Contains("prompt", Library.ConfigSchema("columns"));
+                    Expect.Contains("sft", new Session(World.Runtime, World.Sft).Config());
                     Batch batch = new Batch(World.Runtime, BatchKind.Prompts, 2);
                     batch.Set("prompt", new[] { "a🦊", index.ToString() });
                     Expect.Same(new[] { "a🦊", index.ToString() }, batch.Texts("prompt"));
@@ -113,8 +113,8 @@ static class LifetimeTests
                     Expect.Equal(2L, batch.Rows);
                     return;
                 }
-                string name = "column_" + index;
-                KeelException thrown = Expect.Throws<KeelException>(() => batch.Numbers(name));
+                string name = string.Concat(Enumerable.Repeat(index + "_", 1 + index % 120));
+                KeelException thrown = Expect.Throws<KeelException>(() => Library.ConfigSchema(name));
                 Expect.Contains(name, thrown.Message);
                 Interlocked.Increment(ref failed);
             })).ToArray();

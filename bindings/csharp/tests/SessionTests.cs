@@ -79,6 +79,38 @@ static class SessionTests
         Expect.Fails(Status.File, () => Session.Open(World.Runtime, file));
     }
 
+    // A stream that ends the blob that is being written to it.
+    sealed class Ending : MemoryStream
+    {
+        internal Blob Blob;
+
+        public override void Write(byte[] buffer, int offset, int count)
+        {
+            Blob.Dispose();
+            base.Write(buffer, offset, count);
+        }
+    }
+
+    [Test]
+    static void ABlobOutlivesItsReader()
+    {
+        const string large = @"{""config"": {""model_type"": ""llama"", ""vocab_size"": 20000, ""hidden_size"": 256,
+            ""intermediate_size"": 32, ""num_hidden_layers"": 1, ""num_attention_heads"": 2, ""max_position_embeddings"": 64}}";
+        using (Session session = World.Session(large, World.Sft))
+        {
+            byte[] expected;
+            using (Blob blob = session.Export()) expected = blob.Bytes();
+            Expect.True(expected.Length > 33000000, "more than an allocator keeps");
+            Ending stream = new Ending { Blob = session.Export() };
+            stream.Blob.CopyTo(stream);
+            byte[] written = stream.ToArray();
+            Expect.Equal(expected.Length, written.Length);
+            for (int i = 0; i < written.Length; ++i)
+                if (written[i] != expected[i]) throw new Exception($"byte {i} differs");
+            Expect.Throws<ObjectDisposedException>(() => stream.Blob.Bytes());
+        }
+    }
+
     [Test]
     static void SettingsAndVersionsChangeWhileItLives()
     {
