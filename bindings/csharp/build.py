@@ -13,7 +13,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 TARGET = ROOT / "target/csharp"
 DOTNET = ROOT / "tools/dotnet"
-NO_SDK = 77
+NOT_HERE = 77
 MCS = ["mcs", "-sdk:4.7.2-api", "-langversion:7.2", "-unsafe", "-optimize+", "-warnaserror+", "-warn:4", "-nologo"]
 # What the NETStandard.Library.Ref of the SDK says of itself in its metadata: SHA-1, version 2.1.0.0.
 ASSEMBLY_2_1, ASSEMBLY_2_0 = (bytes([4, 0x80, 0, 0, 2, 0, minor, 0, 0, 0, 0, 0]) for minor in (1, 0))
@@ -63,11 +63,20 @@ def net472(folder=HERE / "Runtime", output=TARGET / "net472"):
     return mcs(output / "Keel.dll", [*sources(folder), version_file()], f"-doc:{output / 'Keel.xml'}")
 
 
+def has_dotnet():
+    """Whether tools/dotnet runs programs; where it cannot it has said why."""
+    return answers("--list-runtimes")
+
+
 def has_sdk():
-    """Whether tools/dotnet has an SDK; where it has none it has said why."""
-    code = subprocess.run([DOTNET, "--version"], stdout=subprocess.DEVNULL).returncode
-    if code not in (0, NO_SDK):
-        raise Failed(f"{DOTNET} --version")
+    """Whether tools/dotnet also builds them."""
+    return answers("--version")
+
+
+def answers(question):
+    code = subprocess.run([DOTNET, question], stdout=subprocess.DEVNULL).returncode
+    if code not in (0, NOT_HERE):
+        raise Failed(f"{DOTNET} {question}")
     return code == 0
 
 
@@ -94,7 +103,7 @@ def netstandard20():
     reference = TARGET / "obj/netstandard.dll"
     reference.parent.mkdir(exist_ok=True)
     reference.write_bytes(given.replace(ASSEMBLY_2_1, ASSEMBLY_2_0))
-    run(DOTNET, "exec", Path(place) / version / "Roslyn/bincore/csc.dll", "-nologo", "-noconfig", "-nostdlib", "-langversion:7.3",
+    run(DOTNET, Path(place) / version / "Roslyn/bincore/csc.dll", "-nologo", "-noconfig", "-nostdlib", "-langversion:7.3",
         "-unsafe", "-optimize", "-deterministic", "-warnaserror", "-target:library", f"-r:{reference}",
         f"-doc:{output / 'Keel.xml'}", f"-out:{output / 'Keel.dll'}", *sources(), version_file())
     return output / "Keel.dll"

@@ -39,7 +39,7 @@ static class Runner
                 bool skip = exception is SkipException;
                 if (skip) ++skipped;
                 else ++failed;
-                Console.WriteLine(skip ? $"[  SKIPPED ] {Name(test)}: {exception.Message}" : $"[  FAILED  ] {Name(test)}\n{exception}");
+                Console.WriteLine(skip ? $"[  SKIPPED ] {Name(test)} ({exception.Message})" : $"[  FAILED  ] {Name(test)}\n{exception}");
             }
         }
         Console.WriteLine($"{passed} passed, {failed} failed, {skipped} skipped");

@@ -22,10 +22,11 @@ namespace Keel.Editor
             string built = Path.GetDirectoryName(report.summary.outputPath);
             foreach (string keel in Directory.GetFiles(built, "libkeel.so", SearchOption.AllDirectories))
             {
-                foreach (string library in Directory.GetFiles(Path.GetFullPath(Plugins), "*.so.*"))
+                foreach (string library in Directory.GetFiles(Path.GetFullPath(Plugins)))
                 {
-                    if (!library.EndsWith(".meta"))
-                        File.Copy(library, Path.Combine(Path.GetDirectoryName(keel), Path.GetFileName(library)), true);
+                    string name = Path.GetFileName(library);
+                    if (name.Contains(".so.") && !name.EndsWith(".meta"))
+                        File.Copy(library, Path.Combine(Path.GetDirectoryName(keel), name), true);
                 }
             }
         }

@@ -68,9 +68,9 @@ static class Scene
         report.summary.outputPath = Path.Combine(player, "Game.x86_64");
         Environment.CurrentDirectory = Path.GetDirectoryName(package);
         ((IPostprocessBuildWithReport)Activator.CreateInstance(step, true)).OnPostprocessBuild(report);
-        string[] copied = Directory.GetFiles(plugins, "*.so.*").Select(Path.GetFileName).ToArray();
-        string[] expected = Directory.GetFiles(Path.Combine(package, "Plugins/x86_64"), "*.so.*").Select(Path.GetFileName)
-            .Where(name => !name.EndsWith(".meta")).ToArray();
+        string[] copied = Directory.GetFiles(plugins).Select(Path.GetFileName).Where(name => name != "libkeel.so").ToArray();
+        string[] expected = Directory.GetFiles(Path.Combine(package, "Plugins/x86_64")).Select(Path.GetFileName)
+            .Where(name => !name.EndsWith(".so") && !name.EndsWith(".meta")).ToArray();
         Check(expected.Length > 0 && expected.OrderBy(name => name).SequenceEqual(copied.OrderBy(name => name)),
             $"a player has [{string.Join(", ", expected)}], found [{string.Join(", ", copied)}]");
     }
