@@ -11,18 +11,11 @@ sealed class TestAttribute : Attribute
 {
 }
 
-sealed class SkipException : Exception
-{
-    internal SkipException(string why) : base(why)
-    {
-    }
-}
-
 static class Runner
 {
     static int Main(string[] names)
     {
-        int passed = 0, failed = 0, skipped = 0;
+        int passed = 0, failed = 0;
         foreach (MethodInfo test in Tests().Where(test => names.Length == 0 || names.Any(Name(test).Contains)))
         {
             Stopwatch watch = Stopwatch.StartNew();
@@ -36,13 +29,11 @@ static class Runner
             catch (Exception thrown)
             {
                 Exception exception = thrown is TargetInvocationException ? thrown.InnerException : thrown;
-                bool skip = exception is SkipException;
-                if (skip) ++skipped;
-                else ++failed;
-                Console.WriteLine(skip ? $"[  SKIPPED ] {Name(test)} ({exception.Message})" : $"[  FAILED  ] {Name(test)}\n{exception}");
+                ++failed;
+                Console.WriteLine($"[  FAILED  ] {Name(test)}\n{exception}");
             }
         }
-        Console.WriteLine($"{passed} passed, {failed} failed, {skipped} skipped");
+        Console.WriteLine($"{passed} passed, {failed} failed");
         return failed == 0 && passed > 0 ? 0 : 1;
     }
 
