@@ -72,13 +72,19 @@ def add_libtorch(libraries):
 # --- archives --------------------------------------------------------------------------------------------------------
 
 
-def archive(tree, file, level):
+def zstd(level):
+    return ["zstd", "--quiet", f"-{level}", "-T0"]
+
+
+GZIP = ["gzip", "--no-name"]
+
+
+def archive(tree, file, compress):
     """The same tree gives the same bytes: sorted names, one time, one owner, two modes."""
     tar = ["tar", "--create", "--format=gnu", "--sort=name", f"--mtime=@{os.environ['SOURCE_DATE_EPOCH']}", "--owner=0",
            "--group=0", "--numeric-owner", "--mode=u=rwX,go=rX", "--hard-dereference", "-C", str(tree.parent), tree.name]
-    compress = ["zstd", "--quiet", "--force", f"-{level}", "-T0", "-o", str(file)]
-    with subprocess.Popen(tar, stdout=subprocess.PIPE) as packing:
-        subprocess.run(compress, stdin=packing.stdout, check=True)
+    with open(file, "wb") as packed, subprocess.Popen(tar, stdout=subprocess.PIPE) as packing:
+        subprocess.run(compress, stdin=packing.stdout, stdout=packed, check=True)
     if packing.returncode != 0:
         sys.exit(f"dist: tar ended with {packing.returncode}")
 
