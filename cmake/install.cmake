@@ -23,7 +23,20 @@ install(DIRECTORY include/keel DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_M
 install(FILES "${PROJECT_BINARY_DIR}/keelConfig.cmake" "${PROJECT_BINARY_DIR}/keelConfigVersion.cmake"
   DESTINATION "${keel_package_directory}")
 install(FILES "${PROJECT_BINARY_DIR}/keel.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
-install(FILES LICENSE-MIT LICENSE-APACHE DESTINATION "${CMAKE_INSTALL_DATADIR}/doc/keel")
+install(FILES LICENSE-MIT LICENSE-APACHE CHANGELOG.md docs/algorithms.md docs/metrics.md
+  DESTINATION "${CMAKE_INSTALL_DATADIR}/doc/keel")
+install(DIRECTORY docs/guide DESTINATION "${CMAKE_INSTALL_DATADIR}/doc/keel")
+
+# The quickstart of every language, at the distance from the bindings that it has in the checkout; what --fetch reads.
+install(DIRECTORY examples/quickstart DESTINATION "${CMAKE_INSTALL_DATADIR}/keel/samples")
+foreach(binding go csharp)
+  if(EXISTS "${PROJECT_SOURCE_DIR}/bindings/${binding}")
+    install(DIRECTORY "bindings/${binding}" DESTINATION "${CMAKE_INSTALL_DATADIR}/keel/bindings"
+      PATTERN test EXCLUDE PATTERN tests EXCLUDE PATTERN "*_test.go" EXCLUDE PATTERN "*.py" EXCLUDE PATTERN __pycache__ EXCLUDE)
+  endif()
+endforeach()
+install(FILES tools/wheels.py tools/torch/cpu.txt tools/torch/cuda.txt DESTINATION "${CMAKE_INSTALL_DATADIR}/keel/torch")
+include(cmake/doctor.cmake)
 
 install(CODE "
   set(libraries \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_LIBDIR}\")

@@ -15,7 +15,7 @@ namespace Keel
         NeedData = Raw.KEEL_NEED_DATA,
         /// <summary>There is nothing to take.</summary>
         Empty = Raw.KEEL_EMPTY,
-        /// <summary>A bounded queue is full; the newest entry was counted and dropped.</summary>
+        /// <summary>A bounded queue is full: what came was counted (keel_session_metrics, refused) and nothing was done. The message says which and what helps.</summary>
         Full = Raw.KEEL_FULL,
         /// <summary>An argument has a value that the function does not take.</summary>
         InvalidArgument = Raw.KEEL_E_INVALID_ARGUMENT,

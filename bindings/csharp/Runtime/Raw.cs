@@ -25,7 +25,7 @@ namespace Keel
         /// <summary>There is nothing to take.</summary>
         public const int KEEL_EMPTY = 3;
 
-        /// <summary>A bounded queue is full; the newest entry was counted and dropped.</summary>
+        /// <summary>A bounded queue is full: what came was counted (keel_session_metrics, refused) and nothing was done. The message says which and what helps.</summary>
         public const int KEEL_FULL = 4;
 
         /// <summary>An argument has a value that the function does not take.</summary>
@@ -222,7 +222,7 @@ namespace Keel
             public uint struct_size;
             /// <summary>The status that the call returned.</summary>
             public int status;
-            /// <summary>The sentence: UTF-8, ends with a NUL, empty unless the call failed.</summary>
+            /// <summary>The sentence: UTF-8, ends with a NUL, empty unless the call failed or its queue is full.</summary>
             public fixed byte message[1016];
         }
 
@@ -525,7 +525,7 @@ namespace Keel
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int keel_batch_set_dlpack(ulong batch, byte* column, UIntPtr column_length, void* tensor, void* stream, keel_error* error);
 
-        /// <summary>A copy of a column as a DLPack tensor in host memory: [rows], or [count] if it is ragged.</summary>
+        /// <summary>A copy of a column as a DLPack tensor in host memory: [rows], or [count] if it is ragged, of logits [response tokens, vocabulary].</summary>
         /// <param name="batch">borrowed.</param>
         /// <param name="column">its name, UTF-8.</param>
         /// <param name="column_length">How many.</param>
@@ -541,7 +541,7 @@ namespace Keel
         /// <param name="rows">out.</param>
         /// <param name="error">nullable.</param>
         /// <returns>A status.</returns>
-        /// <remarks>Threads: any. Status: KEEL_E_CONCURRENT. Since 0.1.</remarks>
+        /// <remarks>Threads: any. Status: no others. Since 0.1.</remarks>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int keel_batch_rows(ulong batch, ulong* rows, keel_error* error);
 
@@ -642,7 +642,7 @@ namespace Keel
         /// <param name="first_id">out, nullable; the id of the first row, the others follow one by one.</param>
         /// <param name="error">nullable.</param>
         /// <returns>A status.</returns>
-        /// <remarks>Threads: any, also while a job runs. Status: KEEL_E_DATA, KEEL_E_SHAPE, KEEL_E_STATE, KEEL_E_CONCURRENT: the batch is being changed. Since 0.1.</remarks>
+        /// <remarks>Threads: any, also while a job runs. Status: KEEL_E_DATA, KEEL_E_SHAPE, KEEL_E_STATE, KEEL_E_CONCURRENT: the batch is being changed; KEEL_FULL: the session would hold more rows than queue_capacity, and took none. Since 0.1.</remarks>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int keel_session_push(ulong session, ulong batch, ulong* first_id, keel_error* error);
 
@@ -792,7 +792,7 @@ namespace Keel
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int keel_session_update(ulong session, ulong* job, keel_error* error);
 
-        /// <summary>Makes a job that samples responses; the finished job has the rollouts, keel_job_batch, ready to be rewarded and pushed.</summary>
+        /// <summary>Makes a job that samples responses; the finished job has the rollouts, keel_job_batch, ready to be rewarded and pushed. With {"logits": true} they also have the column logits: for each response token the model's logits over the vocabulary, before the temperature and any filter.</summary>
         /// <param name="session">borrowed.</param>
         /// <param name="prompts">a batch of kind KEEL_BATCH_PROMPTS, copied.</param>
         /// <param name="json">the configuration "generate", copied; NULL with length 0 for the defaults.</param>
@@ -800,7 +800,7 @@ namespace Keel
         /// <param name="job">out, the caller ends it with keel_job_destroy.</param>
         /// <param name="error">nullable.</param>
         /// <returns>A status.</returns>
-        /// <remarks>Threads: any. Status: KEEL_E_CONFIG, KEEL_E_DATA, KEEL_E_STATE, KEEL_E_CONCURRENT: the batch is being changed. Since 0.1.</remarks>
+        /// <remarks>Threads: any. Status: KEEL_E_CONFIG, KEEL_E_DATA, KEEL_E_STATE, KEEL_E_CONCURRENT: the batch is being changed; KEEL_E_OUT_OF_MEMORY: the logits would not fit. Since 0.1.</remarks>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int keel_session_generate(ulong session, ulong prompts, byte* json, UIntPtr json_length, ulong* job, keel_error* error);
 
@@ -822,7 +822,7 @@ namespace Keel
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int keel_session_step(ulong session, keel_report* report, keel_error* error);
 
-        /// <summary>The numbers of the last finished update and evaluation, as JSON; names, units and meanings: docs/metrics.md.</summary>
+        /// <summary>The numbers of the last finished update and evaluation, as JSON; names, units and meanings: docs/metrics.md. "refused" counts the "rows" and "steps" that keel_session_push and keel_actor_act ever refused with KEEL_FULL.</summary>
         /// <param name="session">borrowed.</param>
         /// <param name="buffer">room for capacity bytes, NULL with capacity 0 to ask for the size.</param>
         /// <param name="capacity">How many.</param>
@@ -954,7 +954,7 @@ namespace Keel
         /// <param name="decisions">out, nullable, count numbers, those of this actor one by one.</param>
         /// <param name="error">nullable.</param>
         /// <returns>A status.</returns>
-        /// <remarks>Threads: any, one at a time. Status: KEEL_E_SHAPE, KEEL_E_NON_FINITE, KEEL_E_DATA: a mask without a legal choice, an action that is not legal; KEEL_E_STATE: a slot that acted was not observed; KEEL_E_IN_USE: a slot is another actor's; KEEL_E_CALLBACK: the network's script threw; KEEL_E_CONCURRENT. No slot has acted then. Since 0.1.</remarks>
+        /// <remarks>Threads: any, one at a time. Status: KEEL_E_SHAPE, KEEL_E_NON_FINITE, KEEL_E_DATA: a mask without a legal choice, an action that is not legal; KEEL_E_STATE: a slot that acted was not observed; KEEL_E_IN_USE: a slot is another actor's; KEEL_E_CALLBACK: the network's script threw; KEEL_E_CONCURRENT; KEEL_FULL: more of this actor's steps than queue_capacity would wait for an update. No slot has acted then. Since 0.1.</remarks>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int keel_actor_act(ulong actor, uint* slots, UIntPtr count, void* observations, UIntPtr observation_bytes, void* actions, UIntPtr action_bytes, uint flags, ulong* decisions, keel_error* error);
 

@@ -36,7 +36,7 @@ impl Update {
 
     fn step(&mut self, core: &mut Core) -> Result<()> {
         let session = self.session.clone();
-        if core.sac()?.stepping.is_some() {
+        if self.judged || core.sac()?.stepping.is_some() {
             core.settle(session.writing())?;
             self.stepped(core)?;
         } else {
