@@ -26,8 +26,8 @@ std::string session_json(const std::string &algorithm, int threads) {
          R"(, "optimizer": {"learning_rate": 3e-4, "epsilon": 1e-5, "max_grad_norm": 0.5}})";
 }
 
-Host::Host(const Shape &shape, const std::string &json)
-    : runtime(keel::Runtime::create()),
+Host::Host(const Shape &shape, const std::string &json, const std::string &runtime_json)
+    : runtime(keel::Runtime::create(runtime_json)),
       policy(keel::Model::create(runtime, network_json(shape))),
       session(keel::Session::create(runtime, json)),
       actor([&] {

@@ -27,7 +27,7 @@ const Shape &shape_named(const std::string &name);
 std::string session_json(const std::string &algorithm, int threads);
 
 struct Host {
-  Host(const Shape &shape, const std::string &json);
+  Host(const Shape &shape, const std::string &json, const std::string &runtime_json = {});
   // One update of all that was recorded.
   void update() const;
 

@@ -10,7 +10,7 @@ constexpr int turns = rollout / carts + 1;  // a step is learned from once anoth
 }  // namespace
 
 void control(const Windows &windows) {
-  const Host host(cart, session_json("", 1));
+  const Host host(cart, session_json("", 1), runtime_json(windows));
   const keel::Actor apart = keel::Actor::create(host.session, R"({"recorded": false})");
   Carts all(carts);
   int recorded = 0;
@@ -31,7 +31,7 @@ void control(const Windows &windows) {
     host.session.clear();
     for (recorded = 0; recorded < turns;) play();
   };
-  bench::windows("control", windows, host.session, {play, begun, fresh});
+  bench::windows(windows.share == "1" ? "control_whole" : "control", windows, host.session, {play, begun, fresh});
 }
 
 }  // namespace bench

@@ -24,7 +24,7 @@ std::vector<std::vector<int32_t>> sentences(Random &random, int length) {
 }  // namespace
 
 void language(const Windows &windows) {
-  const keel::Runtime runtime = keel::Runtime::create(R"({"cuda": "cpu"})");
+  const keel::Runtime runtime = keel::Runtime::create(runtime_json(windows));
   const keel::Model model = keel::Model::create(runtime, llama);
   const keel::Session session = keel::Session::create(runtime, method);
   session.set_model(KEEL_ROLE_POLICY, model);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 
 #include "learning.hpp"
 #include "work.hpp"
@@ -12,7 +13,12 @@ namespace bench {
 struct Windows {
   double seconds;
   int rounds;
+  std::string share;  // of its time, that a started job works
 };
+
+inline std::string runtime_json(const Windows &windows) {
+  return R"({"cuda": "cpu", "learner_threads": {"share": )" + windows.share + "}}";
+}
 
 struct Player {
   std::function<void()> play;   // its part of a frame
