@@ -114,7 +114,7 @@ class Fuzz {
     if (odd(16)) return UINT64_MAX - random_() % 4;
     const std::string &name = function.parameters[index].name;
     if ((name == "observation_bytes" || name == "action_bytes") && !odd(2)) return 4 * values[2];
-    if (name == "rewards_count" && function.name == "keel_actor_observe" && !odd(2)) return values[2];
+    if (name == "rewards_count" && !odd(2)) return values[2];
     if (name == "final_bytes" && !odd(2)) return 0;
     const Parameter &before = function.parameters[index - 1];
     if (before.text())
