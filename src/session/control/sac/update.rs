@@ -98,8 +98,8 @@ impl Update {
 impl Plan for Update {
     fn slice(&mut self) -> Result<bool> {
         let session = self.session.clone();
-        session.check_poisoned()?;
         let mut core = session.core.lock();
+        session.check_whole()?;
         let stepped = self.step(&mut core);
         if let Err(error) = &stepped {
             if session.writing().load(Ordering::SeqCst) {
@@ -134,7 +134,7 @@ impl Plan for Update {
         let mut core = session.core.lock();
         match ending {
             Ending::Complete => self.complete(&mut core)?,
-            Ending::Cancelled | Ending::Failed if session.check_poisoned().is_ok() => {
+            Ending::Cancelled | Ending::Failed if session.check_whole().is_ok() => {
                 self.break_off(&mut core, ending)?;
             }
             Ending::Cancelled | Ending::Failed => {}
