@@ -18,7 +18,7 @@ use super::seat::Shared;
 use super::{without_core, ControlSession};
 use crate::algorithm::{self, Sac};
 use crate::config::{Deviation, Distribution};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Status};
 use crate::model::control::{Branch, Policy, Statistics};
 use crate::session::plan::Plan;
 use networks::{Measured, Networks};
@@ -189,7 +189,12 @@ impl ActorCritic {
 
 impl Course for ActorCritic {
     fn settle(&mut self, writing: &AtomicBool) -> Result<bool> {
-        self.step_policy(writing)
+        self.step_policy(writing).inspect_err(|error| {
+            if error.status != Status::OutOfMemory {
+                // trying again would give the same
+                self.stepping = None;
+            }
+        })
     }
 
     fn publish(&mut self) -> Result<u64> {

@@ -4,7 +4,6 @@ use super::networks::{Measured, Step};
 use super::replay::Batch;
 use super::*;
 use crate::config::Optimizer;
-use crate::error::Status;
 use crate::model::control::{Critics, Spec};
 use crate::model::AnyModel;
 use crate::model::Layout;
@@ -166,6 +165,26 @@ fn half_stepped() -> (Arc<ControlSession>, Arc<Job>) {
     job.pump(Duration::ZERO).unwrap();
     assert!(session.core.lock().sac().unwrap().stepping.is_some());
     (session, job)
+}
+
+#[test]
+fn a_half_that_cannot_be_made_is_given_up_by_whoever_tries_it() {
+    let spoil = |session: &ControlSession| {
+        let mut core = session.core.lock();
+        let networks = &mut core.sac().unwrap().networks;
+        let [actor, critics, targets, temperature] = networks.parts();
+        networks.set_parts(&[actor, vec![f32::NAN; critics.len()], targets, temperature]);
+    };
+    let given_up = |session: &ControlSession| session.core.lock().sac().unwrap().stepping.is_none();
+    let (session, _job) = half_stepped();
+    spoil(&session);
+    assert_eq!(session.export().unwrap_err().status, Status::NonFinite);
+    assert!(given_up(&session));
+    let (session, job) = half_stepped();
+    spoil(&session);
+    job.cancel();
+    assert_eq!(job.error().unwrap().status, Status::NonFinite);
+    assert!(given_up(&session));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::networks::Measured;
 use super::stepping::Stepping;
-use crate::error::{Result, Status};
+use crate::error::Result;
 use crate::model::control::Normalizer;
 use crate::session::control::{ControlSession, Core};
 use crate::session::plan::{Ending, Output, Plan};
@@ -101,13 +101,8 @@ impl Plan for Update {
         let mut core = session.core.lock();
         session.check_whole()?;
         let stepped = self.step(&mut core);
-        if let Err(error) = &stepped {
-            if session.writing().load(Ordering::SeqCst) {
-                session.poison();
-            } else if error.status != Status::OutOfMemory {
-                // trying again would give the same
-                core.sac()?.stepping = None;
-            }
+        if stepped.is_err() && session.writing().load(Ordering::SeqCst) {
+            session.poison();
         }
         stepped?;
         Ok(self.done >= self.due)
