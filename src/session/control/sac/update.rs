@@ -71,7 +71,7 @@ impl Update {
         };
         self.stepped(core)?;
         if self.done > 0 && session.check_whole().is_ok() {
-            session.publish_from(core)?;
+            session.publish_stepped(core)?;
         }
         settled
     }
