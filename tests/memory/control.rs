@@ -183,6 +183,22 @@ fn what_was_stepped_before_the_cap_is_published() {
 }
 
 #[test]
+fn who_looks_at_a_half_step_changes_nothing_that_follows() {
+    let _alone = alone();
+    let ends = [[false; 2], [true, false], [false, true]].map(|[before, beside]| {
+        let session = half_stepped();
+        let look = |at: bool| at.then(|| session.state_hash().unwrap());
+        look(before);
+        let job = session.clone().update().unwrap().unwrap();
+        look(beside);
+        job.run().unwrap();
+        let total: Value = serde_json::from_str(&session.metrics_json()).unwrap();
+        (total["optimizer_steps"].clone(), session.state_hash().unwrap())
+    });
+    assert!(ends.iter().all(|end| *end == ends[0]), "{ends:?}");
+}
+
+#[test]
 fn what_is_made_at_the_cap_is_made_whole_or_not_at_all() {
     let _alone = alone();
     let network = cart_config(json!({"normalize_observations": true}));

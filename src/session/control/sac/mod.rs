@@ -44,7 +44,7 @@ pub(super) struct ActorCritic {
     noise: Vec<f32>,
     /// The optimiser step whose critics were stepped on `batch`; the policy follows.
     stepping: Option<Stepping>,
-    /// What the last one measured that is complete.
+    /// What the last one measured that is complete, until the update that it is of has counted it.
     stepped: Option<Measured>,
 }
 
@@ -134,6 +134,7 @@ impl ActorCritic {
             return Ok(None);
         }
         self.take(&recordings)?;
+        self.stepped = None;
         Ok((self.replay.len() > 0).then(|| Box::new(Update::new(session, due)) as Box<dyn Plan>))
     }
 

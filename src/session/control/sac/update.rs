@@ -36,7 +36,8 @@ impl Update {
 
     fn step(&mut self, core: &mut Core) -> Result<()> {
         let session = self.session.clone();
-        if self.judged || core.sac()?.stepping.is_some() {
+        let course = core.sac()?;
+        if course.stepping.is_some() || course.stepped.is_some() {
             core.settle(session.writing())?;
             self.stepped(core)?;
         } else {
