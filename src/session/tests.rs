@@ -68,6 +68,31 @@ fn a_panic_between_the_writes_of_a_step_poisons_until_a_restore() {
 }
 
 #[test]
+fn a_step_that_breaks_off_where_it_is_saved_is_not_gone_on_with() {
+    for cancel in [false, true] {
+        let session = session();
+        let (saved, hash) = (session.export().unwrap(), session.state_hash().unwrap());
+        let job = Session::update(&session).unwrap().unwrap();
+        loop {
+            FAULT.set(true);
+            let broken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| session.export())).is_err();
+            FAULT.set(false);
+            if broken {
+                break;
+            }
+            assert_eq!(job.pump(std::time::Duration::ZERO).unwrap().state, State::Pending);
+        }
+        match cancel {
+            true => job.cancel(),
+            false => assert_eq!(job.run().unwrap_err().status, Status::Poisoned),
+        }
+        assert_eq!(session.export().unwrap_err().status, Status::Poisoned, "cancelled: {cancel}");
+        session.import(&saved).unwrap();
+        assert_eq!(session.state_hash().unwrap(), hash);
+    }
+}
+
+#[test]
 fn a_gradient_that_is_not_finite_is_not_applied() {
     let session = session();
     step(&session).unwrap();

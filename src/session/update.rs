@@ -141,6 +141,7 @@ impl Update {
         }
         let session = self.session.clone();
         let mut core = session.core().lock();
+        session.check_whole()?;
         let within = matches!(slice, Slice::Forward(..) | Slice::Loss(_) | Slice::Backward(..) | Slice::Step { .. });
         if !within {
             core.renew();
@@ -363,7 +364,7 @@ impl Plan for Update {
         match ending {
             Ending::Complete if self.needs_data => return Ok(Output { needs_data: true, ..Output::default() }),
             Ending::Complete => self.complete(&mut core)?,
-            Ending::Cancelled | Ending::Failed if session.check_poisoned().is_ok() => self.break_off(&mut core)?,
+            Ending::Cancelled | Ending::Failed if session.check_whole().is_ok() => self.break_off(&mut core)?,
             Ending::Cancelled | Ending::Failed => {}
         }
         Ok(Output::default())

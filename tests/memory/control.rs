@@ -11,6 +11,7 @@ use keel::torch::cap_host_memory;
 use serde_json::{json, Value};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Tries under caps that rise by `rise` bytes until one suffices; how many did not, and what came of it. Of each that did not
 /// `unchanged` is asked.
@@ -66,6 +67,10 @@ fn remembering() -> Arc<ControlSession> {
 }
 
 fn soft() -> Arc<ControlSession> {
+    soft_after(10)
+}
+
+fn soft_after(turns: usize) -> Arc<ControlSession> {
     let torque = json!({"type": "continuous", "name": "torque", "size": 1, "low": -2.0, "high": 2.0,
                         "distribution": "squashed", "deviation": "state"});
     let network = cart_config(json!({"hidden": [8], "normalize_observations": true, "actions": [torque]}));
@@ -73,7 +78,7 @@ fn soft() -> Arc<ControlSession> {
         json!({"type": "sac", "learning_starts": 8, "batch_size": 4, "rollout_steps": 1, "learner": "libtorch"});
     let session = session(settings, network);
     let actor = Actor::create(&session).unwrap();
-    for turn in 0..10 {
+    for turn in 0..turns {
         actor.act(&[0], &bytes(&numbers(4 + turn)[turn..]), &mut [0; 4], RECORDED, None).unwrap();
         actor.observe(&[0], &[turn as f32], &[Episode::Running], &[]).unwrap();
     }
@@ -154,6 +159,43 @@ fn an_update_that_meets_the_cap_loses_nothing_whatever_the_method() {
         free.clone().update().unwrap().unwrap().run().unwrap();
         assert_eq!(hash(), free.state_hash().unwrap(), "{name}");
     }
+}
+
+/// A session of SAC whose update met the cap in the second half of its second optimiser step.
+fn half_stepped() -> Arc<ControlSession> {
+    let session = soft_after(14);
+    let job = session.clone().update().unwrap().unwrap();
+    (0..3).for_each(|_| assert_eq!(job.pump(Duration::ZERO).unwrap().state, State::Pending));
+    cap_host_memory(1).unwrap();
+    let refused = job.run().unwrap_err();
+    cap_host_memory(0).unwrap();
+    assert_eq!(refused.status, Status::OutOfMemory);
+    assert!(refused.message.contains("(1 optimiser steps of this update were applied)"), "{refused}");
+    session
+}
+
+#[test]
+fn what_was_stepped_before_the_cap_is_published() {
+    let _alone = alone();
+    let session = half_stepped();
+    let AnyModel::Control(policy) = session.model(Role::Policy).unwrap() else { unreachable!() };
+    assert_eq!(policy.version(), 1);
+}
+
+#[test]
+fn who_looks_at_a_half_step_changes_nothing_that_follows() {
+    let _alone = alone();
+    let ends = [[false; 2], [true, false], [false, true]].map(|[before, beside]| {
+        let session = half_stepped();
+        let look = |at: bool| at.then(|| session.state_hash().unwrap());
+        look(before);
+        let job = session.clone().update().unwrap().unwrap();
+        look(beside);
+        job.run().unwrap();
+        let total: Value = serde_json::from_str(&session.metrics_json()).unwrap();
+        (total["optimizer_steps"].clone(), session.state_hash().unwrap())
+    });
+    assert!(ends.iter().all(|end| *end == ends[0]), "{ends:?}");
 }
 
 #[test]

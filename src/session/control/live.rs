@@ -87,6 +87,11 @@ impl ControlSession {
     /// Makes what was learned what every reader sees, and keeps it where versions are kept; returns its version.
     pub(super) fn publish_from(&self, core: &mut Core) -> Result<u64> {
         core.settle(self.writing())?;
+        self.publish_stepped(core)
+    }
+
+    /// The same of whole optimiser steps alone: one that has begun is left as it stands.
+    pub(super) fn publish_stepped(&self, core: &mut Core) -> Result<u64> {
         let version = core.course()?.publish()?;
         core.published = core.optimizer_steps;
         self.keep(core, version)?;

@@ -18,7 +18,7 @@ use super::seat::Shared;
 use super::{without_core, ControlSession};
 use crate::algorithm::{self, Sac};
 use crate::config::{Deviation, Distribution};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Status};
 use crate::model::control::{Branch, Policy, Statistics};
 use crate::session::plan::Plan;
 use networks::{Measured, Networks};
@@ -44,7 +44,7 @@ pub(super) struct ActorCritic {
     noise: Vec<f32>,
     /// The optimiser step whose critics were stepped on `batch`; the policy follows.
     stepping: Option<Stepping>,
-    /// What the last one measured that is complete.
+    /// What the last one measured that is complete, until the update that it is of has counted it.
     stepped: Option<Measured>,
 }
 
@@ -134,6 +134,7 @@ impl ActorCritic {
             return Ok(None);
         }
         self.take(&recordings)?;
+        self.stepped = None;
         Ok((self.replay.len() > 0).then(|| Box::new(Update::new(session, due)) as Box<dyn Plan>))
     }
 
@@ -189,7 +190,12 @@ impl ActorCritic {
 
 impl Course for ActorCritic {
     fn settle(&mut self, writing: &AtomicBool) -> Result<bool> {
-        self.step_policy(writing)
+        self.step_policy(writing).inspect_err(|error| {
+            if error.status != Status::OutOfMemory {
+                // trying again would give the same
+                self.stepping = None;
+            }
+        })
     }
 
     fn publish(&mut self) -> Result<u64> {

@@ -7,9 +7,11 @@ use crate::config::Optimizer;
 use crate::model::control::{Critics, Spec};
 use crate::model::AnyModel;
 use crate::model::Layout;
-use crate::session::{Config, Learner, Role, Runtime};
+use crate::session::control::{Act, Actor};
+use crate::session::{Config, Job, Learner, Role, Runtime};
 use serde_json::{json, Value};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tch::{Device, Kind, Tensor};
 
 struct Golden {
@@ -144,6 +146,57 @@ fn steps_are_those_of_float64() {
                 assert_close(&found, &expected, &format!("{case} {prefix} by {learner}: {name}"));
             }
         }
+    }
+}
+
+/// A session whose critics made their half of an optimiser step; the update that did it.
+fn half_stepped() -> (Arc<ControlSession>, Arc<Job>) {
+    let (policy, _) = Golden::read("learned").networks("libtorch");
+    let runtime = Runtime::create(&crate::config::Runtime::default()).unwrap();
+    let config = br#"{"algorithm": {"type": "sac", "learning_starts": 2, "batch_size": 2, "rollout_steps": 1}}"#;
+    let session = ControlSession::create(&runtime, Config::parse(Some(config)).unwrap()).unwrap();
+    session.set_model(Role::Policy, AnyModel::Control(policy)).unwrap();
+    let actor = Actor::create(&session).unwrap();
+    for _ in 0..5 {
+        actor.act(&[0], &[0; 12], &mut [0; 8], Act::default(), None).unwrap();
+        actor.observe(&[0], &[1.0], &[Episode::Running], &[]).unwrap();
+    }
+    let job = session.clone().update().unwrap().unwrap();
+    job.pump(Duration::ZERO).unwrap();
+    assert!(session.core.lock().sac().unwrap().stepping.is_some());
+    (session, job)
+}
+
+#[test]
+fn a_half_that_cannot_be_made_is_given_up_by_whoever_tries_it() {
+    let spoil = |session: &ControlSession| {
+        let mut core = session.core.lock();
+        let networks = &mut core.sac().unwrap().networks;
+        let [actor, critics, targets, temperature] = networks.parts();
+        networks.set_parts(&[actor, vec![f32::NAN; critics.len()], targets, temperature]);
+    };
+    let given_up = |session: &ControlSession| session.core.lock().sac().unwrap().stepping.is_none();
+    let (session, _job) = half_stepped();
+    spoil(&session);
+    assert_eq!(session.export().unwrap_err().status, Status::NonFinite);
+    assert!(given_up(&session));
+    let (session, job) = half_stepped();
+    spoil(&session);
+    job.cancel();
+    assert_eq!(job.error().unwrap().status, Status::NonFinite);
+    assert!(given_up(&session));
+}
+
+#[test]
+fn a_half_that_broke_off_between_its_writes_is_not_gone_on_with() {
+    for cancel in [false, true] {
+        let (session, job) = half_stepped();
+        session.writing().store(true, Ordering::SeqCst);
+        match cancel {
+            true => job.cancel(),
+            false => assert_eq!(job.run().unwrap_err().status, Status::Poisoned),
+        }
+        assert_eq!(session.export().unwrap_err().status, Status::Poisoned, "cancelled: {cancel}");
     }
 }
 

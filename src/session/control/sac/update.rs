@@ -2,7 +2,7 @@
 
 use super::networks::Measured;
 use super::stepping::Stepping;
-use crate::error::{Result, Status};
+use crate::error::Result;
 use crate::model::control::Normalizer;
 use crate::session::control::{ControlSession, Core};
 use crate::session::plan::{Ending, Output, Plan};
@@ -36,7 +36,8 @@ impl Update {
 
     fn step(&mut self, core: &mut Core) -> Result<()> {
         let session = self.session.clone();
-        if self.judged || core.sac()?.stepping.is_some() {
+        let course = core.sac()?;
+        if course.stepping.is_some() || course.stepped.is_some() {
             core.settle(session.writing())?;
             self.stepped(core)?;
         } else {
@@ -71,7 +72,7 @@ impl Update {
         };
         self.stepped(core)?;
         if self.done > 0 && session.check_whole().is_ok() {
-            session.publish_from(core)?;
+            session.publish_stepped(core)?;
         }
         settled
     }
@@ -98,16 +99,11 @@ impl Update {
 impl Plan for Update {
     fn slice(&mut self) -> Result<bool> {
         let session = self.session.clone();
-        session.check_poisoned()?;
         let mut core = session.core.lock();
+        session.check_whole()?;
         let stepped = self.step(&mut core);
-        if let Err(error) = &stepped {
-            if session.writing().load(Ordering::SeqCst) {
-                session.poison();
-            } else if error.status != Status::OutOfMemory {
-                // trying again would give the same
-                core.sac()?.stepping = None;
-            }
+        if stepped.is_err() && session.writing().load(Ordering::SeqCst) {
+            session.poison();
         }
         stepped?;
         Ok(self.done >= self.due)
@@ -134,7 +130,7 @@ impl Plan for Update {
         let mut core = session.core.lock();
         match ending {
             Ending::Complete => self.complete(&mut core)?,
-            Ending::Cancelled | Ending::Failed if session.check_poisoned().is_ok() => {
+            Ending::Cancelled | Ending::Failed if session.check_whole().is_ok() => {
                 self.break_off(&mut core, ending)?;
             }
             Ending::Cancelled | Ending::Failed => {}
