@@ -6,9 +6,10 @@ an allocated copy of its message only where the call failed, so that a call that
 
 import re
 
-# What may call the host back. Of everything else Go is told that it cannot, so that arguments need not move to the heap; these
+# What may call the host back: its reward function, its thread starter, the deleter of its tensor. Of everything else Go is told that it cannot, so that arguments need not move to the heap; these
 # return their report by value.
-CALLS_HOST = {"keel_job_run", "keel_job_pump", "keel_job_start", "keel_session_step", "keel_session_set_callback"}
+CALLS_HOST = {"keel_job_run", "keel_job_pump", "keel_job_start", "keel_session_step", "keel_session_set_callback",
+              "keel_batch_set_dlpack", "keel_actor_act_dlpack"}
 
 # A Go function cannot be libtorch's allocator: its memory is Go's own, and every thread of the process would wait for Go.
 LEFT_OUT = {"keel_process_set_allocator"}

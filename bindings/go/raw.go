@@ -50,8 +50,6 @@ package keel
 #cgo nocallback go_batch_set
 #cgo noescape go_batch_get
 #cgo nocallback go_batch_get
-#cgo noescape go_batch_set_dlpack
-#cgo nocallback go_batch_set_dlpack
 #cgo noescape go_batch_get_dlpack
 #cgo nocallback go_batch_get_dlpack
 #cgo noescape go_batch_rows
@@ -130,8 +128,6 @@ package keel
 #cgo nocallback go_actor_create
 #cgo noescape go_actor_act
 #cgo nocallback go_actor_act
-#cgo noescape go_actor_act_dlpack
-#cgo nocallback go_actor_act_dlpack
 #cgo noescape go_actor_observe
 #cgo nocallback go_actor_observe
 #cgo noescape keel_actor_destroy
