@@ -16,12 +16,12 @@ LEFT_OUT = {"keel_process_set_allocator"}
 
 # How constants are named in Go, by their prefix, and of which type they are; another prefix is kept and has no type.
 FAMILIES = [
-    ("KEEL_ABI_", "abi", ""), ("KEEL_E_", "Err", "Status"), ("KEEL_TYPE_", "type", "int32"), ("KEEL_BATCH_", "Batch", "BatchKind"),
+    ("KEEL_ABI_", "abi", ""), ("KEEL_E_", "Err", "Status"), ("KEEL_FULL", "ErrFull", "Status"), ("KEEL_TYPE_", "type", "int32"), ("KEEL_BATCH_", "Batch", "BatchKind"),
     ("KEEL_FINISH_", "Finish", ""), ("KEEL_SPLIT_", "Split", ""), ("KEEL_ROLE_", "Role", "Role"), ("KEEL_CALLBACK_", "callback", "int32"),
     ("KEEL_JOB_", "Job", "JobState"), ("KEEL_ACT_", "Act", "ActFlags"), ("KEEL_EPISODE_", "Episode", "EpisodeStatus"),
     ("KEEL_ENCODE_", "Encode", "EncodeFlags"), ("KEEL_DECODE_", "Decode", "DecodeFlags"),
 ]
-STATES = {"KEEL_OK", "KEEL_PENDING", "KEEL_NEED_DATA", "KEEL_EMPTY", "KEEL_FULL"}
+STATES = {"KEEL_OK", "KEEL_PENDING", "KEEL_NEED_DATA", "KEEL_EMPTY"}
 WHOLE = {"EOS", "OK", "ID", "UTF8", "I32", "I64", "U64", "F32", "U8"}
 
 # The numbers that cross, in Go.
@@ -47,7 +47,7 @@ static inline void go_ready(keel_error *error) {
 }
 
 static inline go_result go_told(keel_status status, const keel_error *error) {
-  go_result result = {status, status < 0 ? strdup(error->message) : NULL};
+  go_result result = {status, status < 0 || status == KEEL_FULL ? strdup(error->message) : NULL};
   return result;
 }
 """

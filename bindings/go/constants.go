@@ -14,9 +14,11 @@ const (
 
 	// statusEmpty: There is nothing to take.
 	statusEmpty Status = 3
+)
 
-	// statusFull: A bounded queue is full: what came was counted (Session.Metrics, refused) and nothing was done. The message says which and what helps.
-	statusFull Status = 4
+const (
+	// ErrFull: A bounded queue is full: what came was counted (Session.Metrics, refused) and nothing was done. The message says which and what helps.
+	ErrFull Status = 4
 )
 
 const (

@@ -157,7 +157,7 @@ static inline void go_ready(keel_error *error) {
 }
 
 static inline go_result go_told(keel_status status, const keel_error *error) {
-  go_result result = {status, status < 0 ? strdup(error->message) : NULL};
+  go_result result = {status, status < 0 || status == KEEL_FULL ? strdup(error->message) : NULL};
   return result;
 }
 
