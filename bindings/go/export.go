@@ -42,7 +42,8 @@ func contained(call func() error) (err error) {
 		if value := recover(); value != nil {
 			err = &Panic{value, debug.Stack()}
 		} else if !returned {
-			panic("keel: a function that keel called ended its goroutine, which keel's own frames are on")
+			go panic("keel: a function that keel called ended its goroutine, which keel's own frames are on") // nobody recovers it
+			select {}
 		}
 	}()
 	err = call()
