@@ -24,10 +24,13 @@ func (s *Session) SetReward(reward Reward) error {
 	var callback C.keel_reward_callback
 	if reward != nil {
 		callback = C.keel_reward_callback(C.go_reward)
+		s.judge.reward.Store(&reward)
 	}
-	s.judge.reward.Store(&reward)
 	err := failure(rawSessionSetCallback(s.id(), callbackReward, callback, uintptr(s.judge.number)))
 	runtime.KeepAlive(s)
+	if err == nil && reward == nil {
+		s.judge.reward.Store(nil)
+	}
 	return err
 }
 

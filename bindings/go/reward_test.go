@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"keel"
@@ -145,6 +146,42 @@ func TestARewardMayReplaceAndCloseFromWithin(t *testing.T) {
 	if _, err := job.Run(context.Background()); err != nil && !errors.Is(err, keel.ErrCancelled) && !errors.Is(err, keel.ErrInvalidHandle) {
 		t.Fatal(err)
 	}
+}
+
+// One goroutine updates while another sets and removes the function: who is called is always the host's own.
+func TestARewardMayBeRemovedWhileAnotherGoroutineUpdates(t *testing.T) {
+	session := unrewarded(t)
+	mine := errors.New("the judge is out")
+	judge := func(*keel.Batch, []float32) error { return mine }
+	stop := make(chan struct{})
+	var group sync.WaitGroup
+	group.Add(1)
+	go func() {
+		defer group.Done()
+		for reward := keel.Reward(judge); ; {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if err := session.SetReward(reward); err != nil {
+				t.Error(err)
+			}
+			if reward == nil {
+				reward = judge
+			} else {
+				reward = nil
+			}
+		}
+	}()
+	for range objects {
+		if _, err := session.Step(); errors.Is(err, keel.ErrCallback) && !errors.Is(err, mine) {
+			t.Error(err)
+			break
+		}
+	}
+	close(stop)
+	group.Wait()
 }
 
 func TestAJobWithARewardRunsOnTheHostOnly(t *testing.T) {
