@@ -18,7 +18,7 @@ func keelGoReward(rollouts C.keel_batch, rewards *C.float, count C.size_t, numbe
 	}
 	borrowed := new(Batch)
 	borrowed.value.Store(uint64(rollouts))
-	defer borrowed.value.Store(0)
+	defer borrowed.giveBack()
 	if judge.score(borrowed, unsafe.Slice((*float32)(rewards), int(count))) != nil {
 		return 1
 	}

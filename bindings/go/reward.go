@@ -9,9 +9,10 @@ import (
 	"sync/atomic"
 )
 
-// Reward scores rollouts: it writes one reward for each row, in place of NaN. The batch and the slice end when it returns. An error or a panic
-// ends the update with [ErrCallback], in which it is found again. It must not end its goroutine
-// (runtime.Goexit, testing.T.FailNow): keel's frames lie on its stack, and the process could only stop.
+// Reward scores rollouts: it writes one reward for each row, in place of NaN. The batch and the slice end when
+// it returns; other goroutines that look at the batch are waited for. An error or a panic ends the update with [ErrCallback], in
+// which it is found again. It must not end its goroutine (runtime.Goexit, testing.T.FailNow): keel's frames lie on its stack,
+// and the process could only stop.
 type Reward func(rollouts *Batch, rewards []float32) error
 
 // SetReward has an update that is driven by Run, Pump or Step call a function, on the goroutine that drives it, for rows that

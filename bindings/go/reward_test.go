@@ -9,7 +9,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"keel"
 )
@@ -56,6 +58,7 @@ func TestAFunctionScoresRollouts(t *testing.T) {
 	equal(t, "tokens", tokens, 32)
 	_, err = kept.Rows()
 	refused(t, err, keel.ErrInvalidHandle)
+	refused(t, second(keel.Get[int32](kept, "response")), keel.ErrInvalidHandle)
 }
 
 func TestAnErrorOfARewardIsFoundInThatOfTheJob(t *testing.T) {
@@ -182,6 +185,25 @@ func TestARewardMayBeRemovedWhileAnotherGoroutineUpdates(t *testing.T) {
 	}
 	close(stop)
 	group.Wait()
+}
+
+// What other goroutines look at is not taken away when the function returns.
+func TestAnUpdateWaitsForWhoLooksAtRollouts(t *testing.T) {
+	session := unrewarded(t)
+	var ended atomic.Bool
+	looking := make(chan struct{})
+	check(t, session.SetReward(func(rollouts *keel.Batch, rewards []float32) error {
+		go keel.View(rollouts, "response", func(keel.Column[int32]) error {
+			close(looking)
+			time.Sleep(20 * time.Millisecond)
+			ended.Store(true)
+			return nil
+		})
+		<-looking
+		return score(rollouts, rewards)
+	}))
+	must(session.Step())(t)
+	equal(t, "the look ended before the update", ended.Load(), true)
 }
 
 func TestAJobWithARewardRunsOnTheHostOnly(t *testing.T) {
