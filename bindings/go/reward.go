@@ -45,8 +45,10 @@ func explained(err error, session *Session, kept *cause) error {
 	if !is || failed.Status != ErrCallback || session == nil {
 		return err
 	}
-	if found := session.judge.cause.Swap(nil); found != nil {
-		kept.Store(found)
+	if kept.Load() == nil {
+		found := session.judge.cause.Load()
+		kept.CompareAndSwap(nil, found)
+		session.judge.cause.CompareAndSwap(found, nil)
 	}
 	if found := kept.Load(); found != nil {
 		failed.Cause = *found

@@ -66,7 +66,7 @@ func TestAnErrorOfARewardIsFoundInThatOfTheJob(t *testing.T) {
 	mine := errors.New("the judge is out")
 	check(t, session.SetReward(func(*keel.Batch, []float32) error { return mine }))
 	job, err := updated(t, session)
-	for _, one := range []error{err, job.Err()} {
+	for _, one := range []error{err, job.Err(), second(job.Poll()), second(job.WaitFor(0)), second(job.Batch())} {
 		refused(t, one, keel.ErrCallback)
 		if !errors.Is(one, mine) {
 			t.Fatal(one)
