@@ -61,6 +61,16 @@ static class RewardTests
     }
 
     [Test]
+    static void ARowThatIsForgottenIsFound()
+    {
+        using (Session session = Pushed())
+        {
+            session.SetReward((rollouts, rewards) => rewards[0] = 1);
+            Expect.Fails(Status.NonFinite, () => session.Step());
+        }
+    }
+
+    [Test]
     static void MayReplaceItselfAndEndItsSession()
     {
         using (Session session = Pushed())
