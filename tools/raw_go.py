@@ -21,8 +21,9 @@ FAMILIES = [
     ("KEEL_JOB_", "Job", "JobState"), ("KEEL_ACT_", "Act", "ActFlags"), ("KEEL_EPISODE_", "Episode", "EpisodeStatus"),
     ("KEEL_ENCODE_", "Encode", "EncodeFlags"), ("KEEL_DECODE_", "Decode", "DecodeFlags"),
 ]
+# No errors: what the layer above tells in a report or in ok.
 STATES = {"KEEL_OK", "KEEL_PENDING", "KEEL_NEED_DATA", "KEEL_EMPTY"}
-WHOLE = {"EOS", "OK", "ID", "UTF8", "I32", "I64", "U64", "F32", "U8"}
+WHOLE = {"EOS", "ID", "UTF8", "I32", "I64", "U64", "F32", "U8"}
 
 # The numbers that cross, in Go.
 NUMBERS = {"int32_t": "int32", "int64_t": "int64", "uint32_t": "uint32", "uint64_t": "uint64", "float": "float32", "uint8_t": "uint8"}
@@ -58,8 +59,6 @@ def camel(words):
 
 
 def name_of(constant):
-    if constant in STATES:
-        return "status" + camel(constant.removeprefix("KEEL_"))
     for prefix, name, _ in FAMILIES:
         if constant.startswith(prefix):
             return name + camel(constant.removeprefix(prefix))
@@ -67,7 +66,7 @@ def name_of(constant):
 
 
 def type_of(constant):
-    return "Status" if constant in STATES else next((kind for prefix, _, kind in FAMILIES if constant.startswith(prefix)), "")
+    return next((kind for prefix, _, kind in FAMILIES if constant.startswith(prefix)), "")
 
 
 def told(doc, nouns):
@@ -83,6 +82,8 @@ def told(doc, nouns):
 def constants(abi):
     nouns, groups = [one["noun"] for one in abi["handles"]], {}
     for one in abi["constants"]:
+        if one["name"] in STATES:
+            continue
         groups.setdefault(next((prefix for prefix, _, _ in FAMILIES if one["name"].startswith(prefix)), ""), []).append(one)
     text = HEAD
     for group in groups.values():
