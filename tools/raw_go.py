@@ -6,22 +6,24 @@ an allocated copy of its message only where the call failed, so that a call that
 
 import re
 
-# What may call the host back. Of everything else Go is told that it cannot, so that arguments need not move to the heap; these
+# What may call the host back: its reward function, its thread starter, the deleter of its tensor. Of everything else Go is told that it cannot, so that arguments need not move to the heap; these
 # return their report by value.
-CALLS_HOST = {"keel_job_run", "keel_job_pump", "keel_job_start", "keel_session_step", "keel_session_set_callback"}
+CALLS_HOST = {"keel_job_run", "keel_job_pump", "keel_job_start", "keel_session_step", "keel_session_set_callback",
+              "keel_batch_set_dlpack", "keel_actor_act_dlpack"}
 
 # A Go function cannot be libtorch's allocator: its memory is Go's own, and every thread of the process would wait for Go.
 LEFT_OUT = {"keel_process_set_allocator"}
 
 # How constants are named in Go, by their prefix, and of which type they are; another prefix is kept and has no type.
 FAMILIES = [
-    ("KEEL_ABI_", "abi", ""), ("KEEL_E_", "Err", "Status"), ("KEEL_TYPE_", "type", "int32"), ("KEEL_BATCH_", "Batch", "BatchKind"),
+    ("KEEL_ABI_", "abi", ""), ("KEEL_E_", "Err", "Status"), ("KEEL_FULL", "ErrFull", "Status"), ("KEEL_TYPE_", "type", "int32"), ("KEEL_BATCH_", "Batch", "BatchKind"),
     ("KEEL_FINISH_", "Finish", ""), ("KEEL_SPLIT_", "Split", ""), ("KEEL_ROLE_", "Role", "Role"), ("KEEL_CALLBACK_", "callback", "int32"),
     ("KEEL_JOB_", "Job", "JobState"), ("KEEL_ACT_", "Act", "ActFlags"), ("KEEL_EPISODE_", "Episode", "EpisodeStatus"),
     ("KEEL_ENCODE_", "Encode", "EncodeFlags"), ("KEEL_DECODE_", "Decode", "DecodeFlags"),
 ]
-STATES = {"KEEL_OK", "KEEL_PENDING", "KEEL_NEED_DATA", "KEEL_EMPTY", "KEEL_FULL"}
-WHOLE = {"EOS", "OK", "ID", "UTF8", "I32", "I64", "U64", "F32", "U8"}
+# No errors: what the layer above tells in a report or in ok.
+STATES = {"KEEL_OK", "KEEL_PENDING", "KEEL_NEED_DATA", "KEEL_EMPTY"}
+WHOLE = {"EOS", "ID", "UTF8", "I32", "I64", "U64", "F32", "U8"}
 
 # The numbers that cross, in Go.
 NUMBERS = {"int32_t": "int32", "int64_t": "int64", "uint32_t": "uint32", "uint64_t": "uint64", "float": "float32", "uint8_t": "uint8"}
@@ -46,7 +48,7 @@ static inline void go_ready(keel_error *error) {
 }
 
 static inline go_result go_told(keel_status status, const keel_error *error) {
-  go_result result = {status, status < 0 ? strdup(error->message) : NULL};
+  go_result result = {status, status < 0 || status == KEEL_FULL ? strdup(error->message) : NULL};
   return result;
 }
 """
@@ -57,8 +59,6 @@ def camel(words):
 
 
 def name_of(constant):
-    if constant in STATES:
-        return "status" + camel(constant.removeprefix("KEEL_"))
     for prefix, name, _ in FAMILIES:
         if constant.startswith(prefix):
             return name + camel(constant.removeprefix(prefix))
@@ -66,7 +66,7 @@ def name_of(constant):
 
 
 def type_of(constant):
-    return "Status" if constant in STATES else next((kind for prefix, _, kind in FAMILIES if constant.startswith(prefix)), "")
+    return next((kind for prefix, _, kind in FAMILIES if constant.startswith(prefix)), "")
 
 
 def told(doc, nouns):
@@ -82,6 +82,8 @@ def told(doc, nouns):
 def constants(abi):
     nouns, groups = [one["noun"] for one in abi["handles"]], {}
     for one in abi["constants"]:
+        if one["name"] in STATES:
+            continue
         groups.setdefault(next((prefix for prefix, _, _ in FAMILIES if one["name"].startswith(prefix)), ""), []).append(one)
     text = HEAD
     for group in groups.values():

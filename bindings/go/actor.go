@@ -44,7 +44,8 @@ func (a *Actor) ID() uint64 { return a.value.Load() }
 //
 // A slot begins an episode with its first act and after each that has ended; until then it acts and is observed in turn.
 // Errors: [ErrShape], [ErrNonFinite], [ErrData]; [ErrInvalidArgument], a record with pointers; [ErrState], a slot that acted
-// was not observed; [ErrInUse], a slot is another actor's; [ErrConcurrent]. No slot has acted then.
+// was not observed; [ErrInUse], a slot is another actor's; [ErrFull], more steps than "queue_capacity" allows would wait for an
+// update; [ErrConcurrent]. No slot has acted then.
 func Act[Observation, Action any](actor *Actor, slots []uint32, observations []Observation, actions []Action, flags ActFlags) error {
 	if err := plain[Observation]("observations"); err != nil {
 		return err

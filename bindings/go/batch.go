@@ -1,6 +1,9 @@
 package keel
 
-import "runtime"
+import (
+	"runtime"
+	"time"
+)
 
 // Batch is rows of named columns, what is pushed to sessions and what their jobs make. [Set] and its siblings fill it, [Get]
 // and its siblings read it; ConfigSchema("columns") is the table of columns.
@@ -39,6 +42,15 @@ func (r *Runtime) NewBatch(kind BatchKind, rows int) (*Batch, error) {
 func (b *Batch) Close() {
 	b.retire(b.release(), rawBatchDestroy)
 	runtime.KeepAlive(b)
+}
+
+// giveBack ends a borrowed batch, when nobody on another goroutine looks at it any more: keel frees it then.
+func (b *Batch) giveBack() {
+	for !b.change() {
+		time.Sleep(100 * time.Microsecond)
+	}
+	b.value.Store(0)
+	b.changed(rawBatchDestroy)
 }
 
 // ID returns the number that keel has for the batch; 0 if it was closed.

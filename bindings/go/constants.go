@@ -3,20 +3,8 @@
 package keel
 
 const (
-	// statusOK: Done.
-	statusOK Status = 0
-
-	// statusPending: The job has more to do.
-	statusPending Status = 1
-
-	// statusNeedData: Rows, rewards or answers are missing; nothing was done.
-	statusNeedData Status = 2
-
-	// statusEmpty: There is nothing to take.
-	statusEmpty Status = 3
-
-	// statusFull: A bounded queue is full: what came was counted (Session.Metrics, refused) and nothing was done. The message says which and what helps.
-	statusFull Status = 4
+	// ErrFull: A bounded queue is full: what came was counted (Session.Metrics, refused) and nothing was done. The message says which and what helps.
+	ErrFull Status = 4
 )
 
 const (

@@ -6,8 +6,8 @@ import (
 )
 
 // SetDLPack sets a column from a DLManagedTensorVersioned in host memory, [rows] or [rows, width] of int32, int64, float32
-// or uint8. Keel owns the tensor from here on, whatever the error: its deleter is called exactly once. Errors as of [Set],
-// and [ErrUnsupported], another type or layout.
+// or uint8, in C's memory or pinned. Keel owns the tensor from here on, whatever the error: its deleter, which may be a Go
+// function, is called exactly once. Errors as of [Set], and [ErrUnsupported], another type or layout.
 func (b *Batch) SetDLPack(column string, tensor unsafe.Pointer) error {
 	if !b.change() {
 		rawFree(rawBatchSetDlpack(0, column, tensor, 0).message)

@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"keel"
+	"keel/internal/deleted"
 )
 
 // column is a tensor of [rows] that keel made; whoever gets it calls its deleter.
@@ -46,6 +47,25 @@ func shaped(made unsafe.Pointer, shape []uint64) unsafe.Pointer {
 	one := (*tensor)(made)
 	one.axes, one.shape, one.strides = int32(len(shape)), unsafe.Pointer(unsafe.SliceData(shape)), nil
 	return made
+}
+
+// A host may give a tensor whose memory is Go's, and take it back in Go.
+func TestADeleterMayBeAGoFunction(t *testing.T) {
+	before := deleted.Count.Load()
+	given := func(values ...float32) unsafe.Pointer {
+		made := column(t, "reward", values)
+		(*tensor)(made).deleter = deleted.Deleter
+		return made
+	}
+	batch := newBatch(t, keel.BatchRollouts, 3)
+	check(t, batch.SetDLPack("reward", given(1, 2, 3)))
+	refused(t, batch.SetDLPack("reward", given(1)), keel.ErrShape)
+	check(t, keel.View(batch, "reward", func(keel.Column[float32]) error {
+		refused(t, batch.SetDLPack("reward", given(1, 2, 3)), keel.ErrConcurrent)
+		return nil
+	}))
+	refused(t, new(keel.Actor).ActDLPack(nil, []unsafe.Pointer{given(1)}, given(2), 0, 0), keel.ErrInvalidHandle)
+	equal(t, "deleters called", deleted.Count.Load()-before, 5)
 }
 
 func TestSlotsActOnTensors(t *testing.T) {

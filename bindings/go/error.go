@@ -13,7 +13,7 @@ func (s Status) Error() string {
 
 // Error is a failed call.
 type Error struct {
-	Status  Status // which failure; never above ErrInvalidArgument
+	Status  Status // which failure
 	Message string // what argument, what was expected, what was found
 	Cause   error  // what a function of the host's returned or panicked with (a *Panic), or nil
 }
@@ -53,7 +53,7 @@ func (p *Panic) Unwrap() error {
 
 // failure is nil unless a call failed; the message that keel allocated ends here.
 func failure(result rawResult) error {
-	if result.status >= 0 {
+	if result.status >= 0 && Status(result.status) != ErrFull {
 		return nil
 	}
 	return failed(result)

@@ -18,7 +18,7 @@ func keelGoReward(rollouts C.keel_batch, rewards *C.float, count C.size_t, numbe
 	}
 	borrowed := new(Batch)
 	borrowed.value.Store(uint64(rollouts))
-	defer borrowed.value.Store(0)
+	defer borrowed.giveBack()
 	if judge.score(borrowed, unsafe.Slice((*float32)(rewards), int(count))) != nil {
 		return 1
 	}
@@ -42,7 +42,8 @@ func contained(call func() error) (err error) {
 		if value := recover(); value != nil {
 			err = &Panic{value, debug.Stack()}
 		} else if !returned {
-			panic("keel: a function that keel called ended its goroutine, which keel's own frames are on")
+			go panic("keel: a function that keel called ended its goroutine, which keel's own frames are on") // nobody recovers it
+			select {}
 		}
 	}()
 	err = call()

@@ -73,7 +73,7 @@ func (j *Job) Run(ctx context.Context) (Report, error) {
 	return j.until(ctx, func() (Report, error) {
 		reported := rawJobRun(j.id())
 		runtime.KeepAlive(j)
-		return told(&reported.report), failure(reported.result)
+		return told(&reported.report), j.failure(reported.result)
 	})
 }
 
@@ -90,7 +90,7 @@ func (j *Job) Start() error {
 func (j *Job) Pump(budget time.Duration) (Report, error) {
 	reported := rawJobPump(j.id(), microseconds(budget))
 	runtime.KeepAlive(j)
-	return told(&reported.report), explained(failure(reported.result), j.session, &j.cause)
+	return told(&reported.report), j.failure(reported.result)
 }
 
 // Poll returns where the job stands. It waits for no slice of this job.
@@ -98,7 +98,7 @@ func (j *Job) Poll() (Report, error) {
 	var report rawReport
 	result := rawJobPoll(j.id(), &report)
 	runtime.KeepAlive(j)
-	return told(&report), failure(result)
+	return told(&report), j.failure(result)
 }
 
 // Wait waits for a started job. When ctx ends first the job is cancelled, as of Run. The report is pending where nobody drives
@@ -112,7 +112,7 @@ func (j *Job) WaitFor(timeout time.Duration) (Report, error) {
 	var report rawReport
 	result := rawJobWait(j.id(), microseconds(timeout), &report)
 	runtime.KeepAlive(j)
-	return told(&report), failure(result)
+	return told(&report), j.failure(result)
 }
 
 // until makes a call that may last long, and cancels the job when ctx ends.
@@ -127,7 +127,7 @@ func (j *Job) until(ctx context.Context, call func() (Report, error)) (Report, e
 	if report.State == JobCancelled && err != nil && ctx.Err() != nil {
 		return report, fmt.Errorf("%w: %w", ctx.Err(), err)
 	}
-	return report, explained(err, j.session, &j.cause)
+	return report, err
 }
 
 // Stage returns what the job is at, in a few words, such as "score reference 3/8".
@@ -149,29 +149,37 @@ func (j *Job) Cancel() error {
 
 // Err returns the error that ended the job, or nil.
 func (j *Job) Err() error {
-	err := failure(rawJobError(j.id()))
+	err := j.failure(rawJobError(j.id()))
 	runtime.KeepAlive(j)
-	return explained(err, j.session, &j.cause)
+	return err
 }
 
 // Batch returns the rows that the finished job made, such as the rollouts of [Session.Generate]: each time a batch of its
 // own. Errors: [ErrState], it still runs, or makes none; or the job's own.
 func (j *Job) Batch() (*Batch, error) {
 	var id uint64
-	result := rawJobBatch(j.id(), &id)
+	err := j.failure(rawJobBatch(j.id(), &id))
 	runtime.KeepAlive(j)
-	return madeBatch(result, id)
+	if err != nil {
+		return nil, err
+	}
+	return ownBatch(id), nil
 }
 
 // Model returns the model that the finished job read. Errors: [ErrState], it still runs, or reads none; or the job's own.
 func (j *Job) Model() (*Model, error) {
 	var id uint64
-	err := failure(rawJobModel(j.id(), &id))
+	err := j.failure(rawJobModel(j.id(), &id))
 	runtime.KeepAlive(j)
 	if err != nil {
 		return nil, err
 	}
 	return ownModel(id), nil
+}
+
+// failure is the job's own error with what its reward function returned, wherever it is told.
+func (j *Job) failure(result rawResult) error {
+	return explained(failure(result), j.session, &j.cause)
 }
 
 // told is a report as Go has it; keel writes it also where the call failed.

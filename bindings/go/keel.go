@@ -20,8 +20,8 @@
 //
 // # Lifetimes
 //
-// Close ends an object; it never waits, may be called again, and what others still use lives on. A call on a closed object
-// returns [ErrInvalidHandle]. The garbage collector closes what was forgotten, some time: a net, not a plan.
+// Close ends an object; it waits for nothing but a session's reward function, may be called again, and what others still use
+// lives on. A call on a closed object returns [ErrInvalidHandle]. The garbage collector closes what was forgotten, some time: a net, not a plan.
 //
 // # Memory
 //

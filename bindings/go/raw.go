@@ -50,8 +50,6 @@ package keel
 #cgo nocallback go_batch_set
 #cgo noescape go_batch_get
 #cgo nocallback go_batch_get
-#cgo noescape go_batch_set_dlpack
-#cgo nocallback go_batch_set_dlpack
 #cgo noescape go_batch_get_dlpack
 #cgo nocallback go_batch_get_dlpack
 #cgo noescape go_batch_rows
@@ -130,8 +128,6 @@ package keel
 #cgo nocallback go_actor_create
 #cgo noescape go_actor_act
 #cgo nocallback go_actor_act
-#cgo noescape go_actor_act_dlpack
-#cgo nocallback go_actor_act_dlpack
 #cgo noescape go_actor_observe
 #cgo nocallback go_actor_observe
 #cgo noescape keel_actor_destroy
@@ -161,7 +157,7 @@ static inline void go_ready(keel_error *error) {
 }
 
 static inline go_result go_told(keel_status status, const keel_error *error) {
-  go_result result = {status, status < 0 ? strdup(error->message) : NULL};
+  go_result result = {status, status < 0 || status == KEEL_FULL ? strdup(error->message) : NULL};
   return result;
 }
 

@@ -9,9 +9,10 @@ import (
 	"sync/atomic"
 )
 
-// Reward scores rollouts: it writes one reward for each row, in place of NaN. The batch and the slice end when it returns. An error or a panic
-// ends the update with [ErrCallback], in which it is found again. It must not end its goroutine
-// (runtime.Goexit, testing.T.FailNow): keel's frames lie on its stack, and the process could only stop.
+// Reward scores rollouts: it writes one reward for each row, in place of NaN. The batch and the slice end when
+// it returns; other goroutines that look at the batch are waited for. An error or a panic ends the update with [ErrCallback], in
+// which it is found again. It must not end its goroutine (runtime.Goexit, testing.T.FailNow): keel's frames lie on its stack,
+// and the process could only stop.
 type Reward func(rollouts *Batch, rewards []float32) error
 
 // SetReward has an update that is driven by Run, Pump or Step call a function, on the goroutine that drives it, for rows that
@@ -24,10 +25,13 @@ func (s *Session) SetReward(reward Reward) error {
 	var callback C.keel_reward_callback
 	if reward != nil {
 		callback = C.keel_reward_callback(C.go_reward)
+		s.judge.reward.Store(&reward)
 	}
-	s.judge.reward.Store(&reward)
 	err := failure(rawSessionSetCallback(s.id(), callbackReward, callback, uintptr(s.judge.number)))
 	runtime.KeepAlive(s)
+	if err == nil && reward == nil {
+		s.judge.reward.Store(nil)
+	}
 	return err
 }
 
@@ -41,8 +45,10 @@ func explained(err error, session *Session, kept *cause) error {
 	if !is || failed.Status != ErrCallback || session == nil {
 		return err
 	}
-	if found := session.judge.cause.Swap(nil); found != nil {
-		kept.Store(found)
+	if kept.Load() == nil {
+		found := session.judge.cause.Load()
+		kept.CompareAndSwap(nil, found)
+		session.judge.cause.CompareAndSwap(found, nil)
 	}
 	if found := kept.Load(); found != nil {
 		failed.Cause = *found

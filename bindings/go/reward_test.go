@@ -8,7 +8,10 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"keel"
 )
@@ -55,6 +58,7 @@ func TestAFunctionScoresRollouts(t *testing.T) {
 	equal(t, "tokens", tokens, 32)
 	_, err = kept.Rows()
 	refused(t, err, keel.ErrInvalidHandle)
+	refused(t, second(keel.Get[int32](kept, "response")), keel.ErrInvalidHandle)
 }
 
 func TestAnErrorOfARewardIsFoundInThatOfTheJob(t *testing.T) {
@@ -62,7 +66,7 @@ func TestAnErrorOfARewardIsFoundInThatOfTheJob(t *testing.T) {
 	mine := errors.New("the judge is out")
 	check(t, session.SetReward(func(*keel.Batch, []float32) error { return mine }))
 	job, err := updated(t, session)
-	for _, one := range []error{err, job.Err()} {
+	for _, one := range []error{err, job.Err(), second(job.Poll()), second(job.WaitFor(0)), second(job.Batch())} {
 		refused(t, one, keel.ErrCallback)
 		if !errors.Is(one, mine) {
 			t.Fatal(one)
@@ -88,7 +92,7 @@ func TestAPanicOfARewardIsAnError(t *testing.T) {
 	}
 }
 
-// A goroutine cannot end below keel's frames: the process says so, in place of waiting for ever.
+// A goroutine cannot end below keel's frames: the process says so, in place of waiting for ever, whoever recovers.
 func TestARewardThatEndsItsGoroutineStopsTheProcess(t *testing.T) {
 	if os.Getenv("KEEL_TEST_GOEXIT") != "" {
 		session := unrewarded(t)
@@ -96,6 +100,7 @@ func TestARewardThatEndsItsGoroutineStopsTheProcess(t *testing.T) {
 			runtime.Goexit()
 			return nil
 		}))
+		defer func() { _ = recover() }()
 		must(session.Step())(t)
 	}
 	again := exec.Command(os.Args[0], "-test.run", "^"+t.Name()+"$")
@@ -144,6 +149,61 @@ func TestARewardMayReplaceAndCloseFromWithin(t *testing.T) {
 	if _, err := job.Run(context.Background()); err != nil && !errors.Is(err, keel.ErrCancelled) && !errors.Is(err, keel.ErrInvalidHandle) {
 		t.Fatal(err)
 	}
+}
+
+// One goroutine updates while another sets and removes the function: who is called is always the host's own.
+func TestARewardMayBeRemovedWhileAnotherGoroutineUpdates(t *testing.T) {
+	session := unrewarded(t)
+	mine := errors.New("the judge is out")
+	judge := func(*keel.Batch, []float32) error { return mine }
+	stop := make(chan struct{})
+	var group sync.WaitGroup
+	group.Add(1)
+	go func() {
+		defer group.Done()
+		for reward := keel.Reward(judge); ; {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if err := session.SetReward(reward); err != nil {
+				t.Error(err)
+			}
+			if reward == nil {
+				reward = judge
+			} else {
+				reward = nil
+			}
+		}
+	}()
+	for range objects {
+		if _, err := session.Step(); errors.Is(err, keel.ErrCallback) && !errors.Is(err, mine) {
+			t.Error(err)
+			break
+		}
+	}
+	close(stop)
+	group.Wait()
+}
+
+// What other goroutines look at is not taken away when the function returns.
+func TestAnUpdateWaitsForWhoLooksAtRollouts(t *testing.T) {
+	session := unrewarded(t)
+	var ended atomic.Bool
+	looking := make(chan struct{})
+	check(t, session.SetReward(func(rollouts *keel.Batch, rewards []float32) error {
+		go keel.View(rollouts, "response", func(keel.Column[int32]) error {
+			close(looking)
+			time.Sleep(20 * time.Millisecond)
+			ended.Store(true)
+			return nil
+		})
+		<-looking
+		return score(rollouts, rewards)
+	}))
+	must(session.Step())(t)
+	equal(t, "the look ended before the update", ended.Load(), true)
 }
 
 func TestAJobWithARewardRunsOnTheHostOnly(t *testing.T) {

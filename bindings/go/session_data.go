@@ -6,7 +6,8 @@ import (
 )
 
 // Push adds the rows of a batch, all of them or none, and returns the id of the first; the others follow one by one. Rows
-// that are pushed while an update runs belong to the next one. Errors: [ErrData], [ErrShape], [ErrState].
+// that are pushed while an update runs belong to the next one. Errors: [ErrData], [ErrShape], [ErrState]; [ErrFull], they would
+// be more than "queue_capacity" allows.
 func (s *Session) Push(batch *Batch) (firstID uint64, err error) {
 	err = failure(rawSessionPush(s.id(), batch.id(), &firstID))
 	runtime.KeepAlive(s)

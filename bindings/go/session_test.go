@@ -101,6 +101,27 @@ func TestALiveSessionIsChanged(t *testing.T) {
 	}
 }
 
+func TestAFullQueueIsAnError(t *testing.T) {
+	host := newRuntime(t)
+	session := newSession(t, host, language, `{"algorithm": {"type": "grpo"}, "threads": 1, "queue_capacity": 6}`)
+	_, err := session.Push(sampled(t, session, newPrompts(t, host, 8)))
+	if message := refused(t, err, keel.ErrFull); !strings.Contains(message, "6") {
+		t.Fatal(message)
+	}
+	equal(t, "Error()", strings.HasPrefix(err.Error(), "KEEL_FULL: "), true)
+
+	acting := newSession(t, host, control, `{"algorithm": {"type": "control_ppo", "rollout_steps": 8, "minibatches": 1}, "queue_capacity": 8}`)
+	actor := must(acting.NewActor(""))(t)
+	defer actor.Close()
+	slots, running := []uint32{0}, []keel.EpisodeStatus{keel.EpisodeRunning}
+	for err = nil; err == nil; {
+		if err = keel.Act(actor, slots, [][2]float32{{}}, []int32{0}, 0); err == nil {
+			err = keel.Observe[[2]float32](actor, slots, []float32{1}, running, nil)
+		}
+	}
+	refused(t, err, keel.ErrFull)
+}
+
 func TestWrongSessionsAreRefused(t *testing.T) {
 	host := newRuntime(t)
 	_, err := host.NewSession(`{"algorithm": {"type": "grop"}}`)

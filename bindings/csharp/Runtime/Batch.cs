@@ -194,10 +194,10 @@ namespace Keel
             return true;
         }
 
-        // Ends one that was only borrowed, when nobody reads it.
+        // Ends one that was only borrowed, when nobody reads it; also for who waits to.
         internal void Return()
         {
-            lock (views) Dispose();
+            lock (views) SetHandleAsInvalid();
         }
 
         delegate TResult Reader<TResult>(void* values, int count, int[] offsets);

@@ -47,7 +47,7 @@ namespace Keel
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         internal static int Check(int status, Raw.keel_error* error)
         {
-            if (status < 0) Throw(status, error);
+            if (status < 0 || status == Raw.KEEL_FULL) Throw(status, error);
             return status;
         }
 

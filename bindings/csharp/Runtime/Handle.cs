@@ -4,8 +4,9 @@ using System.Runtime.InteropServices;
 
 namespace Keel
 {
-    /// <summary>A handle of keel's. Dispose ends it, any number of times and without waiting; one that is forgotten ends
-    /// with garbage collection. Any thread may use it, also while another disposes it.</summary>
+    /// <summary>A handle of keel's. Dispose ends it, any number of times, and waits for nothing but a session's reward function
+    /// on another thread; one that is forgotten ends with garbage collection. Any thread may use it, also while another
+    /// disposes it.</summary>
     public abstract class Handle : SafeHandle
     {
         internal Handle(bool owned = true) : base(IntPtr.Zero, owned)

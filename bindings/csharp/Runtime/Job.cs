@@ -104,7 +104,8 @@ namespace Keel
         }
 
         /// <summary>The error that ended it.</summary>
-        /// <returns>What its drivers throw, or null when it has not failed.</returns>
+        /// <returns>What its drivers throw, or null when it has not failed. What a reward function threw is in the first that
+        /// was thrown alone.</returns>
         public Exception Error()
         {
             Raw.keel_error* error = Failure.Here;

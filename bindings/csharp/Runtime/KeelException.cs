@@ -8,7 +8,7 @@ namespace Keel
     /// disposed an <see cref="ObjectDisposedException"/>.</remarks>
     public sealed class KeelException : Exception
     {
-        /// <summary>The status, below 0, and keel's sentence.</summary>
+        /// <summary>The status, below 0 or <see cref="Keel.Status.Full"/>, and keel's sentence.</summary>
         /// <param name="status">The status.</param>
         /// <param name="message">The sentence.</param>
         /// <param name="inner">What a callback of the host's threw, or null.</param>

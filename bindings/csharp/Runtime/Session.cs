@@ -25,6 +25,7 @@ namespace Keel
                 Failure.Check(maker(IdOf(runtime, nameof(runtime)), bytes, (UIntPtr)(uint)text.Length, &id, error), error);
             this.runtime = runtime;
             Become(id);
+            Unload.Add(this);
         }
 
         /// <summary>Makes a session from a checkpoint, with its models, its optimiser and its rows.</summary>
@@ -233,6 +234,7 @@ namespace Keel
         /// <returns>True.</returns>
         protected override bool ReleaseHandle()
         {
+            Unload.Remove(this);
             ForgetReward();
             Raw.keel_session_destroy(Ending);
             return true;

@@ -9,7 +9,7 @@ namespace Keel
     /// <summary>Scores rollouts: writes a reward for each row. What it throws fails the update, as the inner exception of
     /// the <see cref="KeelException"/>.</summary>
     /// <param name="rollouts">The rollouts; usable until the function returns.</param>
-    /// <param name="rewards">One for each row, to be written.</param>
+    /// <param name="rewards">One for each row, to be written in place of NaN.</param>
     public delegate void Reward(Batch rollouts, float[] rewards);
 
     public sealed unsafe partial class Session
@@ -112,6 +112,7 @@ namespace Keel
                 if (Judges.TryGetValue((long)key, out known) && known.TryGetTarget(out judge)) reward = judge.Reward;
                 if (reward == null) throw new ObjectDisposedException(typeof(Session).FullName);
                 float[] written = new float[checked((int)count)];
+                Marshal.Copy((IntPtr)rewards, written, 0, written.Length);
                 Batch batch = new Batch(rollouts, false);
                 try
                 {

@@ -8,7 +8,6 @@ namespace Keel
     {
         // Refuses half a surrogate pair (ArgumentException) rather than give keel another text.
         static readonly UTF8Encoding Utf8 = new UTF8Encoding(false, true);
-        static readonly byte[] Nothing = new byte[1];
 
         internal delegate int Reader(ulong id, byte* buffer, UIntPtr capacity, UIntPtr* needed, Raw.keel_error* error);
 
@@ -57,7 +56,7 @@ namespace Keel
 
         internal static string Read(ulong id, Reader reader)
         {
-            byte[] buffer = Nothing;
+            byte[] buffer = Array.Empty<byte>();
             while (true)
             {
                 UIntPtr needed;

@@ -10,7 +10,7 @@ namespace Keel
     {
         const int Milliseconds = 10000;
 
-        static readonly HashSet<ulong> Runtimes = new HashSet<ulong>(), Jobs = new HashSet<ulong>();
+        static readonly HashSet<ulong> Runtimes = new HashSet<ulong>(), Sessions = new HashSet<ulong>(), Jobs = new HashSet<ulong>();
         static volatile bool ending;
 
         static Unload()
@@ -18,24 +18,16 @@ namespace Keel
             AppDomain.CurrentDomain.DomainUnload += (sender, arguments) => Quiesce();
         }
 
-        internal static void Add(Runtime runtime)
+        internal static void Add(Handle handle)
         {
-            lock (Runtimes) Runtimes.Add(runtime.Id);
+            HashSet<ulong> all = Of(handle);
+            lock (all) all.Add(handle.Id);
         }
 
-        internal static void Remove(Runtime runtime)
+        internal static void Remove(Handle handle)
         {
-            lock (Runtimes) Runtimes.Remove(runtime.Ending);
-        }
-
-        internal static void Add(Job job)
-        {
-            lock (Jobs) Jobs.Add(job.Id);
-        }
-
-        internal static void Remove(Job job)
-        {
-            lock (Jobs) Jobs.Remove(job.Ending);
+            HashSet<ulong> all = Of(handle);
+            lock (all) all.Remove(handle.Ending);
         }
 
         // A thread whose job was cancelled by the end of its domain waits for the end of its own, rather than throw into code
@@ -49,7 +41,14 @@ namespace Keel
         {
             ending = true;
             foreach (ulong job in Copy(Jobs)) Raw.keel_job_cancel(job, null);
+            // a step has a job of its own, which a pause cancels
+            foreach (ulong session in Copy(Sessions)) Raw.keel_session_pause(session, null);
             foreach (ulong runtime in Copy(Runtimes)) Raw.keel_runtime_shutdown(runtime, 1000UL * Milliseconds, null);
+        }
+
+        static HashSet<ulong> Of(Handle handle)
+        {
+            return handle is Runtime ? Runtimes : handle is Session ? Sessions : Jobs;
         }
 
         static ulong[] Copy(HashSet<ulong> handles)

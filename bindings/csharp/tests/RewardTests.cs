@@ -1,6 +1,7 @@
 // The reward function: a callback whose exceptions stay C#'s, and which no native code calls when its session is gone.
 using System;
 using System.Linq;
+using System.Reflection;
 using System.Threading;
 using System.Runtime.CompilerServices;
 using Keel;
@@ -58,6 +59,51 @@ static class RewardTests
             session.SetReward(Even);
             Expect.Equal(JobState.Done, session.Step().State);
         }
+    }
+
+    [Test]
+    static void ARowThatIsForgottenIsFound()
+    {
+        using (Session session = Pushed())
+        {
+            session.SetReward((rollouts, rewards) => rewards[0] = 1);
+            Expect.Fails(Status.NonFinite, () => session.Step());
+        }
+    }
+
+    // A thread that waits to read may come to it only when the function has returned, and keel frees what it would read.
+    [Test]
+    static void RolloutsEndForThreadsThatWait()
+    {
+        const BindingFlags inside = BindingFlags.Instance | BindingFlags.NonPublic;
+        Exception told = null;
+        using (Session session = Pushed())
+        {
+            session.SetReward((rollouts, rewards) =>
+            {
+                Thread reader = new Thread(() =>
+                {
+                    try
+                    {
+                        rollouts.Tokens("response");
+                    }
+                    catch (Exception thrown)
+                    {
+                        told = thrown;
+                    }
+                });
+                lock (typeof(Batch).GetField("views", inside).GetValue(rollouts))
+                {
+                    reader.Start();
+                    while ((reader.ThreadState & ThreadState.WaitSleepJoin) == 0) Thread.Yield();
+                    typeof(Batch).GetMethod("Return", inside).Invoke(rollouts, null);
+                }
+                reader.Join();
+                for (int row = 0; row < rewards.Length; ++row) rewards[row] = row;
+            });
+            Expect.Equal(JobState.Done, session.Step().State);
+        }
+        Expect.True(told is ObjectDisposedException, $"an end, found {told}");
     }
 
     [Test]

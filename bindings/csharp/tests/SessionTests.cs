@@ -7,6 +7,16 @@ using Keel;
 static class SessionTests
 {
     [Test]
+    static void AFullQueueIsAnException()
+    {
+        using (Session session = World.Session(World.Llama, @"{""algorithm"": {""type"": ""grpo""}, ""queue_capacity"": 6}"))
+        using (Batch rollouts = World.Rollouts(session))
+            Expect.Contains("6", Expect.Fails(Status.Full, () => session.Push(rollouts)).Message);
+        using (Session session = World.Session(World.Walker, World.Ppo.Replace("{\"algorithm", "{\"queue_capacity\": 32, \"algorithm")))
+        using (Actor actor = new Actor(session)) Expect.Fails(Status.Full, () => World.Walk(actor, 32));
+    }
+
+    [Test]
     static void AsksForDataWithoutAnException()
     {
         using (Session session = World.Session(World.Llama, World.Sft))

@@ -36,7 +36,7 @@ public sealed class Script : MarshalByRefObject
     }
 
     // Leaves in use what there is: a job on keel's thread with a task that awaits it, one that a thread of this domain drives,
-    // one with a reward function, an actor in mid-episode.
+    // a step that would not end, one with a reward function, an actor in mid-episode.
     public void LeaveEverythingRunning()
     {
         Job started = Learner(Large, 64, 400).Update();
@@ -45,10 +45,39 @@ public sealed class Script : MarshalByRefObject
         Job driven = Learner(Large, 64, 400).Update();
         Thread thread = new Thread(() => driven.Run()) { IsBackground = true };
         thread.Start();
+        Session stepped = Sampled(@"{""algorithm"": {""type"": ""grpo"", ""epochs"": 1000, ""minibatches"": 4}, ""threads"": 1}");
+        bool stepping = false;
+        stepped.SetReward((rollouts, rewards) =>
+        {
+            for (int row = 0; row < rewards.Length; ++row) rewards[row] = row;
+            Volatile.Write(ref stepping, true);
+        });
+        new Thread(() => stepped.Step()) { IsBackground = true }.Start();
         Session judged = new Session(runtime, Sft);
         judged.SetReward((rollouts, rewards) => GC.KeepAlive(this));
-        while (started.Poll().Slices == 0 || driven.Poll().Slices == 0) Thread.Sleep(1);
+        while (started.Poll().Slices == 0 || driven.Poll().Slices == 0 || !Volatile.Read(ref stepping)) Thread.Sleep(1);
         if (awaited.IsCompleted) throw new Exception("the job was too short to be left running");
+    }
+
+    // With rollouts that wait for an update.
+    Session Sampled(string json)
+    {
+        Session made = new Session(runtime, json);
+        using (Model policy = new Model(runtime, Large)) made.SetModel(Role.Policy, policy);
+        using (Batch prompts = new Batch(runtime, BatchKind.Prompts, 4))
+        {
+            prompts.Set("prompt", new[] { 3, 3, 3, 3 });
+            using (Job job = made.Generate(prompts, @"{""max_new_tokens"": 4}"))
+            {
+                job.Run();
+                using (Batch rollouts = job.Batch())
+                {
+                    rollouts.Set("group", new ulong[4]);
+                    made.Push(rollouts);
+                }
+            }
+        }
+        return made;
     }
 
     Session Learner(string model, int rows, int length)
