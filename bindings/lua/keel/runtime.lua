@@ -13,9 +13,9 @@ function methods:next_event(source)
   return status == constants.OK and event or nil
 end
 
-function methods:devices() return call.text(C.keel_runtime_devices, self.id) end
+function methods:devices() return (call.text(C.keel_runtime_devices, self.id)) end
 
-function methods:memory() return call.text(C.keel_runtime_memory, self.id) end
+function methods:memory() return (call.text(C.keel_runtime_memory, self.id)) end
 
 local Runtime = call.noun("runtime", methods)
 
