@@ -16,7 +16,6 @@ import zipfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-PREFIX = HERE.parent.parent.parent
 GIGABYTES_NEEDED = 8.0
 # A wheel's platform tag must be named exactly: pip does not take an older one for a newer one.
 PLATFORMS = [f"manylinux_2_{minor}_x86_64" for minor in (5, 12, 17, 18, 25, 27, 28)] + [
@@ -94,12 +93,17 @@ def fetch(place):
 
 
 def main():
-    libraries = PREFIX / "lib"
+    if len(sys.argv) != 2:
+        sys.exit("wheels.py LIBRARIES: the directory in which libkeel lies; keel-doctor --fetch gives it")
+    libraries = Path(sys.argv[1]).resolve()
+    link = libraries / "torch"
     try:
-        if (libraries / "torch").resolve() != libraries / "keel" / "torch":
-            raise Missing(f"{libraries / 'torch'} is another libtorch; remove it to have one fetched")
+        if (link.exists() or link.is_symlink()) and link.resolve() != libraries / "keel" / "torch":
+            raise Missing(f"{link} is another libtorch; remove it to have one fetched")
         fetch(libraries / "keel")
-        say(f"done; {PREFIX / 'bin' / 'keel-doctor'} says what is found now")
+        if not link.is_symlink():
+            link.symlink_to("keel/torch")
+        say("done; keel-doctor says what is found now")
     except Missing as problem:
         sys.exit(f"fetch: {problem}")
     except KeyboardInterrupt:
