@@ -32,7 +32,8 @@ install(DIRECTORY examples/quickstart DESTINATION "${CMAKE_INSTALL_DATADIR}/keel
 foreach(binding go csharp lua godot)
   if(EXISTS "${PROJECT_SOURCE_DIR}/bindings/${binding}")
     install(DIRECTORY "bindings/${binding}" DESTINATION "${CMAKE_INSTALL_DATADIR}/keel/bindings"
-      PATTERN test EXCLUDE PATTERN tests EXCLUDE PATTERN "*_test.go" EXCLUDE PATTERN "*.py" EXCLUDE PATTERN __pycache__ EXCLUDE)
+      PATTERN test EXCLUDE PATTERN tests EXCLUDE PATTERN "*_test.go" EXCLUDE PATTERN "*.py" EXCLUDE PATTERN __pycache__ EXCLUDE
+      PATTERN nuget EXCLUDE PATTERN unity EXCLUDE PATTERN package EXCLUDE)
   endif()
 endforeach()
 install(FILES tools/wheels.py tools/torch/cpu.txt tools/torch/cuda.txt DESTINATION "${CMAKE_INSTALL_DATADIR}/keel/torch")
