@@ -29,10 +29,11 @@ install(DIRECTORY docs/guide DESTINATION "${CMAKE_INSTALL_DATADIR}/doc/keel")
 
 # The quickstart of every language, at the distance from the bindings that it has in the checkout; what --fetch reads.
 install(DIRECTORY examples/quickstart DESTINATION "${CMAKE_INSTALL_DATADIR}/keel/samples")
-foreach(binding go csharp)
+foreach(binding go csharp lua godot)
   if(EXISTS "${PROJECT_SOURCE_DIR}/bindings/${binding}")
     install(DIRECTORY "bindings/${binding}" DESTINATION "${CMAKE_INSTALL_DATADIR}/keel/bindings"
-      PATTERN test EXCLUDE PATTERN tests EXCLUDE PATTERN "*_test.go" EXCLUDE PATTERN "*.py" EXCLUDE PATTERN __pycache__ EXCLUDE)
+      PATTERN test EXCLUDE PATTERN tests EXCLUDE PATTERN "*_test.go" EXCLUDE PATTERN "*.py" EXCLUDE PATTERN __pycache__ EXCLUDE
+      PATTERN nuget EXCLUDE PATTERN unity EXCLUDE PATTERN package EXCLUDE)
   endif()
 endforeach()
 install(FILES tools/wheels.py tools/torch/cpu.txt tools/torch/cuda.txt DESTINATION "${CMAKE_INSTALL_DATADIR}/keel/torch")

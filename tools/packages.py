@@ -11,11 +11,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LICENCE = re.compile(r"(LICEN[CS]E|NOTICE|License)[^/]*")
 # Which package of Debian first brought the newest symbols of libstdc++.
-GCC_OF_GLIBCXX = {22: "6", 24: "7", 25: "8", 26: "9", 28: "9", 29: "11", 30: "12", 32: "13", 33: "14"}
+GCC_OF_GLIBCXX = {21: "5", 22: "6", 23: "7", 24: "7", 25: "8", 26: "9", 27: "9", 28: "9", 29: "11", 30: "12", 31: "13",
+                  32: "13", 33: "14", 34: "15"}
 
 
 def output(*command):
-    return subprocess.run([str(part) for part in command], check=True, stdout=subprocess.PIPE, text=True).stdout
+    """In English, whatever the user speaks."""
+    english = dict(os.environ, LC_ALL="C")
+    return subprocess.run([str(part) for part in command], check=True, stdout=subprocess.PIPE, text=True, env=english).stdout
 
 
 def commit_time():

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Brings libtorch with CUDA into the keel tree that this file was installed with: what `keel-doctor --fetch` runs.
+"""Brings libtorch with CUDA into the keel tree that this file was installed with: what `keel-doctor --fetch` runs. How it
+takes wheels is what tools/setup does too; installed, it needs nothing beside it but the lists.
 
 The wheels that cuda.txt beside this file pins, with their hashes, are downloaded by pip; of them the shared libraries and
 the licences go to lib/keel, where libkeel looks for libtorch. An interrupted run goes on with the first wheel that is not
@@ -15,7 +16,6 @@ import zipfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-PREFIX = HERE.parent.parent.parent
 GIGABYTES_NEEDED = 8.0
 # A wheel's platform tag must be named exactly: pip does not take an older one for a newer one.
 PLATFORMS = [f"manylinux_2_{minor}_x86_64" for minor in (5, 12, 17, 18, 25, 27, 28)] + [
@@ -26,7 +26,7 @@ PLACES = ("torch", "nvidia", "licenses")
 
 
 class Missing(Exception):
-    """What a person has to do before the libraries can be fetched."""
+    """What a person has to do first."""
 
 
 def say(text):
@@ -42,17 +42,14 @@ def requirements_of(file):
             yield line
 
 
-def download(requirements, wheels):
+def download(python, requirements, directory, say):
     """One wheel at a time, since pip saves what it downloaded when all of a call is there; it takes no saved one again."""
-    if importlib.util.find_spec("pip") is None:
-        raise Missing(f"{sys.executable} has no pip\n  apt-get install python3-pip (Debian, Ubuntu), or dnf install "
-                      "python3-pip (Fedora, RHEL)")
-    command = [sys.executable, "-m", "pip", "download", "--require-hashes", "--no-deps", "--only-binary=:all:",
-               "--no-cache-dir", "--disable-pip-version-check", "--python-version", "3.11", "--implementation", "cp",
-               "--abi", "cp311", "--abi", "none", "--dest", str(wheels)]
+    command = [python, "-m", "pip", "download", "--require-hashes", "--no-deps", "--only-binary=:all:", "--no-cache-dir",
+               "--disable-pip-version-check", "--python-version", "3.11", "--implementation", "cp", "--abi", "cp311",
+               "--abi", "none", "--dest", str(directory)]
     for tag in PLATFORMS:
         command += ["--platform", tag]
-    one = wheels.parent / "requirement.txt"
+    one = directory.parent / "requirement.txt"
     for line in requirements_of(requirements):
         say(f"downloading {line.split()[0]}")
         one.write_text(line + "\n")
@@ -60,13 +57,12 @@ def download(requirements, wheels):
             raise Missing("the download failed; run it again (each wheel that was finished is kept)")
 
 
-def unpack(wheel, destination):
+def unpack(wheel, wanted, destination):
+    """The files of a wheel whose names the pattern matches."""
     with zipfile.ZipFile(wheel) as archive:
         for member in archive.infolist():
-            if LIBRARIES.fullmatch(member.filename):
+            if wanted.fullmatch(member.filename) and not member.is_dir():
                 archive.extract(member, destination)
-            elif LICENCES.fullmatch(member.filename) and not member.is_dir():
-                archive.extract(member, destination / "licenses")
 
 
 def fetch(place):
@@ -81,10 +77,14 @@ def fetch(place):
     free = shutil.disk_usage(place).free / 1e9
     if free < GIGABYTES_NEEDED:
         raise Missing(f"{place} has {free:.1f} GB free, {GIGABYTES_NEEDED:.0f} GB are needed")
-    download(HERE / "cuda.txt", wheels)
+    if importlib.util.find_spec("pip") is None:
+        raise Missing(f"{sys.executable} has no pip\n  apt-get install python3-pip (Debian, Ubuntu), or dnf install "
+                      "python3-pip (Fedora, RHEL)")
+    download(sys.executable, HERE / "cuda.txt", wheels, say)
     for wheel in sorted(wheels.glob("*.whl")):
         say(f"unpacking {wheel.name}")
-        unpack(wheel, fresh)
+        unpack(wheel, LIBRARIES, fresh)
+        unpack(wheel, LICENCES, fresh / "licenses")
     for name in PLACES:
         shutil.rmtree(place / name, ignore_errors=True)
         if (fresh / name).exists():
@@ -93,12 +93,17 @@ def fetch(place):
 
 
 def main():
-    libraries = PREFIX / "lib"
+    if len(sys.argv) != 2:
+        sys.exit("wheels.py LIBRARIES: the directory in which libkeel lies; keel-doctor --fetch gives it")
+    libraries = Path(sys.argv[1]).resolve()
+    link = libraries / "torch"
     try:
-        if (libraries / "torch").resolve() != libraries / "keel" / "torch":
-            raise Missing(f"{libraries / 'torch'} is another libtorch; remove it to have one fetched")
+        if (link.exists() or link.is_symlink()) and link.resolve() != libraries / "keel" / "torch":
+            raise Missing(f"{link} is another libtorch; remove it to have one fetched")
         fetch(libraries / "keel")
-        say(f"done; {PREFIX / 'bin' / 'keel-doctor'} says what is found now")
+        if not link.is_symlink():
+            link.symlink_to("keel/torch")
+        say("done; keel-doctor says what is found now")
     except Missing as problem:
         sys.exit(f"fetch: {problem}")
     except KeyboardInterrupt:

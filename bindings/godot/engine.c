@@ -123,6 +123,20 @@ Value engine_string(const char *text) {
   return string;
 }
 
+/* JSON has one type of numbers, so that the engine writes 64.0 for a 64 that it has read: a whole number is told as one. */
+static char *without_empty_fractions(char *json) {
+  char *to = json;
+  int quoted = 0;
+  for (const char *at = json; *at; ++at) {
+    if (*at == '"') quoted = !quoted;
+    if (quoted && *at == '\\') *to++ = *at++;
+    if (!quoted && at[0] == '.' && at[1] == '0' && !strchr("0123456789eE", at[2])) ++at;
+    else *to++ = *at;
+  }
+  *to = 0;
+  return json;
+}
+
 char *engine_json(const void *dictionary) {
   Value held = engine_copy(DICTIONARY, dictionary), indent = engine_value(STRING), string = engine_value(STRING);
   Variant variant;
@@ -135,7 +149,7 @@ char *engine_json(const void *dictionary) {
   engine_end(STRING, &string);
   engine_end(STRING, &indent);
   engine_end(DICTIONARY, &held);
-  return text;
+  return text ? without_empty_fractions(text) : NULL;
 }
 
 Value engine_dictionary(const char *json) {

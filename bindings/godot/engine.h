@@ -92,7 +92,7 @@ void engine_to_variant(Type type, Value *value, void *variant);
 char *engine_text(const void *string);
 Value engine_string(const char *text);
 
-/* A Dictionary as JSON, to be freed, and back. */
+/* A Dictionary as JSON, whole numbers without a point, to be freed, and back. */
 char *engine_json(const void *dictionary);
 Value engine_dictionary(const char *json);
 

@@ -15,9 +15,9 @@ local keel = {
 
 function keel.version() return ffi.string(call.library.keel_version()) end
 
-function keel.build_info() return call.text(call.library.keel_build_info) end
+function keel.build_info() return (call.text(call.library.keel_build_info)) end
 
-function keel.config_schema(kind) return call.text(call.library.keel_config_schema, kind, #kind) end
+function keel.config_schema(kind) return (call.text(call.library.keel_config_schema, kind, #kind)) end
 
 function keel.live_handles() return tonumber(call.library.keel_live_handles()) end
 

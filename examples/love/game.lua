@@ -8,6 +8,7 @@ Game.__index = Game
 Game.RATE = 60
 local COURTS, EVERY = 8, 3
 local SAMPLE = 10 * Game.RATE -- ticks of a point of the curve
+Game.LEAST = 3 * SAMPLE -- ticks of a verdict
 
 function Game.new(clock)
   math.randomseed(7)

@@ -2,8 +2,8 @@
 --
 -- love . [--headless] [--ticks N] [--screenshot NAME]
 --
--- With --ticks it ends by itself, prints a line LOVE {…}, and fails unless the policy has learned. A screenshot is of that
--- moment and lies in love's save directory; with one only the last ticks are drawn.
+-- With --ticks it ends by itself, prints a line LOVE {…}, and fails unless the policy has learned; with one of the others too,
+-- after two minutes. A screenshot is of that moment and lies in love's save directory; with one only the last ticks are drawn.
 local here = love.filesystem.getSource()
 package.path = here .. "/../../bindings/lua/?.lua;" .. package.path
 local Game = require "game"
@@ -15,6 +15,8 @@ local function listen(arguments)
     if argument == "--ticks" then ticks = tonumber(arguments[i + 1]) end
     if argument == "--screenshot" then screenshot = arguments[i + 1] end
   end
+  if screenshot or not love.window then ticks = ticks or 7200 end
+  if ticks then ticks = math.max(ticks, Game.LEAST) end
 end
 
 local function ended()

@@ -19,14 +19,15 @@ static bool find_tree(struct tree *tree) {
   tree->prefix[length] = '\0';
   for (int level = 0; level < 2; ++level)
     if (strrchr(tree->prefix, '/')) *strrchr(tree->prefix, '/') = '\0';
-  snprintf(tree->library, sizeof tree->library, "%s/" KEEL_DOCTOR_LIBRARY, tree->prefix);
+  snprintf(tree->libraries, sizeof tree->libraries, "%s/" KEEL_DOCTOR_LIBRARIES, tree->prefix);
+  snprintf(tree->library, sizeof tree->library, "%s/" KEEL_DOCTOR_LIBRARY, tree->libraries);
   return true;
 }
 
 static int fetch(const struct tree *tree) {
   char program[PATH_MAX + 64];
   snprintf(program, sizeof program, "%s/share/keel/torch/wheels.py", tree->prefix);
-  execlp("python3", "python3", program, (char *)NULL);
+  execlp("python3", "python3", program, tree->libraries, (char *)NULL);
   fprintf(stderr, "keel-doctor: --fetch needs python3 with pip\n"
                   "  apt-get install python3-pip (Debian, Ubuntu), or dnf install python3-pip (Fedora, RHEL)\n");
   return 1;

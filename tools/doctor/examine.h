@@ -8,9 +8,10 @@
 
 #include <keel/keel.h>
 
-/* The unpacked tree that the doctor lies in, and the library to examine; not yet known to be there. */
+/* The unpacked tree that the doctor lies in, its directory of libraries, and the library to examine; not yet known to be
+   there. */
 struct tree {
-  char prefix[PATH_MAX], library[PATH_MAX + 64];
+  char prefix[PATH_MAX], libraries[PATH_MAX + 64], library[PATH_MAX + 128];
 };
 
 /* A libkeel that was loaded, by the functions that the doctor calls. */

@@ -14,7 +14,7 @@ bool is_file(const char *directory, const char *name) {
   return access(path, R_OK) == 0;
 }
 
-bool is_for_cuda(const struct tree *tree) { return is_file(tree->prefix, "lib/libkeel_cuda.so"); }
+bool is_for_cuda(const struct tree *tree) { return is_file(tree->libraries, "libkeel_cuda.so"); }
 
 static void advise_libtorch(const struct tree *tree) {
   if (is_for_cuda(tree))

@@ -61,7 +61,12 @@ func _wrong_use() -> void:
 
 
 func _properties() -> void:
-	var agent := _begun()
+	var agent := AlignedAgent.new()
+	agent.model = JSON.parse_string(JSON.stringify(MODEL))
+	agent.session = JSON.parse_string(JSON.stringify(SESSION))
+	_check(agent.begin() == AlignedAgent.OK, "a configuration from JSON: " + agent.last_error())
+	agent.free()
+	agent = _begun()
 	_check(agent.model == MODEL and agent.session == SESSION, "properties change")
 	_check(agent.metrics()["updates"] == 0, "metrics are no Dictionary")
 	_check(agent.layout()["observation"]["bytes"] == 16, "the layout is no Dictionary")

@@ -165,6 +165,21 @@ static void a_wrong_configuration_is_told_and_can_be_mended(void) {
   host_free(node);
 }
 
+/* What the engine reads from JSON, and writes: all numbers are float. */
+static void whole_numbers_may_be_float(void) {
+  void *node = host_new();
+  node_set(node, "model",
+           "{\"config\": {\"model_type\": \"control\", \"hidden\": [16.0],"
+           " \"observations\": [{\"type\": \"vector\", \"name\": \"a \\\" 1.0\", \"size\": 2.0}],"
+           " \"actions\": [{\"type\": \"discrete\", \"name\": \"way\", \"choices\": 2.0}]}}");
+  node_set(node, "session",
+           "{\"algorithm\": {\"type\": \"control_ppo\", \"rollout_steps\": 240.0, \"minibatches\": 4.0, \"discount\": 0.05},"
+           " \"optimizer\": {\"learning_rate\": 1.0e-2}}");
+  CHECK_EQUAL(node_number(node, "begin"), KEEL_OK);
+  CHECK_TEXT(node_json(node, "layout"), "\"name\":\"a \\\" 1.0\"");
+  host_free(node);
+}
+
 static void wrong_shapes_are_told_and_lose_nothing(void) {
   void *node = begun(walker);
   const int32_t twice[] = {1, 1}, negative[] = {-1};
@@ -341,6 +356,7 @@ int main(int count, char **arguments) {
   RUN(walkers_learn_as_in_the_quickstart);
   RUN(nothing_works_before_it_has_begun);
   RUN(a_wrong_configuration_is_told_and_can_be_mended);
+  RUN(whole_numbers_may_be_float);
   RUN(wrong_shapes_are_told_and_lose_nothing);
   RUN(actions_may_be_continuous);
   RUN(records_carry_masks);

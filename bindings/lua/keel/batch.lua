@@ -24,7 +24,8 @@ local methods = {}
 --- values: a list of numbers. offsets: where each row begins and the last ends, rows + 1 of them, or nil where all rows
 --- have as many values.
 function methods:set(column, type, values, offsets)
-  local array = arrays[type](#values, values)
+  local array_of = arrays[type] or error("type: expected keel.TYPE_I32, I64, U64, F32 or U8, got " .. tostring(type), 2)
+  local array = array_of(#values, values)
   local where = offsets and ffi.new("uint64_t[?]", #offsets, offsets) or nil
   check(C.keel_batch_set(self.id, column, #column, type, array, #values, where, last))
 end

@@ -1,8 +1,6 @@
 --- How a function of keel's is called: the library, its errors, its texts, its handles.
 local ffi = require "ffi"
-require "keel.cdef"
-
-local CAPACITY = -104
+local constants = require "keel.cdef"
 
 local call = {}
 
@@ -40,7 +38,7 @@ function call.text(told, first, second)
     end
     if status >= 0 then return ffi.string(buffer, status == 0 and size[0] or 0), status end
     capacity = tonumber(size[0]) + 1
-  until status ~= CAPACITY
+  until status ~= constants.E_CAPACITY
   error(call.failure(status), 0)
 end
 

@@ -1,20 +1,25 @@
 --- Model: weights, architecture and tokenizer.
 local ffi = require "ffi"
 local call = require "keel.call"
+local constants = require "keel.cdef"
 
 local C, check, last = call.library, call.check, call.error
 local methods = {}
 
 function methods:save(path) check(C.keel_model_save(self.id, path, #path, last)) end
 
-function methods:info() return call.text(C.keel_model_info, self.id) end
+function methods:info() return (call.text(C.keel_model_info, self.id)) end
 
 --- The tokens of a text: an int32_t array and how many they are.
 function methods:encode(text, flags)
-  local capacity = #text + 16
-  local tokens = ffi.new("int32_t[?]", capacity)
-  check(C.keel_model_encode(self.id, text, #text, flags or 0, tokens, capacity, call.size, last))
-  return tokens, tonumber(call.size[0])
+  local capacity, tokens, status = #text + 16
+  repeat
+    tokens = ffi.new("int32_t[?]", capacity)
+    status = C.keel_model_encode(self.id, text, #text, flags or 0, tokens, capacity, call.size, last)
+    capacity = tonumber(call.size[0])
+  until status ~= constants.E_CAPACITY
+  check(status)
+  return tokens, capacity
 end
 
 --- The text of count tokens.

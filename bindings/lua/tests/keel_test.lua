@@ -48,6 +48,23 @@ test("what is loaded says what it is", function()
   assert(keel.ABI_VERSION > 0 and keel.OK == 0 and keel.PENDING == 1)
 end)
 
+test("a text comes alone", function()
+  assert(select("#", keel.build_info()) == 1 and select("#", keel.config_schema "session") == 1)
+  assert(select("#", runtime:devices()) == 1 and select("#", runtime:memory()) == 1)
+end)
+
+test("a text may become more tokens than it has bytes", function()
+  local long = ("b"):rep(40)
+  local model = keel.Model.create(runtime, [[{"config": {"model_type": "llama", "vocab_size": 32, "hidden_size": 32,
+    "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 4, "max_position_embeddings": 64}, "tokenizer": {
+    "version": "1.0", "added_tokens": [], "normalizer": {"type": "Replace", "pattern": {"String": "a"}, "content": "]] .. long .. [["},
+    "model": {"type": "BPE", "vocab": {"b": 0}, "merges": []}}}]])
+  local tokens, count = model:encode "a"
+  assert(count == 40 and model:decode(tokens, count):gsub(" ", "") == long)
+  tokens, count = model:encode ""
+  assert(count == 0 and select("#", model:info()) == 1)
+end)
+
 test("a wrong configuration is told with its place", function()
   local failure = raises(keel.E_CONFIG, keel.Session.create, runtime, [[{"algorithm": {"type": "control_pp0"}}]])
   assert(failure.name == "KEEL_E_CONFIG" and failure.message:find "/algorithm" and tostring(failure):find "^KEEL_E_CONFIG: ")
@@ -99,6 +116,8 @@ test("columns come back as they were given", function()
   local values, count, offsets, kind = batch:get "response"
   assert(count == 4 and values[3] == 4 and offsets[2] == 2 and kind == keel.TYPE_I32 and batch:rows() == 3)
   raises(keel.E_DATA, batch.get, batch, "chosen")
+  local fine, why = pcall(batch.set, batch, "prompt", keel.TYPE_UTF8, { "a", "b", "c" })
+  assert(not fine and tostring(why):find("type: expected", 1, true), why)
   raises(keel.E_SHAPE, batch.set, batch, "response", keel.TYPE_I32, { 1, 2 }, { 0, 1, 2, 4 })
 end)
 
@@ -122,6 +141,11 @@ test("events are taken one by one", function()
   session:step()
   local event = runtime:next_event(session)
   assert(event and event:find "^{")
+  local other = session_of()
+  gather(other, 80)
+  other:step()
+  session:destroy()
+  assert(runtime:next_event(session) == nil and runtime:next_event(other), "a destroyed session had the events of another")
   while runtime:next_event() do end
   assert(runtime:next_event() == nil)
 end)
