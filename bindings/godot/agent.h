@@ -17,7 +17,10 @@ typedef struct {
   keel_error error;    /* of the last call that failed */
 } Agent;
 
-/* Each gives a status, and below 0 the sentence in error. */
+/* Whether a call did nothing: below 0, or where a queue is full. */
+static inline int agent_failed(keel_status status) { return status < 0 || status == KEEL_FULL; }
+
+/* Each gives a status, and where it failed the sentence in error. */
 keel_status agent_begin(Agent *agent, const char *model, const char *session);
 keel_status agent_open(Agent *agent, const char *path);
 keel_status agent_save(Agent *agent, const char *path);

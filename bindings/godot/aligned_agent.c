@@ -101,7 +101,7 @@ METHOD(last_error) {
   Node *node = self;
   UNUSED_ARGUMENTS;
   engine_end(STRING, result);
-  *(uint64_t *)result = engine_string(node->status < 0 ? node->agent.error.message : "").opaque[0];
+  *(uint64_t *)result = engine_string(agent_failed(node->status) ? node->agent.error.message : "").opaque[0];
 }
 
 static const Method table[] = {

@@ -9,7 +9,7 @@ static const char *const actions_are[] = {"float", "int32", "of several types"};
 
 keel_status node_say(Node *node, const char *method, keel_status status) {
   node->status = status;
-  if (status < 0) {
+  if (agent_failed(status)) {
     char where[64];
     snprintf(where, sizeof where, "AlignedAgent.%s", method);
     engine_error(where, node->agent.error.message);
@@ -73,7 +73,7 @@ static keel_status act(Node *node, const void *const *arguments, void *actions, 
 
 void node_act(Node *node, const char *method, const void *const *arguments, void *actions, Record observations, Record records) {
   const keel_status status = node_say(node, method, act(node, arguments, actions, observations, records));
-  if (status < 0) engine_resize(types[records], actions, 0);
+  if (agent_failed(status)) engine_resize(types[records], actions, 0);
 }
 
 static keel_status observe(Node *node, const void *const *arguments, Record observations) {

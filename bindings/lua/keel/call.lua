@@ -20,7 +20,7 @@ end
 
 --- The status of a call that did not fail.
 function call.check(status)
-  if status < 0 then error(call.failure(status), 0) end
+  if status < 0 or status == constants.FULL then error(call.failure(status), 0) end
   return status
 end
 

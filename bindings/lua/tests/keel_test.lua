@@ -41,6 +41,12 @@ local function gather(session, steps)
   actor:destroy()
 end
 
+test("a full recording is raised", function()
+  local session = keel.Session.create(runtime, (method:gsub("}}$", "}, \"queue_capacity\": 64}")))
+  session:set_model(keel.ROLE_POLICY, keel.Model.create(runtime, walker))
+  raises(keel.FULL, gather, session, 65)
+end)
+
 test("what is loaded says what it is", function()
   assert(keel.version():match "^%d+%.%d+%.%d+$")
   assert(keel.build_info():find('"libtorch"', 1, true) or keel.build_info():find("torch", 1, true))
