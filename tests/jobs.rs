@@ -57,6 +57,18 @@ fn a_pumped_job_without_a_handle_is_cancelled_and_keeps_its_rows() {
 }
 
 #[test]
+fn a_shutdown_leaves_nothing_of_a_job_without_a_handle() {
+    let (session, job) = planned();
+    let (runtime, watched) = (session.runtime().clone(), Arc::downgrade(&session));
+    to_step(&job, 1);
+    job.abandon();
+    drop((job, session));
+    assert!(watched.upgrade().is_some(), "the job has not been settled");
+    runtime.shutdown(Duration::MAX).unwrap();
+    assert!(watched.upgrade().is_none());
+}
+
+#[test]
 fn a_settled_job_keeps_nothing_but_its_output() {
     let (session, job) = planned();
     job.run().unwrap();

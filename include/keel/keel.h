@@ -856,7 +856,7 @@ KEEL_API keel_status KEEL_CALL keel_job_progress(keel_job job, float *progress, 
 // Ends the job before its next slice. Optimiser steps that were applied stay; rows that were pushed stay.
 //
 // job: borrowed; a finished one is left as it is. error: nullable. Threads: any; waits for no slice of this job.
-// Status: of a job that has failed, its own error. Since 0.1.
+// Status: no others. Since 0.1.
 KEEL_API keel_status KEEL_CALL keel_job_cancel(keel_job job, struct keel_error *error);
 
 // The error that ended the job, as the status of this call and in `error`.

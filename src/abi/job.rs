@@ -130,7 +130,7 @@ pub unsafe extern "C" fn keel_job_progress(
 /// Ends the job before its next slice. Optimiser steps that were applied stay; rows that were pushed stay.
 ///
 /// job: borrowed; a finished one is left as it is. error: nullable. Threads: any; waits for no slice of this job.
-/// Status: of a job that has failed, its own error. Since 0.1.
+/// Status: no others. Since 0.1.
 #[no_mangle]
 pub unsafe extern "C" fn keel_job_cancel(job: keel_job, error: *mut keel_error) -> keel_status {
     guard!(error, {

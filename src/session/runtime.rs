@@ -47,9 +47,12 @@ impl Runtime {
         &self.events
     }
 
-    /// Stops every job that runs on keel's threads; afterwards no keel thread of this runtime runs.
+    /// Stops every job that runs on keel's threads; afterwards no keel thread of this runtime runs, and no job that lost its
+    /// handle keeps anything.
     pub fn shutdown(&self, timeout: Duration) -> Result<()> {
-        self.threads.shutdown(timeout)
+        self.threads.shutdown(timeout)?;
+        self.settle_orphans();
+        Ok(())
     }
 
     /// Whether the process ends, so that no job goes on.

@@ -895,7 +895,7 @@ namespace Keel
         /// <param name="job">borrowed; a finished one is left as it is.</param>
         /// <param name="error">nullable.</param>
         /// <returns>A status.</returns>
-        /// <remarks>Threads: any; waits for no slice of this job. Status: of a job that has failed, its own error. Since 0.1.</remarks>
+        /// <remarks>Threads: any; waits for no slice of this job. Status: no others. Since 0.1.</remarks>
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         public static extern int keel_job_cancel(ulong job, keel_error* error);
 
