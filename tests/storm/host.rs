@@ -1,6 +1,6 @@
 //! A host of the C functions: each returns the status, made things are 0 where they could not be made.
 
-use keel::abi::session::{data::*, state::*, work::*, *};
+use keel::abi::session::{data::*, live::*, state::*, work::*, *};
 use keel::abi::{actor::*, batch::*, blob::*, job::*, model::*, runtime::*, version::*, view::*};
 use std::ffi::{c_char, c_void};
 use std::ptr::{null, null_mut};
@@ -202,6 +202,34 @@ pub fn export(session: u64) -> i32 {
     let (status, blob) = made!(keel_session_export(session));
     said!(keel_blob_destroy(blob));
     status
+}
+
+/// Back to the state of a moment ago, where no update is under way.
+pub fn export_and_import(session: u64) -> i32 {
+    let (status, blob) = made!(keel_session_export(session));
+    if status < 0 {
+        return status;
+    }
+    let (mut bytes, mut size) = (null(), 0);
+    assert_eq!(said!(keel_blob_data(blob, &mut bytes, &mut size, null_mut())), 0);
+    let status = said!(keel_session_import(session, bytes.cast(), size, null_mut()));
+    said!(keel_blob_destroy(blob));
+    status
+}
+
+pub fn configure(session: u64) -> (i32, u64) {
+    let (json, length) = text(r#"{"optimizer": {"learning_rate": 0.001}}"#);
+    made!(keel_session_configure(session, json, length))
+}
+
+pub fn publish(session: u64) -> (i32, u64) {
+    made!(keel_session_publish(session))
+}
+
+pub fn pause(session: u64) -> i32 {
+    let paused = said!(keel_session_pause(session, null_mut()));
+    std::thread::yield_now();
+    said!(keel_session_resume(session, null_mut())).min(paused)
 }
 
 pub fn clear(session: u64) -> i32 {

@@ -1,5 +1,5 @@
-//! Eight threads use one runtime at random through the C functions: they act, push, update, start, pump, poll, cancel and
-//! destroy what the others hold. What cannot be done is refused; nothing panics, races, hangs or leaks.
+//! Eight threads use one runtime at random through the C functions: they act, push, update, start, pump, poll, cancel,
+//! publish, configure, pause, import and destroy what the others hold. What cannot be done is refused; nothing panics, races, hangs or leaks.
 //!
 //! KEEL_STORM_SECONDS: how long. tools/races runs it for a minute under ThreadSanitizer.
 
@@ -44,6 +44,10 @@ const DEEDS: &[Deed] = &[
     (10, "read", |world, random| read(world.session(random))),
     (3, "export", |world, random| export(world.session(random))),
     (2, "clear", |world, random| clear(world.session(random))),
+    (4, "configure", |world, random| world.begin(random, configure)),
+    (4, "publish", |world, random| world.begin(random, publish)),
+    (4, "pause", |world, random| pause(world.session(random))),
+    (4, "import", |world, random| export_and_import(world.session(random))),
     (3, "actor", |world, random| world.replace_actor(random)),
     (1, "session", |world, random| world.replace_session(random)),
 ];
