@@ -131,6 +131,8 @@ fn a_job_that_rests_does_the_same_and_ends_when_told() {
     let (session, job) = planned(&resting);
     job.start().unwrap();
     finish(&job);
+    let report = job.report();
+    assert!(report.elapsed_us >= report.longest_slice_us, "all bursts count");
     assert_eq!(session.state_hash().unwrap(), twin.state_hash().unwrap());
     let sleepy = runtime(r#"{"share": 0.01}"#).unwrap();
     let (session, job) = planned(&sleepy);

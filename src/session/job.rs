@@ -314,7 +314,7 @@ impl Job {
             let took = began.elapsed();
             work.forecast.learn(kind, amount, took);
             work.worked += took;
-            self.note(work.plan.as_ref(), took, started.elapsed());
+            self.note(work.plan.as_ref(), took, work.worked);
             let source = self.source.load(Ordering::Relaxed);
             work.plan.events(source).into_iter().for_each(|event| self.runtime.events().push(source, event));
             work.ended = match last {
@@ -325,12 +325,12 @@ impl Job {
         }
     }
 
-    fn note(&self, plan: &dyn Plan, took: Duration, elapsed: Duration) {
+    fn note(&self, plan: &dyn Plan, took: Duration, worked: Duration) {
         let mut standing = self.standing.lock();
         standing.stage = plan.stage();
         let report = &mut standing.report;
         report.slices += 1;
-        report.elapsed_us = microseconds(elapsed);
+        report.elapsed_us = microseconds(worked);
         report.longest_slice_us = report.longest_slice_us.max(microseconds(took));
         report.optimizer_steps = plan.optimizer_steps();
         report.progress = report.progress.max(plan.progress());
