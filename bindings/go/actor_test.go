@@ -88,23 +88,6 @@ func TestWrongActsAreRefused(t *testing.T) {
 	refused(t, keel.Observe[place](actor, slots, []float32{1, 1}, truncated, nil), keel.ErrShape)
 }
 
-func TestActingAllocatesNothing(t *testing.T) {
-	if !counted {
-		t.Skip("watched calls allocate")
-	}
-	_, actor := newActor(t)
-	slots, places, ways := []uint32{0, 1}, []place{{}, {}}, []way{{}, {}}
-	rewards, running := []float32{0, 0}, []keel.EpisodeStatus{keel.EpisodeRunning, keel.EpisodeRunning}
-	equal(t, "Act and Observe allocate", testing.AllocsPerRun(100, func() {
-		check(t, keel.Act(actor, slots, places, ways, 0))
-		check(t, keel.Observe[place](actor, slots, rewards, running, nil))
-	}), 0)
-	_, job := longJob(t, newRuntime(t))
-	equal(t, "Poll allocates", testing.AllocsPerRun(100, func() { must(job.Poll())(t) }), 0)
-	equal(t, "Pump allocates", testing.AllocsPerRun(10, func() { must(job.Pump(0))(t) }), 0)
-	check(t, job.Cancel())
-}
-
 func TestActorsActAtOnce(t *testing.T) {
 	session, _ := newActor(t)
 	var group sync.WaitGroup

@@ -137,28 +137,3 @@ func TestAViewEndsWithAnErrorOrAPanicOfItsFunction(t *testing.T) {
 	batch.Close()
 	equal(t, "handles", keel.LiveHandles(), before-1)
 }
-
-func TestSettingCopiesNothing(t *testing.T) {
-	if !counted {
-		t.Skip("watched calls allocate")
-	}
-	batch := newBatch(t, keel.BatchPrompts, 1000)
-	tokens, offsets := make([]int32, 1000), make([]uint64, 1001)
-	for row := range tokens {
-		offsets[row+1] = uint64(row + 1)
-	}
-	calls := map[string]func(){
-		"Set":       func() { check(t, keel.Set(batch, "prompt", tokens)) },
-		"SetRagged": func() { check(t, keel.SetRagged(batch, "prompt", tokens, offsets)) },
-		"Rows":      func() { must(batch.Rows())(t) },
-	}
-	for name, call := range calls {
-		equal(t, name+" allocates", testing.AllocsPerRun(100, call), 0)
-	}
-	view := func() {
-		check(t, keel.View(batch, "prompt", func(prompts keel.Column[int32]) error { return nil }))
-	}
-	if allocated := testing.AllocsPerRun(100, view); allocated > 8 {
-		t.Fatalf("View allocates %v times", allocated)
-	}
-}

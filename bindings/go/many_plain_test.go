@@ -6,5 +6,4 @@ package keel_test
 const (
 	goroutines = 100_000
 	objects    = 4_000
-	counted    = true
 )

@@ -6,5 +6,4 @@ package keel_test
 const (
 	goroutines = 2_000
 	objects    = 300
-	counted    = false
 )
